@@ -1,0 +1,4 @@
+//! stub, the lead replaces this file.
+pub mod sasl;
+mod secret;
+pub use secret::Secret;
