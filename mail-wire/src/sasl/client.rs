@@ -1,8 +1,12 @@
 //! [`Client`]: the client's side of one exchange.
 
+use core::fmt;
 use core::ops::RangeInclusive;
 
-use super::{ChannelBinding, Credentials, Mechanism, MechanismSet, Nonce, TokenError};
+use super::{
+    ChannelBinding, Credentials, Hash, Mechanism, MechanismSet, Nonce, ScramRefusal, TokenError, cram_md5,
+    gs2, oauth, plain, prep, scram,
+};
 use crate::Secret;
 
 /// What a [`Client`] is handed besides credentials.
@@ -58,9 +62,33 @@ impl ClientParams {
 ///    ([`wire::CANCEL`](super::wire::CANCEL)) and await the server's refusal.
 /// 4. When the server says that it worked, ask [`success`](Self::success): only its `Ok` means that the client is
 ///    authenticated, and with SCRAM that the server has proved itself as well.
-#[derive(Debug)]
 pub struct Client {
     mechanism: Mechanism,
+    /// The client's first message, until it is sent.
+    initial: Option<Secret>,
+    state: State,
+    max_message: usize,
+    token_error: Option<TokenError>,
+}
+
+/// What is left to do once the first message is sent.
+enum State {
+    /// Nothing: the server's verdict is due.
+    Complete,
+    /// LOGIN: both lines.
+    LoginName { authcid: String, password: Secret },
+    /// LOGIN: the second line.
+    LoginPassword { password: Secret },
+    /// CRAM-MD5: the answer to the challenge.
+    Cram { authcid: String, password: Secret },
+    /// OAUTHBEARER, XOAUTH2: nothing, unless the server tells why it refuses.
+    Token,
+    /// SCRAM: the proof.
+    ScramBegun(scram::client::Begun),
+    /// SCRAM: to verify the server's proof.
+    ScramProving(scram::client::Proving),
+    /// The exchange has failed; nothing the server says makes it good.
+    Failed,
 }
 
 impl Client {
@@ -73,8 +101,27 @@ impl Client {
         credentials: &Credentials,
         params: ClientParams,
     ) -> Result<Self, ClientError> {
-        let _ = (credentials, params);
-        Ok(Self { mechanism })
+        if let Some(found) = credentials.misfit(mechanism) {
+            return Err(ClientError::Unfit { mechanism, found });
+        }
+        let max_message = params.max_message;
+        let (initial, state) = match credentials {
+            Credentials::Password { authcid, authzid, password } => {
+                begin_password(mechanism, authcid, authzid.as_deref(), password, params)?
+            }
+            Credentials::Token { user, token, host, port } => {
+                let token = token.expose_str().unwrap_or_default();
+                let message = match mechanism {
+                    Mechanism::XOAuth2 => oauth::encode_xoauth2(user.as_deref().unwrap_or_default(), token),
+                    _ => oauth::encode_bearer(user.as_deref(), token, host.as_deref(), *port),
+                };
+                (Some(message), State::Token)
+            }
+            Credentials::External { authzid: text } | Credentials::Anonymous { trace: text } => {
+                (Some(Secret::new(text.as_deref().unwrap_or_default())), State::Complete)
+            }
+        };
+        Ok(Self { mechanism, initial, state, max_message, token_error: None })
     }
 
     /// The mechanism, as named in the command.
@@ -83,15 +130,15 @@ impl Client {
     }
 
     /// A look at the initial response, to see its length; `None` where the server speaks first or it was taken.
-    pub fn initial_response(&self) -> Option<&Secret> {
-        None
+    pub const fn initial_response(&self) -> Option<&Secret> {
+        self.initial.as_ref()
     }
 
     /// Takes the initial response to send it with the command; `None` where the server speaks first.
     ///
     /// If this is not called, the first [`step`](Self::step) gives the same message on the server's empty challenge.
-    pub fn take_initial_response(&mut self) -> Option<Secret> {
-        None
+    pub const fn take_initial_response(&mut self) -> Option<Secret> {
+        self.initial.take()
     }
 
     /// Answers a challenge, decoded from base64. The response may be empty, which is sent as an empty line.
@@ -102,8 +149,51 @@ impl Client {
     /// # Errors
     /// Any [`ClientError`]; after one the exchange is over and the client should cancel.
     pub fn step(&mut self, challenge: &[u8]) -> Result<Secret, ClientError> {
-        let _ = challenge;
-        Err(ClientError::UnexpectedChallenge)
+        if challenge.len() > self.max_message {
+            self.fail();
+            return Err(ClientError::TooLong { limit: self.max_message, found: challenge.len() });
+        }
+        if let Some(initial) = self.initial.take() {
+            if challenge.is_empty() {
+                return Ok(initial);
+            }
+            self.fail();
+            return Err(ClientError::MalformedChallenge { expected: "nothing" });
+        }
+        match core::mem::replace(&mut self.state, State::Failed) {
+            State::Complete | State::Failed => Err(ClientError::UnexpectedChallenge),
+            // draft-murchison-sasl-login §2.1: what the challenges say is to be ignored.
+            State::LoginName { authcid, password } => {
+                self.state = State::LoginPassword { password };
+                Ok(Secret::new(authcid))
+            }
+            State::LoginPassword { password } => {
+                self.state = State::Complete;
+                Ok(password)
+            }
+            State::Cram { .. } if challenge.is_empty() => {
+                Err(ClientError::MalformedChallenge { expected: "a text to digest" })
+            }
+            State::Cram { authcid, password } => {
+                self.state = State::Complete;
+                Ok(cram_md5::respond(&authcid, &password, challenge))
+            }
+            State::Token => {
+                // RFC 7628 §3.2.3: the client MUST answer, so that the server can finish.
+                self.token_error = Some(TokenError::parse(challenge));
+                Ok(Secret::new(oauth::dummy_response(self.mechanism)))
+            }
+            State::ScramBegun(begun) => {
+                let (response, proving) = begun.respond(challenge)?;
+                self.state = State::ScramProving(proving);
+                Ok(response)
+            }
+            State::ScramProving(proving) => {
+                proving.verify(challenge)?;
+                self.state = State::Complete;
+                Ok(Secret::new(Vec::new()))
+            }
+        }
     }
 
     /// To be asked when the server reports success, with the data it sent along, if the protocol can carry any.
@@ -112,14 +202,88 @@ impl Client {
     /// [`ClientError::PrematureSuccess`] where the server has not seen or given a full proof;
     /// [`ClientError::ServerSignature`] where its proof is false. The connection must not be used any further.
     pub fn success(&mut self, data: Option<&[u8]>) -> Result<(), ClientError> {
-        let _ = data;
-        Err(ClientError::PrematureSuccess)
+        let state = core::mem::replace(&mut self.state, State::Failed);
+        if self.initial.take().is_some() {
+            return Err(ClientError::PrematureSuccess);
+        }
+        match (state, data) {
+            (State::Complete | State::Token, None | Some(b"")) => {}
+            (State::Complete | State::Token, Some(_)) => {
+                return Err(ClientError::MalformedChallenge { expected: "no data with success" });
+            }
+            (State::ScramProving(proving), Some(data)) => proving.verify(data)?,
+            _ => return Err(ClientError::PrematureSuccess),
+        }
+        self.state = State::Complete;
+        Ok(())
     }
 
     /// Why the server refused the token, once it said so (OAUTHBEARER, XOAUTH2).
-    pub fn token_error(&self) -> Option<&TokenError> {
-        None
+    pub const fn token_error(&self) -> Option<&TokenError> {
+        self.token_error.as_ref()
     }
+
+    fn fail(&mut self) {
+        self.state = State::Failed;
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("mechanism", &self.mechanism).finish_non_exhaustive()
+    }
+}
+
+/// The first message and what follows it, for the mechanisms with a password.
+fn begin_password(
+    mechanism: Mechanism,
+    authcid: &str,
+    authzid: Option<&str>,
+    password: &Secret,
+    params: ClientParams,
+) -> Result<(Option<Secret>, State), ClientError> {
+    let (authcid_owned, password_owned) = (authcid.to_owned(), password.clone());
+    Ok(match mechanism {
+        Mechanism::Login => (None, State::LoginName { authcid: authcid_owned, password: password_owned }),
+        Mechanism::CramMd5 => (None, State::Cram { authcid: authcid_owned, password: password_owned }),
+        Mechanism::Plain => (Some(plain::encode(authzid, authcid, password)), State::Complete),
+        _ => {
+            let begun = begin_scram(mechanism, authcid, authzid, password, params)?;
+            (Some(begun.first_message()), State::ScramBegun(begun))
+        }
+    })
+}
+
+fn begin_scram(
+    mechanism: Mechanism,
+    authcid: &str,
+    authzid: Option<&str>,
+    password: &Secret,
+    params: ClientParams,
+) -> Result<scram::client::Begun, ClientError> {
+    let unfit = |found| ClientError::Unfit { mechanism, found };
+    let offers_binding = params.offered.iter().any(Mechanism::uses_channel_binding);
+    let (flag, binding_data) = match &params.channel_binding {
+        Some(binding) if mechanism.uses_channel_binding() => {
+            (gs2::Flag::Bound(binding.kind().name()), binding.data().to_vec())
+        }
+        None if mechanism.uses_channel_binding() => {
+            return Err(ClientError::MissingChannelBinding(mechanism));
+        }
+        // RFC 5802 §6: a client that could bind MUST NOT say "n" where it saw no -PLUS offer.
+        Some(_) if !offers_binding => (gs2::Flag::NotOffered, Vec::new()),
+        _ => (gs2::Flag::Unsupported, Vec::new()),
+    };
+    Ok(scram::client::Begun {
+        hash: Hash::of(mechanism).ok_or(unfit("a password"))?,
+        password: prep::password(password, prep::Unassigned::Refuse)
+            .ok_or(unfit("a password that SASLprep refuses"))?,
+        gs2_header: gs2::encode(flag, authzid),
+        binding_data,
+        username: prep::prepare_name(authcid).ok_or(unfit("a user name that SASLprep refuses"))?,
+        nonce: params.nonce.as_str().to_owned(),
+        iterations: params.iterations,
+    })
 }
 
 /// Why a client cannot go on.
@@ -175,5 +339,5 @@ pub enum ClientError {
     PrematureSuccess,
     /// The server refused, by a SCRAM error value.
     #[error("expected a proof from the server, found its refusal: {0}")]
-    Refused(super::ScramRefusal),
+    Refused(ScramRefusal),
 }

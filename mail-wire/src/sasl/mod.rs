@@ -7,11 +7,18 @@
 //! protocols and back. Nonces, the time and the [`ChannelBinding`] are handed in. Whatever only the embedder can know
 //! (is this password right? what is stored for this user?) comes out as a [`Question`].
 
+mod anonymous;
 mod binding;
 mod client;
+mod cram_md5;
 mod credentials;
+mod external;
+mod gs2;
+mod login;
 mod mechanism;
 mod oauth;
+mod plain;
+mod prep;
 mod scram;
 mod server;
 mod stored;
@@ -24,4 +31,4 @@ pub use mechanism::{Mechanism, MechanismSet};
 pub use oauth::TokenError;
 pub use scram::{Hash, ScramRefusal};
 pub use server::{Answer, Failure, Identity, Question, Server, ServerParams, Step};
-pub use stored::{Decoy, ScramKeys, Stored};
+pub use stored::{Decoy, KeysError, ScramKeys, Stored};

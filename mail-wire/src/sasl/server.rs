@@ -1,6 +1,12 @@
 //! [`Server`]: the server's side of one exchange.
 
-use super::{ChannelBinding, Decoy, Mechanism, Nonce, Stored, TokenError};
+use core::fmt;
+
+use super::wire::DecodeError;
+use super::{
+    ChannelBinding, Decoy, Hash, Mechanism, Nonce, Stored, TokenError, anonymous, cram_md5, external, login,
+    oauth, plain, scram,
+};
 use crate::Secret;
 
 /// What a [`Server`] is handed besides the mechanism. Make one for each exchange: the nonce must not be used twice.
@@ -13,7 +19,7 @@ pub struct ServerParams {
     pub(super) channel_bindings: Vec<ChannelBinding>,
     pub(super) max_message: usize,
     pub(super) data_with_success: bool,
-    pub(super) token_error: TokenError,
+    pub(super) token_error: Option<TokenError>,
 }
 
 impl ServerParams {
@@ -27,7 +33,7 @@ impl ServerParams {
             channel_bindings: Vec::new(),
             max_message: 12_288,
             data_with_success: false,
-            token_error: TokenError::new("invalid_token"),
+            token_error: None,
         }
     }
 
@@ -67,10 +73,10 @@ impl ServerParams {
     }
 
     /// Sets what a refused token is told by [`Answer::Rejected`], and a client that asks by an empty token which
-    /// scope it needs (RFC 7628 §4.3). `invalid_token` by default.
+    /// scope it needs (RFC 7628 §4.3). By default the status is `invalid_token`, for XOAUTH2 `401`.
     #[must_use]
     pub fn with_token_error(mut self, error: TokenError) -> Self {
-        self.token_error = error;
+        self.token_error = Some(error);
         self
     }
 }
@@ -80,16 +86,61 @@ impl ServerParams {
 /// Call [`step`](Self::step) with the initial response, if there was one, then act on the [`Step`] returned: send a
 /// challenge and `step` with the response; or find out what is asked and [`answer`](Self::answer). There are at most
 /// five steps whatever the client sends.
-#[derive(Debug)]
 pub struct Server {
     mechanism: Mechanism,
+    params: ServerParams,
+    state: State,
+}
+
+/// What is awaited.
+enum State {
+    /// The initial response, or its absence.
+    Start,
+    /// The first message of a mechanism where the client speaks first.
+    ClientFirst,
+    /// LOGIN: the password.
+    LoginPassword {
+        authcid: String,
+    },
+    /// CRAM-MD5: the answer to the challenge.
+    CramResponse,
+    /// SCRAM: the proof.
+    ScramProof(Box<scram::server::Challenging>),
+    /// OAUTHBEARER, XOAUTH2: whatever the client says to the refusal.
+    TokenDummy,
+    /// The empty response to the last challenge.
+    FinalAcknowledgement(Identity),
+    /// Answers to questions, by their kind.
+    PasswordVerdict {
+        authcid: String,
+        authzid: Option<String>,
+        password: Secret,
+    },
+    CramCredentials {
+        authcid: String,
+        digest: cram_md5::Digest,
+    },
+    ScramCredentials(Box<scram::server::Named>),
+    TokenVerdict {
+        user: Option<String>,
+    },
+    ExternalVerdict {
+        authzid: Option<String>,
+    },
+    AnonymousVerdict,
+    AuthorizeVerdict {
+        authcid: String,
+        authzid: String,
+        final_data: Option<Vec<u8>>,
+    },
+    /// The exchange is over.
+    Done,
 }
 
 impl Server {
     /// Begins an exchange.
-    pub fn new(mechanism: Mechanism, params: ServerParams) -> Self {
-        let _ = params;
-        Self { mechanism }
+    pub const fn new(mechanism: Mechanism, params: ServerParams) -> Self {
+        Self { mechanism, params, state: State::Start }
     }
 
     /// The mechanism of the exchange.
@@ -103,15 +154,256 @@ impl Server {
     /// Out of turn (while a [`Question`] is open, after the end, or `None` later on) it fails with
     /// [`Failure::OutOfTurn`].
     pub fn step(&mut self, response: Option<&[u8]>) -> Step {
-        let _ = response;
-        Step::Failed(Failure::Unavailable)
+        let state = core::mem::replace(&mut self.state, State::Done);
+        let step = match response {
+            Some(response) if response.len() > self.params.max_message => {
+                Err(Failure::TooLong { limit: self.params.max_message, found: response.len() })
+            }
+            Some(response) => self.respond(state, response),
+            None if matches!(state, State::Start) => Ok(self.greet()),
+            None => Err(Failure::OutOfTurn),
+        };
+        step.unwrap_or_else(Step::Failed)
     }
 
     /// Answers the open [`Question`]. An answer of the wrong kind, or to no question, fails with
     /// [`Failure::Unavailable`].
     pub fn answer(&mut self, answer: Answer) -> Step {
-        let _ = answer;
-        Step::Failed(Failure::Unavailable)
+        let state = core::mem::replace(&mut self.state, State::Done);
+        self.decide(state, answer).unwrap_or_else(Step::Failed)
+    }
+
+    /// Asks for the first message.
+    fn greet(&mut self) -> Step {
+        let (state, challenge) = match self.mechanism {
+            Mechanism::Login => (State::ClientFirst, login::NAME_CHALLENGE.to_vec()),
+            Mechanism::CramMd5 => (State::CramResponse, self.cram_challenge().into_bytes()),
+            // RFC 4422 §5: where the client speaks first and has not yet, the challenge is empty.
+            _ => (State::ClientFirst, Vec::new()),
+        };
+        self.state = state;
+        Step::Challenge(challenge)
+    }
+
+    fn respond(&mut self, state: State, response: &[u8]) -> Result<Step, Failure> {
+        match state {
+            // RFC 4954 §4: an initial response to a mechanism that has none is refused.
+            State::Start if self.mechanism == Mechanism::CramMd5 => {
+                Err(Failure::Malformed { expected: "no initial response" })
+            }
+            State::Start | State::ClientFirst => self.read_first(response),
+            State::LoginPassword { authcid } => {
+                let password = login::parse_password(response)?;
+                Ok(self.ask_password(authcid, None, password))
+            }
+            State::CramResponse => {
+                let (authcid, digest) = cram_md5::parse(response)?;
+                Ok(self.ask_credentials(authcid.clone(), State::CramCredentials { authcid, digest }))
+            }
+            State::ScramProof(challenging) => {
+                let proved = challenging.verify(self.mechanism, response)?;
+                Ok(self.authenticated(None, proved.username, proved.authzid, Some(proved.final_message)))
+            }
+            State::TokenDummy => Err(Failure::Credentials),
+            State::FinalAcknowledgement(identity) if response.is_empty() => {
+                Ok(Step::Success { identity, final_data: None })
+            }
+            State::FinalAcknowledgement(_) => Err(Failure::Malformed { expected: "an empty response" }),
+            State::PasswordVerdict { .. }
+            | State::CramCredentials { .. }
+            | State::ScramCredentials(_)
+            | State::TokenVerdict { .. }
+            | State::ExternalVerdict { .. }
+            | State::AnonymousVerdict
+            | State::AuthorizeVerdict { .. }
+            | State::Done => Err(Failure::OutOfTurn),
+        }
+    }
+
+    /// Reads the first message, whether it came as initial response or after the greeting.
+    fn read_first(&mut self, response: &[u8]) -> Result<Step, Failure> {
+        let mechanism = self.mechanism;
+        if let Some(hash) = Hash::of(mechanism) {
+            let named = scram::server::Named::parse(hash, mechanism, &self.params, response)?;
+            let authcid = named.username.clone();
+            return Ok(self.ask_credentials(authcid, State::ScramCredentials(Box::new(named))));
+        }
+        Ok(match mechanism {
+            Mechanism::Plain => {
+                let plain::Message { authzid, authcid, password } = plain::parse(response)?;
+                self.ask_password(authcid, authzid, password)
+            }
+            Mechanism::Login => {
+                let authcid = login::parse_name(response)?;
+                self.state = State::LoginPassword { authcid };
+                Step::Challenge(login::PASSWORD_CHALLENGE.to_vec())
+            }
+            Mechanism::OAuthBearer => self.ask_token(oauth::parse_bearer(response)?),
+            Mechanism::XOAuth2 => self.ask_token(oauth::parse_xoauth2(response)?),
+            Mechanism::External => {
+                let authzid = external::parse(response)?;
+                self.state = State::ExternalVerdict { authzid: authzid.clone() };
+                Step::Ask(Question::External { authzid })
+            }
+            Mechanism::Anonymous => {
+                let trace = anonymous::parse(response)?;
+                self.state = State::AnonymousVerdict;
+                Step::Ask(Question::Anonymous { trace })
+            }
+            Mechanism::CramMd5
+            | Mechanism::ScramSha1
+            | Mechanism::ScramSha256
+            | Mechanism::ScramSha1Plus
+            | Mechanism::ScramSha256Plus => return Err(Failure::OutOfTurn),
+        })
+    }
+
+    fn ask_password(&mut self, authcid: String, authzid: Option<String>, password: Secret) -> Step {
+        let question = Question::VerifyPassword {
+            mechanism: self.mechanism,
+            authcid: authcid.clone(),
+            password: password.clone(),
+        };
+        self.state = State::PasswordVerdict { authcid, authzid, password };
+        Step::Ask(question)
+    }
+
+    fn ask_credentials(&mut self, authcid: String, state: State) -> Step {
+        self.state = state;
+        Step::Ask(Question::Credentials { mechanism: self.mechanism, authcid })
+    }
+
+    fn ask_token(&mut self, message: oauth::Message) -> Step {
+        let oauth::Message { user, token, host, port } = message;
+        if token.is_empty() {
+            return self.refuse_token(None);
+        }
+        self.state = State::TokenVerdict { user: user.clone() };
+        Step::Ask(Question::VerifyToken { mechanism: self.mechanism, user, token, host, port })
+    }
+
+    fn refuse_token(&mut self, error: Option<TokenError>) -> Step {
+        let error = error.or_else(|| self.params.token_error.take());
+        let error = error.unwrap_or_else(|| TokenError::invalid_token(self.mechanism));
+        // RFC 7628 §3.2.3: the reason goes out as a challenge, failure follows the client's response.
+        self.state = State::TokenDummy;
+        Step::Challenge(error.encode())
+    }
+
+    fn decide(&mut self, state: State, answer: Answer) -> Result<Step, Failure> {
+        match (state, answer) {
+            (_, Answer::Unavailable) => Err(Failure::Unavailable),
+
+            (State::PasswordVerdict { authcid, authzid, .. }, Answer::Accepted) => {
+                Ok(self.authenticated(None, authcid, authzid, None))
+            }
+            (State::PasswordVerdict { authcid, authzid, .. }, Answer::AcceptedAs(name)) => {
+                Ok(self.authenticated(Some(authcid), name, authzid, None))
+            }
+            (State::PasswordVerdict { authcid, authzid, password }, Answer::Stored(stored)) => {
+                match stored.verify_password(&authcid, &password, &self.params.decoy) {
+                    true => Ok(self.authenticated(None, authcid, authzid, None)),
+                    false => Err(Failure::Credentials),
+                }
+            }
+
+            (State::CramCredentials { authcid, digest }, Answer::Stored(stored)) => {
+                let (password, known) = stored.cram_password(&authcid, &self.params.decoy);
+                let fits = cram_md5::verify(&password, self.cram_challenge().as_bytes(), &digest);
+                match fits && known {
+                    true => Ok(self.authenticated(None, authcid, None, None)),
+                    false => Err(Failure::Credentials),
+                }
+            }
+            (State::ScramCredentials(named), Answer::Stored(stored)) => {
+                let (keys, known) = stored.scram_keys(named.hash, &named.username, &self.params.decoy);
+                let (challenge, challenging) = named.challenge(keys, known, &self.params);
+                self.state = State::ScramProof(Box::new(challenging));
+                Ok(Step::Challenge(challenge))
+            }
+
+            (State::TokenVerdict { user: Some(user) }, Answer::Accepted) => {
+                Ok(self.authenticated(None, user, None, None))
+            }
+            (State::TokenVerdict { user }, Answer::AcceptedAs(owner)) => {
+                Ok(self.authenticated(None, owner, user, None))
+            }
+            (State::TokenVerdict { .. }, Answer::Rejected) => Ok(self.refuse_token(None)),
+            (State::TokenVerdict { .. }, Answer::RejectedToken(error)) => Ok(self.refuse_token(Some(error))),
+
+            (State::ExternalVerdict { authzid: Some(authzid) }, Answer::Accepted) => {
+                Ok(self.authenticated(None, authzid, None, None))
+            }
+            (State::ExternalVerdict { authzid }, Answer::AcceptedAs(name)) => {
+                Ok(self.authenticated(None, name, authzid, None))
+            }
+            (State::AnonymousVerdict, Answer::Accepted) => {
+                Ok(self.authenticated(None, anonymous::NAME.to_owned(), None, None))
+            }
+            (State::AnonymousVerdict, Answer::AcceptedAs(name)) => {
+                Ok(self.authenticated(None, name, None, None))
+            }
+
+            (State::AuthorizeVerdict { authcid, authzid, final_data }, Answer::Accepted) => {
+                Ok(self.conclude(authcid, authzid, final_data))
+            }
+            (State::AuthorizeVerdict { authcid, final_data, .. }, Answer::AcceptedAs(authzid)) => {
+                Ok(self.conclude(authcid, authzid, final_data))
+            }
+            (State::AuthorizeVerdict { .. }, Answer::Rejected) => Err(Failure::Unauthorized),
+
+            (
+                State::PasswordVerdict { .. } | State::ExternalVerdict { .. } | State::AnonymousVerdict,
+                Answer::Rejected,
+            ) => Err(Failure::Credentials),
+            _ => Err(Failure::Unavailable),
+        }
+    }
+
+    /// Goes on once the client is known, by asking whether it may act as the other it named, if it did.
+    ///
+    /// `alias` is the name the client gave, where `authcid` is another for the same user.
+    fn authenticated(
+        &mut self,
+        alias: Option<String>,
+        authcid: String,
+        authzid: Option<String>,
+        final_data: Option<Vec<u8>>,
+    ) -> Step {
+        match authzid.filter(|authzid| *authzid != authcid && Some(authzid) != alias.as_ref()) {
+            None => self.conclude(authcid.clone(), authcid, final_data),
+            Some(authzid) => {
+                let question = Question::Authorize {
+                    mechanism: self.mechanism,
+                    authcid: authcid.clone(),
+                    authzid: authzid.clone(),
+                };
+                self.state = State::AuthorizeVerdict { authcid, authzid, final_data };
+                Step::Ask(question)
+            }
+        }
+    }
+
+    fn conclude(&mut self, authcid: String, authzid: String, final_data: Option<Vec<u8>>) -> Step {
+        let identity = Identity { mechanism: self.mechanism, authcid, authzid };
+        match final_data {
+            // RFC 4422 §3.6: data that cannot go with success is sent as a challenge, to be answered empty.
+            Some(data) if !self.params.data_with_success => {
+                self.state = State::FinalAcknowledgement(identity);
+                Step::Challenge(data)
+            }
+            final_data => Step::Success { identity, final_data },
+        }
+    }
+
+    fn cram_challenge(&self) -> String {
+        cram_md5::challenge(&self.params.nonce, self.params.unix_time, &self.params.host)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("mechanism", &self.mechanism).finish_non_exhaustive()
     }
 }
 
@@ -200,7 +492,7 @@ pub enum Question {
         mechanism: Mechanism,
         /// Who the client is.
         authcid: String,
-        /// Whom it wants to act as, as sent: not prepared.
+        /// Whom it wants to act as.
         authzid: String,
     },
 }
@@ -262,9 +554,8 @@ pub enum Failure {
     Unavailable,
 }
 
-impl From<super::wire::DecodeError> for Failure {
-    fn from(error: super::wire::DecodeError) -> Self {
-        use super::wire::DecodeError;
+impl From<DecodeError> for Failure {
+    fn from(error: DecodeError) -> Self {
         match error {
             DecodeError::Cancelled => Self::Cancelled,
             DecodeError::BadBase64 => Self::Malformed { expected: "strict base64" },
