@@ -1,1 +1,3 @@
-#![doc = "stub"]
+//! SMTP, submission and LMTP.
+pub mod codec;
+pub mod types;

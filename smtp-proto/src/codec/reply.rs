@@ -1,0 +1,155 @@
+//! Replies from lines.
+
+use crate::types::{Reply, ReplyCode};
+
+/// Gathers the lines of a reply, up to a limit.
+///
+/// ```
+/// use smtp_proto::codec::ReplyReader;
+///
+/// let mut reader = ReplyReader::new();
+/// assert_eq!(reader.line(b"250-mx.example")?, None);
+/// let reply = reader.line(b"250 SIZE 1000")?.unwrap();
+/// assert_eq!(reply.code().get(), 250);
+/// assert_eq!(reply.lines().count(), 2);
+/// # Ok::<(), smtp_proto::codec::ReplyError>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct ReplyReader {
+    code: Option<ReplyCode>,
+    lines: Vec<u8>,
+    count: usize,
+}
+
+/// A line that is no part of a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplyError {
+    /// Not three digits from 200 to 599.
+    #[error("expected a reply code from 200 to 599 at the start of line {0}")]
+    Code(usize),
+    /// Neither space nor hyphen behind the code.
+    #[error("expected a space or '-' behind the reply code in line {0}")]
+    Separator(usize),
+    /// The lines of one reply have different codes.
+    #[error("expected reply code {first} in line {line}, found {found}")]
+    Changed {
+        /// The code of the first line.
+        first: u16,
+        /// The code that was found.
+        found: u16,
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// More lines or bytes than a reply may have.
+    #[error(
+        "expected a reply of at most {} lines and {} bytes",
+        ReplyReader::MAX_LINES,
+        ReplyReader::MAX_BYTES
+    )]
+    TooLong,
+}
+
+impl ReplyReader {
+    /// Most lines of a reply.
+    pub const MAX_LINES: usize = 512;
+    /// Most bytes of text of a reply.
+    pub const MAX_BYTES: usize = 64 * 1024;
+
+    /// A reader before the first line of a reply.
+    pub const fn new() -> Self {
+        Self { code: None, lines: Vec::new(), count: 0 }
+    }
+
+    /// Takes the next line, without its CRLF; gives the reply when it is whole.
+    ///
+    /// # Errors
+    ///
+    /// If the line cannot continue the reply. The reader then begins anew.
+    pub fn line(&mut self, line: &[u8]) -> Result<Option<Reply>, ReplyError> {
+        let whole = self.add(line);
+        match whole {
+            Ok(false) => Ok(None),
+            Ok(true) => {
+                let done = core::mem::take(self);
+                Ok(done.code.map(|code| Reply::from_lines(code, done.lines)))
+            }
+            Err(error) => {
+                *self = Self::new();
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether a reply has begun and is not whole.
+    pub fn is_partial(&self) -> bool {
+        self.count > 0
+    }
+
+    fn add(&mut self, line: &[u8]) -> Result<bool, ReplyError> {
+        self.count += 1;
+        let code = match line {
+            [a @ b'2'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', ..] => {
+                [a, b, c].iter().fold(0, |n, digit| n * 10 + u16::from(**digit - b'0'))
+            }
+            _ => return Err(ReplyError::Code(self.count)),
+        };
+        let code = ReplyCode::new(code).ok_or(ReplyError::Code(self.count))?;
+        let first = *self.code.get_or_insert(code);
+        if first != code {
+            return Err(ReplyError::Changed { first: first.get(), found: code.get(), line: self.count });
+        }
+        let (last, text) = match &line[3..] {
+            // RFC 5321 §4.2: a reply without text may lack the space.
+            [] => (true, &[][..]),
+            [b' ', text @ ..] => (true, text),
+            [b'-', text @ ..] => (false, text),
+            _ => return Err(ReplyError::Separator(self.count)),
+        };
+        if self.count > Self::MAX_LINES || self.lines.len() + text.len() >= Self::MAX_BYTES {
+            return Err(ReplyError::TooLong);
+        }
+        self.lines.extend(text.iter().map(|b| if *b == b'\n' { b'?' } else { *b }));
+        self.lines.push(b'\n');
+        Ok(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(lines: &[&[u8]]) -> Result<Option<String>, ReplyError> {
+        let mut reader = ReplyReader::new();
+        let mut reply = None;
+        for line in lines {
+            reply = reader.line(line)?;
+        }
+        Ok(reply.map(|reply| reply.to_string()))
+    }
+
+    #[test]
+    fn replies_are_gathered_and_malformed_ones_refused() {
+        assert_eq!(read(&[b"250 ok"]), Ok(Some("250 ok".into())));
+        assert_eq!(read(&[b"250"]), Ok(Some("250 ".into())));
+        assert_eq!(read(&[b"250-a", b"250-", b"250 c"]), Ok(Some("250 a  c".into())));
+        assert_eq!(read(&[b"250-a"]), Ok(None));
+        assert_eq!(read(&[b"25"]), Err(ReplyError::Code(1)));
+        assert_eq!(read(&[b""]), Err(ReplyError::Code(1)));
+        assert_eq!(read(&[b"150 x"]), Err(ReplyError::Code(1)));
+        assert_eq!(read(&[b"600 x"]), Err(ReplyError::Code(1)));
+        assert_eq!(read(&[b"2x0 x"]), Err(ReplyError::Code(1)));
+        assert_eq!(read(&[b"250x"]), Err(ReplyError::Separator(1)));
+        assert_eq!(read(&[b"250-a", b"251 b"]), Err(ReplyError::Changed { first: 250, found: 251, line: 2 }));
+    }
+
+    #[test]
+    fn an_endless_reply_is_cut_off() {
+        let mut reader = ReplyReader::new();
+        let result = (0..1000).try_for_each(|_| reader.line(b"250-x").map(|_| ()));
+        assert_eq!(result, Err(ReplyError::TooLong));
+        let long = [&b"250-"[..], &[b'x'; 60_000]].concat();
+        let result = (0..3).try_for_each(|_| reader.line(&long).map(|_| ()));
+        assert_eq!(result, Err(ReplyError::TooLong));
+    }
+}

@@ -1,0 +1,209 @@
+//! [`Capabilities`]: what a server offered in its answer to EHLO or LHLO.
+
+use super::Reply;
+use core::fmt;
+use mail_wire::sasl::{Mechanism, MechanismSet};
+
+/// The extensions of a server, read from its EHLO reply. Keywords that this crate does not know are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// PIPELINING (RFC 2920).
+    pub pipelining: bool,
+    /// SIZE (RFC 1870). `Some(0)` says that there is no fixed limit.
+    pub size: Option<u64>,
+    /// 8BITMIME (RFC 6152).
+    pub eight_bit_mime: bool,
+    /// SMTPUTF8 (RFC 6531).
+    pub smtputf8: bool,
+    /// CHUNKING (RFC 3030).
+    pub chunking: bool,
+    /// BINARYMIME (RFC 3030).
+    pub binary_mime: bool,
+    /// STARTTLS (RFC 3207).
+    pub starttls: bool,
+    /// AUTH (RFC 4954): the mechanisms that this project knows.
+    pub auth: MechanismSet,
+    /// ENHANCEDSTATUSCODES (RFC 2034).
+    pub enhanced_status_codes: bool,
+    /// DSN (RFC 3461).
+    pub dsn: bool,
+    /// DELIVERBY (RFC 2852), with the least time that `BY=…;R` may name; 0 where the server gives none.
+    pub deliver_by: Option<u32>,
+    /// FUTURERELEASE (RFC 4865), with the longest `HOLDFOR` in seconds; 0 where the server gives none.
+    pub future_release: Option<u32>,
+    /// MT-PRIORITY (RFC 6710).
+    pub mt_priority: bool,
+    /// REQUIRETLS (RFC 8689).
+    pub requiretls: bool,
+    /// RRVS (RFC 7293).
+    pub rrvs: bool,
+    /// LIMITS (RFC 9422).
+    pub limits: Limits,
+    /// ETRN (RFC 1985).
+    pub etrn: bool,
+    /// ATRN (RFC 2645).
+    pub atrn: bool,
+    /// VRFY.
+    pub vrfy: bool,
+    /// EXPN.
+    pub expn: bool,
+    /// HELP.
+    pub help: bool,
+    /// XCLIENT, with the attributes that the server takes, separated by spaces.
+    pub xclient: Option<Box<str>>,
+    /// XFORWARD, with the attributes that the server takes, separated by spaces.
+    pub xforward: Option<Box<str>>,
+    /// Other lines as they came, such as `X-FOO bar`.
+    pub other: Vec<Box<str>>,
+}
+
+/// The limits of RFC 9422.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Limits {
+    /// `MAILMAX`: transactions in a session.
+    pub mail_max: Option<u32>,
+    /// `RCPTMAX`: recipients in a transaction.
+    pub rcpt_max: Option<u32>,
+    /// `RCPTDOMAINMAX`: different recipient domains in a session.
+    pub rcpt_domain_max: Option<u32>,
+}
+
+impl Limits {
+    /// No limits.
+    pub const NONE: Limits = Limits { mail_max: None, rcpt_max: None, rcpt_domain_max: None };
+
+    /// Sets `RCPTMAX`.
+    #[must_use]
+    pub const fn with_rcpt_max(self, recipients: u32) -> Self {
+        Limits { rcpt_max: Some(recipients), ..self }
+    }
+
+    /// Sets `MAILMAX`.
+    #[must_use]
+    pub const fn with_mail_max(self, transactions: u32) -> Self {
+        Limits { mail_max: Some(transactions), ..self }
+    }
+
+    /// Whether no limit is set.
+    pub const fn is_none(&self) -> bool {
+        self.mail_max.is_none() && self.rcpt_max.is_none() && self.rcpt_domain_max.is_none()
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limits =
+            [("MAILMAX", self.mail_max), ("RCPTMAX", self.rcpt_max), ("RCPTDOMAINMAX", self.rcpt_domain_max)];
+        f.write_str("LIMITS")?;
+        for (name, limit) in limits {
+            if let Some(limit) = limit {
+                write!(f, " {name}={limit}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Capabilities {
+    /// Reads the lines behind the first of an EHLO reply. Lines that make no sense are ignored, as RFC 5321 §4.1.1.1
+    /// has it for unknown keywords.
+    pub fn from_reply(reply: &Reply) -> Self {
+        let mut capabilities = Self::default();
+        for line in reply.lines().skip(1) {
+            if let Ok(line) = core::str::from_utf8(line) {
+                capabilities.add(line.trim_end());
+            }
+        }
+        capabilities
+    }
+
+    fn add(&mut self, line: &str) {
+        let (keyword, args) = line.split_once(' ').unwrap_or((line, ""));
+        let mut upper = [0u8; 20];
+        let Some(upper) = upper.get_mut(..keyword.len()) else { return self.other.push(line.into()) };
+        upper.copy_from_slice(keyword.as_bytes());
+        upper.make_ascii_uppercase();
+        let number = || args.split(' ').next().and_then(|n| n.parse::<u32>().ok()).unwrap_or(0);
+        match &*upper {
+            b"PIPELINING" => self.pipelining = true,
+            b"SIZE" => self.size = Some(args.trim().parse().unwrap_or(0)),
+            b"8BITMIME" => self.eight_bit_mime = true,
+            b"SMTPUTF8" => self.smtputf8 = true,
+            b"CHUNKING" => self.chunking = true,
+            b"BINARYMIME" => self.binary_mime = true,
+            b"STARTTLS" => self.starttls = true,
+            b"AUTH" => self.add_mechanisms(args),
+            b"ENHANCEDSTATUSCODES" => self.enhanced_status_codes = true,
+            b"DSN" => self.dsn = true,
+            b"DELIVERBY" => self.deliver_by = Some(number()),
+            b"FUTURERELEASE" => self.future_release = Some(number()),
+            b"MT-PRIORITY" => self.mt_priority = true,
+            b"REQUIRETLS" => self.requiretls = true,
+            b"RRVS" => self.rrvs = true,
+            b"LIMITS" => self.add_limits(args),
+            b"ETRN" => self.etrn = true,
+            b"ATRN" => self.atrn = true,
+            b"VRFY" => self.vrfy = true,
+            b"EXPN" => self.expn = true,
+            b"HELP" => self.help = true,
+            b"XCLIENT" => self.xclient = Some(args.into()),
+            b"XFORWARD" => self.xforward = Some(args.into()),
+            // Servers older than RFC 2554 wrote AUTH=LOGIN; some still do, beside the real line.
+            [b'A', b'U', b'T', b'H', b'=', ..] => self.add_mechanisms(line.get(5..).unwrap_or("")),
+            _ => self.other.push(line.into()),
+        }
+    }
+
+    fn add_mechanisms(&mut self, words: &str) {
+        for mechanism in words.split(' ').filter_map(Mechanism::parse) {
+            self.auth.insert(mechanism);
+        }
+    }
+
+    fn add_limits(&mut self, words: &str) {
+        for (name, value) in words.split(' ').filter_map(|word| word.split_once('=')) {
+            let limit = value.parse().ok().filter(|limit| *limit > 0);
+            match name {
+                _ if name.eq_ignore_ascii_case("MAILMAX") => self.limits.mail_max = limit,
+                _ if name.eq_ignore_ascii_case("RCPTMAX") => self.limits.rcpt_max = limit,
+                _ if name.eq_ignore_ascii_case("RCPTDOMAINMAX") => self.limits.rcpt_domain_max = limit,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::ReplyCode;
+
+    #[test]
+    fn an_ehlo_reply_is_read_and_unknown_keywords_are_kept() {
+        let lines = b"mx.example greets you\nPIPELINING\nsize 52428800\n8bitmime\nAUTH PLAIN LOGIN X-UNKNOWN\nAUTH=CRAM-MD5\n\
+            LIMITS MAILMAX=10 RCPTMAX=5 FOO=1 RCPTDOMAINMAX=0\nDELIVERBY 240\nX-FOO bar baz\n\xff\n\
+            A-KEYWORD-THAT-IS-LONGER-THAN-ANY-WE-KNOW x\nXCLIENT NAME ADDR\n";
+        let capabilities =
+            Capabilities::from_reply(&Reply::from_lines(ReplyCode::new(250).unwrap(), lines.to_vec()));
+        let expected = Capabilities {
+            pipelining: true,
+            size: Some(52_428_800),
+            eight_bit_mime: true,
+            auth: [Mechanism::Plain, Mechanism::Login, Mechanism::CramMd5].into_iter().collect(),
+            deliver_by: Some(240),
+            limits: Limits { mail_max: Some(10), rcpt_max: Some(5), rcpt_domain_max: None },
+            xclient: Some("NAME ADDR".into()),
+            other: vec!["X-FOO bar baz".into(), "A-KEYWORD-THAT-IS-LONGER-THAN-ANY-WE-KNOW x".into()],
+            ..Capabilities::default()
+        };
+        assert_eq!(capabilities, expected);
+    }
+
+    #[test]
+    fn the_first_line_is_no_keyword() {
+        let reply = Reply::from_lines(ReplyCode::new(250).unwrap(), b"STARTTLS\n".to_vec());
+        assert_eq!(Capabilities::from_reply(&reply), Capabilities::default());
+    }
+}
