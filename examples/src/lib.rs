@@ -1,1 +1,4 @@
-#![doc = "stub"]
+//! Mailwright as a program: the tokio and rustls driver for its protocol machines, and the mail server put together.
+
+pub mod driver;
+pub mod tls;
