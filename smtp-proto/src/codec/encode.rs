@@ -9,11 +9,12 @@ impl Command {
     /// Appends the command with its CRLF. What is appended holds no other line break, whatever the arguments are.
     pub fn encode(&self, out: &mut Vec<u8>) {
         if let Command::Auth { mechanism, initial } = self {
+            // Straight into the caller's buffer: no copy of a password is left behind.
             out.extend_from_slice(b"AUTH ");
-            out.extend_from_slice(mechanism.as_bytes());
+            out.extend(mechanism.bytes().map(harmless));
             if let Some(initial) = initial {
                 out.push(b' ');
-                out.extend_from_slice(initial.expose());
+                out.extend(initial.expose().iter().copied().map(harmless));
             }
             out.extend_from_slice(b"\r\n");
             return;
@@ -49,9 +50,13 @@ impl Command {
             | Command::Auth { .. } => Ok(()),
         };
         // The free text of VRFY, EXPN, HELP and BURL is the caller's: a line break in it must not become a command.
-        out.extend(line.bytes().map(|b| if b < b' ' || b == 0x7f { b'?' } else { b }));
+        out.extend(line.bytes().map(harmless));
         out.extend_from_slice(b"\r\n");
     }
+}
+
+fn harmless(byte: u8) -> u8 {
+    if byte.is_ascii_control() { b'?' } else { byte }
 }
 
 /// Appends a reply of one line.
