@@ -4,6 +4,10 @@ use core::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::Secret;
 
 /// Which value of the TLS session binds the exchange to it (RFC 5929, RFC 9266).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,6 +86,18 @@ impl Nonce {
     /// Makes a nonce of 144 random bits; they must come from a cryptographic random source.
     pub fn from_random(bytes: [u8; 18]) -> Self {
         Self(STANDARD.encode(bytes))
+    }
+
+    /// Derives the nonce number `counter` from a seed of at least 32 random bytes, by HMAC-SHA-256: for a connection
+    /// that is handed its random bytes once and may see several exchanges.
+    pub fn derive(seed: &Secret, counter: u64) -> Self {
+        let mut mac = Hmac::<Sha256>::new_from_slice(seed.expose()).expect("HMAC takes keys of any length");
+        mac.update(b"mailwright nonce");
+        mac.update(&counter.to_be_bytes());
+        let code = mac.finalize().into_bytes();
+        let mut bytes = [0; 18];
+        bytes.copy_from_slice(&code[..18]);
+        Self::from_random(bytes)
     }
 
     /// Takes a text as it is, `None` where it is empty or has a byte outside `!`…`~` or a comma.

@@ -430,6 +430,19 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_serve_a_mechanism_counts_as_no_user() {
+        let keys = ScramKeys::parse(TEXT).unwrap();
+        for stored in [Stored::Scram(keys.clone()), Stored::Unknown] {
+            let (_, known) = stored.cram_password("user", &decoy());
+            assert!(!known);
+        }
+        let (invented, known) = Stored::Scram(keys.clone()).scram_keys(Hash::Sha1, "user", &decoy());
+        assert!(!known);
+        assert_eq!(invented.hash(), Hash::Sha1);
+        assert_ne!(invented.salt(), keys.salt());
+    }
+
+    #[test]
     fn debug_shows_no_secret() {
         let keys = ScramKeys::parse(TEXT).unwrap();
         assert_eq!(format!("{keys:?}"), "ScramKeys { hash: Sha256, iterations: 4096, .. }");

@@ -2,7 +2,7 @@
 
 use mail_wire::sasl::{
     Answer, ChannelBinding, ChannelBindingKind, Client, Credentials, Failure, Mechanism, Question, Server,
-    Step, Stored, TokenError,
+    Step, Stored, TokenError, wire,
 };
 use proptest::prelude::*;
 
@@ -188,6 +188,22 @@ fn a_scram_proof_must_fit_its_challenge() {
             assert_eq!(server.step(Some(message.as_bytes())), Step::Failed(expected), "{message}");
         }
     }
+}
+
+#[test]
+fn a_right_proof_with_more_bytes_behind_it_is_refused() {
+    let mechanism = Mechanism::ScramSha256;
+    let credentials = Credentials::password("user", "pencil");
+    let mut client = Client::new(mechanism, &credentials, client_params(mechanism)).unwrap();
+    let mut server = Server::new(mechanism, server_params());
+    let step = server.step(Some(client.take_initial_response().unwrap().expose()));
+    let Step::Challenge(challenge) = agree(&mut server, step) else { panic!("expected a challenge") };
+    let last = client.step(&challenge).unwrap();
+    let (message, proof) = last.expose_str().unwrap().rsplit_once("p=").unwrap();
+    let mut proof = wire::decode_challenge(proof.as_bytes(), wire::MAX_LINE).unwrap();
+    proof.push(0);
+    let message = format!("{message}p={}", wire::encode(&proof).expose_str().unwrap());
+    assert_eq!(server.step(Some(message.as_bytes())), Step::Failed(Failure::Credentials));
 }
 
 #[test]

@@ -202,6 +202,7 @@ mod tests {
             b"n,,n=us=er,r=abc",
             b"n,,n=us=2cer,r=abc",
             b"n,,n=us\0er,r=abc",
+            b"n,,n=user,r=abc,x=a\0b",
             b"n,,n=\xff,r=abc",
             b"n,,n=user,r=\xc3\xbc",
             b"x,,n=user,r=abc",
