@@ -15,8 +15,7 @@
 //! Replies to pipelined commands gather in the send buffer while the driver goes on polling, so they leave in one
 //! write.
 
-//SASL use crate::sasl::ChannelBinding;
-type ChannelBinding=();
+use crate::sasl::ChannelBinding;
 use std::time::Instant;
 
 /// The buffers of a machine, lent to its driver for one round of I/O.

@@ -373,7 +373,12 @@ mod tests {
                 wire.extend_from_slice(if *ends { b"NOOP\r\n" } else { b"" });
                 let rest = ends.then(|| b"NOOP\r\n".to_vec());
                 let expected = (content.to_vec(), rest);
-                assert_eq!(decode(&wire, Framing::Dots, chunk), expected, "{} by {chunk}", wire.escape_ascii());
+                assert_eq!(
+                    decode(&wire, Framing::Dots, chunk),
+                    expected,
+                    "{} by {chunk}",
+                    wire.escape_ascii()
+                );
             }
         }
     }
@@ -399,7 +404,11 @@ mod tests {
                     expected.splice(at..at, shown.iter().copied());
                     expected.extend_from_slice(b"\r\n");
                     wire.extend_from_slice(b"\r\n.\r\n");
-                    assert_eq!(decode(&wire, Framing::Dots, 1 << 20), (expected, Some(vec![])), "at {at} of {len}");
+                    assert_eq!(
+                        decode(&wire, Framing::Dots, 1 << 20),
+                        (expected, Some(vec![])),
+                        "at {at} of {len}"
+                    );
                 }
             }
         }
@@ -451,10 +460,7 @@ mod tests {
     }
 
     fn hostile() -> impl Strategy<Value = Vec<u8>> {
-        proptest::collection::vec(
-            proptest::sample::select(&[b'.', CR, LF, 0, b'x', 0x85][..]),
-            0..200,
-        )
+        proptest::collection::vec(proptest::sample::select(&[b'.', CR, LF, 0, b'x', 0x85][..]), 0..200)
     }
 
     proptest! {

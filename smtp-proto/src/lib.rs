@@ -1,3 +1,4 @@
 //! SMTP, submission and LMTP.
 pub mod codec;
+pub mod server;
 pub mod types;

@@ -1,0 +1,377 @@
+//! Messages as they come: un-stuffed or counted, checked, lent to the embedder in slices, and concluded.
+
+use super::config::{BARE_NEWLINE, BareNewlines, NUL_IN_MESSAGE, NulPolicy, TOO_LARGE};
+use super::event::{Delivered, Event, MessageEnd, ServerError, Stage};
+use super::machine::{Asked, Server, State};
+use super::replies::Positive;
+use super::session::Progress;
+use crate::types::{Refusal, Verdict};
+use core::fmt;
+use mail_wire::dot::{Decoded, Decoder, Framing};
+use mail_wire::line::Flaw;
+use mail_wire::{ReplyText, Step};
+
+type Next = Option<Step<Event, ServerError>>;
+
+/// The state of a message, or of one chunk of it, on its way in.
+pub(super) struct Receiving {
+    decoder: Decoder,
+    chunk: Option<Chunk>,
+    /// Any byte may come: BODY=BINARYMIME.
+    binary: bool,
+    /// Bytes of content so far, over all chunks.
+    size: u64,
+    /// So many bytes at the front of the received data are clean content that the embedder has not taken.
+    lent: usize,
+    /// Content that stands for something else that came; lent before what is in the buffer.
+    substitute: &'static [u8],
+    /// The chunk before ended with a CR.
+    held_cr: bool,
+    refused: Option<Refusal>,
+    /// Bytes dropped since the message was refused.
+    dropped: u64,
+}
+
+/// A BDAT chunk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chunk {
+    pub(super) size: u64,
+    pub(super) left: u64,
+    pub(super) last: bool,
+}
+
+/// Without the content.
+impl fmt::Debug for Receiving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiving")
+            .field("chunk", &self.chunk)
+            .field("size", &self.size)
+            .field("refused", &self.refused)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Receiving {
+    pub(super) fn dots(decoder: Decoder) -> Self {
+        Self {
+            decoder,
+            chunk: None,
+            binary: false,
+            size: 0,
+            lent: 0,
+            substitute: &[],
+            held_cr: false,
+            refused: None,
+            dropped: 0,
+        }
+    }
+
+    pub(super) fn chunk(chunk: Chunk, size: u64, held_cr: bool, binary: bool) -> Self {
+        Self { chunk: Some(chunk), size, held_cr, binary, ..Self::dots(Decoder::new(Framing::Counted)) }
+    }
+
+    pub(super) fn refused_chunk(chunk: Chunk, refusal: Refusal) -> Self {
+        Self { refused: Some(refusal), ..Self::chunk(chunk, 0, false, true) }
+    }
+
+    /// Whether the embedder has content to take.
+    pub(super) fn is_lent(&self) -> bool {
+        self.lent > 0 || !self.substitute.is_empty()
+    }
+}
+
+/// What the front of the received data is.
+enum Front {
+    Content(usize),
+    Drop(usize),
+    Flaw(Flaw),
+    /// The last byte of a chunk is a CR.
+    HoldCr,
+    End(usize),
+    NeedMore,
+}
+
+impl Server {
+    /// Content of the message that [`Event::Body`] told of. Empty when there is none.
+    pub fn body(&self) -> &[u8] {
+        match &self.state {
+            State::Body(Receiving { substitute, .. }) if !substitute.is_empty() => substitute,
+            State::Body(receiving) => &self.recv.data()[..receiving.lent],
+            _ => &[],
+        }
+    }
+
+    /// The first `n` bytes of [`body`](Self::body) were taken.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    pub fn consume(&mut self, n: usize) {
+        assert!(n <= self.body().len(), "more bytes of the message consumed than there were");
+        let State::Body(receiving) = &mut self.state else { return };
+        if receiving.substitute.is_empty() {
+            receiving.lent -= n;
+            self.take(n);
+        } else {
+            receiving.substitute = &receiving.substitute[n..];
+        }
+    }
+
+    /// Size of the message so far in bytes, as SIZE counts (RFC 1870 §3).
+    pub fn message_size(&self) -> u64 {
+        match (&self.state, &self.session.envelope) {
+            (State::Body(receiving), _) => receiving.size,
+            (_, Some(envelope)) => match envelope.progress {
+                Progress::Chunks { size, .. } => size,
+                _ => 0,
+            },
+            _ => 0,
+        }
+    }
+
+    /// Takes `n` bytes off the buffer and off the chunk.
+    fn take(&mut self, n: usize) {
+        self.recv.consume(n);
+        if let State::Body(Receiving { chunk: Some(chunk), .. }) = &mut self.state {
+            chunk.left -= n as u64;
+        }
+    }
+
+    pub(super) fn read_body(&mut self) -> Next {
+        let State::Body(receiving) = &self.state else { return None };
+        if receiving.is_lent() {
+            return Some(Step::Event(Event::Body));
+        }
+        if let Some(chunk) = receiving.chunk.filter(|chunk| chunk.left == 0) {
+            return self.end_of_chunk(chunk);
+        }
+        match self.front() {
+            Front::Content(n) => self.content(n),
+            Front::Drop(n) => {
+                self.take(n);
+                None
+            }
+            Front::Flaw(flaw) => self.flaw(flaw),
+            Front::HoldCr => {
+                self.take(1);
+                if let State::Body(receiving) = &mut self.state {
+                    receiving.held_cr = true;
+                }
+                None
+            }
+            Front::End(n) => {
+                self.take(n);
+                self.end_of_message()
+            }
+            Front::NeedMore => self.blocked(),
+        }
+    }
+
+    fn front(&mut self) -> Front {
+        let State::Body(receiving) = &mut self.state else { return Front::NeedMore };
+        let data = self.recv.data();
+        let Some(chunk) = receiving.chunk else {
+            return match receiving.decoder.decode(data) {
+                Decoded::Data(n) => Front::Content(n),
+                Decoded::StuffedDot => Front::Drop(1),
+                Decoded::Flaw(flaw) => Front::Flaw(flaw),
+                Decoded::End(n) => Front::End(n),
+                Decoded::NeedMore => Front::NeedMore,
+            };
+        };
+        let data = &data[..data.len().min(usize::try_from(chunk.left).unwrap_or(usize::MAX))];
+        let whole = data.len() as u64 == chunk.left;
+        match data {
+            [] => Front::NeedMore,
+            _ if receiving.binary || receiving.refused.is_some() => Front::Content(data.len()),
+            [first, ..] if receiving.held_cr => {
+                receiving.held_cr = false;
+                if *first == b'\n' {
+                    receiving.substitute = b"\r\n";
+                    receiving.size += 2;
+                    Front::Drop(1)
+                } else {
+                    Front::Flaw(Flaw::BareCr)
+                }
+            }
+            [b'\r'] if whole => Front::HoldCr,
+            _ => match receiving.decoder.decode(data) {
+                Decoded::Data(n) => Front::Content(n),
+                Decoded::Flaw(flaw) => Front::Flaw(flaw),
+                // Neither dots nor an end in counted framing.
+                Decoded::NeedMore | Decoded::StuffedDot | Decoded::End(_) => Front::NeedMore,
+            },
+        }
+    }
+
+    /// Lends `n` bytes of content, or drops them where the message is refused.
+    fn content(&mut self, n: usize) -> Next {
+        let limit = self.config.limits.message_size();
+        let droppable = self.config.limits.refused_bytes();
+        let State::Body(receiving) = &mut self.state else { return None };
+        receiving.size += n as u64;
+        if receiving.refused.is_none() && receiving.size > limit {
+            return self.refuse_message(TOO_LARGE);
+        }
+        if receiving.refused.is_none() {
+            receiving.lent = n;
+            return Some(Step::Event(Event::Body));
+        }
+        receiving.dropped += n as u64;
+        if receiving.dropped > droppable {
+            self.give_up_reading();
+            return None;
+        }
+        self.take(n);
+        None
+    }
+
+    /// A message that is refused goes on and on: tells why and closes.
+    fn give_up_reading(&mut self) {
+        let State::Body(receiving) = &mut self.state else { return };
+        if let Some(refusal) = receiving.refused.take() {
+            self.reply_refusal(&refusal);
+        }
+        self.close(Err(ServerError::Protocol(Stage::Message)));
+    }
+
+    /// Refuses the message that is coming; the rest of it is dropped, the reply waits for its end.
+    fn refuse_message(&mut self, refusal: Refusal) -> Next {
+        let State::Body(receiving) = &mut self.state else { return None };
+        receiving.refused = Some(refusal.clone());
+        Some(Step::Event(Event::MessageRefused(refusal)))
+    }
+
+    fn flaw(&mut self, flaw: Flaw) -> Next {
+        let (bare, nul) = (self.config.bare_newlines, self.config.nul);
+        let State::Body(receiving) = &mut self.state else { return None };
+        // A CR that was held back from the chunk before is not in the buffer any more.
+        let in_buffer = !(flaw == Flaw::BareCr && self.recv.data().first() != Some(&b'\r'));
+        if receiving.refused.is_some() {
+            self.take(usize::from(in_buffer));
+            return None;
+        }
+        let substitute: &'static [u8] = match (flaw, bare, nul) {
+            (Flaw::Nul, _, NulPolicy::Reject) => return self.refuse_message(NUL_IN_MESSAGE),
+            (Flaw::Nul, _, NulPolicy::Strip) => b"",
+            (Flaw::Nul, _, NulPolicy::Keep) => b"\0",
+            (_, BareNewlines::Reject, _) => return self.refuse_message(BARE_NEWLINE),
+            (Flaw::BareCr, BareNewlines::Repair, _) => b" ",
+            (_, BareNewlines::Repair, _) => b"\r\n",
+            (Flaw::BareCr, BareNewlines::Keep, _) => b"\r",
+            (_, BareNewlines::Keep, _) => b"\n",
+        };
+        receiving.size += substitute.len() as u64;
+        receiving.substitute = substitute;
+        self.take(usize::from(in_buffer));
+        None
+    }
+
+    fn end_of_chunk(&mut self, chunk: Chunk) -> Next {
+        let State::Body(receiving) = &mut self.state else { return None };
+        if let Some(refusal) = receiving.refused.take() {
+            self.refuse_chunk(&refusal, chunk);
+            return None;
+        }
+        if chunk.last && core::mem::take(&mut receiving.held_cr) {
+            return self.flaw(Flaw::BareCr);
+        }
+        let progress = Progress::Chunks { size: receiving.size, held_cr: receiving.held_cr };
+        if let Some(envelope) = &mut self.session.envelope {
+            envelope.progress = progress;
+        }
+        if chunk.last {
+            return self.end_of_message();
+        }
+        self.await_command();
+        let text = ReplyText::sanitized(&format!("{} bytes received", chunk.size));
+        self.reply_verdict(&Verdict::AcceptWith(text), &Positive::new(250, (2, 0, 0), ""));
+        None
+    }
+
+    /// RFC 3030 §2: after a BDAT that failed the transaction can only be given up.
+    fn refuse_chunk(&mut self, refusal: &Refusal, chunk: Chunk) {
+        self.await_command();
+        let replies = match &mut self.session.envelope {
+            Some(envelope) => {
+                envelope.progress = Progress::Failed;
+                envelope.accepted
+            }
+            None => 0,
+        };
+        // RFC 2033 §4.3: after the last chunk, one reply for each recipient.
+        if self.is_lmtp() && chunk.last && replies > 0 {
+            self.session.envelope = None;
+            (0..replies).for_each(|_| self.reply_refusal(refusal));
+        } else {
+            self.reply_error(refusal);
+        }
+    }
+
+    fn end_of_message(&mut self) -> Next {
+        let State::Body(receiving) = &mut self.state else { return None };
+        if let Some(refusal) = receiving.refused.take() {
+            self.await_command();
+            self.conclude(Delivered::All(refusal.into()));
+            return None;
+        }
+        let pending = self.ask::<MessageEnd>(Asked::MessageEnd);
+        Some(Step::Event(Event::MessageEnd(pending)))
+    }
+
+    pub(super) fn answer_message_end(&mut self, delivered: Delivered) {
+        self.asked();
+        self.conclude(delivered);
+    }
+
+    /// Writes the reply or replies for a message and ends the transaction.
+    fn conclude(&mut self, delivered: Delivered) {
+        const OK: Positive = Positive::new(250, (2, 0, 0), "ok, message accepted");
+        const PER_RECIPIENT: Positive = Positive::new(250, (2, 1, 5), "ok, message accepted");
+        let recipients = self.session.envelope.take().map_or(0, |envelope| envelope.accepted);
+        if self.is_lmtp() {
+            // RFC 2033 §4.2: in the order of the RCPT commands.
+            let verdicts = match delivered {
+                Delivered::All(verdict) => vec![verdict; recipients],
+                Delivered::Each(mut verdicts) => {
+                    verdicts.resize(recipients, Verdict::Refuse(Refusal::LOCAL_ERROR));
+                    verdicts
+                }
+            };
+            let mut accepted = false;
+            for verdict in &verdicts {
+                accepted |= !matches!(verdict, Verdict::Refuse(_));
+                self.reply_verdict(verdict, &PER_RECIPIENT);
+            }
+            return if accepted {
+                self.forgive()
+            };
+        }
+        let verdict = match delivered {
+            Delivered::All(verdict) => verdict,
+            Delivered::Each(verdicts) if verdicts.len() < recipients => Verdict::Refuse(Refusal::LOCAL_ERROR),
+            Delivered::Each(verdicts) => {
+                verdicts.into_iter().take(recipients).max_by_key(weight).unwrap_or(Verdict::Accept)
+            }
+        };
+        self.reply_verdict(&verdict, &OK);
+        if !matches!(verdict, Verdict::Refuse(_)) {
+            self.forgive();
+        }
+    }
+
+    /// A client that delivers mail may err again.
+    fn forgive(&mut self) {
+        self.counters.errors = 0;
+        self.counters.junk = 0;
+    }
+}
+
+/// Which verdict speaks for all recipients: the heaviest.
+fn weight(verdict: &Verdict) -> u8 {
+    match verdict {
+        Verdict::Accept | Verdict::AcceptWith(_) => 0,
+        Verdict::Refuse(refusal) if refusal.code().is_permanent() => 1,
+        Verdict::Refuse(_) => 2,
+    }
+}

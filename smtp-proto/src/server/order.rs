@@ -1,0 +1,122 @@
+//! Which command may come when (RFC 5321 §4.1.4), as a table.
+
+use crate::types::{Refusal, Verb};
+
+/// How far a session has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// No HELO, EHLO or LHLO.
+    Start,
+    /// Between transactions.
+    Ready,
+    /// MAIL was accepted, no recipient yet.
+    Mail,
+    /// At least one recipient was accepted.
+    Recipients,
+    /// A BDAT was accepted that was not the last.
+    Chunks,
+    /// A BDAT failed; the transaction can only be given up (RFC 3030 §2).
+    Failed,
+}
+
+const START: u8 = 1;
+const READY: u8 = 2;
+const MAIL: u8 = 4;
+const RECIPIENTS: u8 = 8;
+const CHUNKS: u8 = 16;
+const FAILED: u8 = 32;
+const ANY: u8 = START | READY | MAIL | RECIPIENTS | CHUNKS | FAILED;
+
+/// The phases in which each verb may come.
+const fn phases(verb: Verb) -> u8 {
+    match verb {
+        Verb::Ehlo | Verb::Helo | Verb::Lhlo => ANY,
+        Verb::Rset | Verb::Noop | Verb::Quit | Verb::Help | Verb::Vrfy | Verb::Expn => ANY,
+        Verb::Mail => READY,
+        Verb::Rcpt => MAIL | RECIPIENTS,
+        Verb::Data => RECIPIENTS,
+        Verb::Bdat | Verb::Burl => RECIPIENTS | CHUNKS,
+        // RFC 3207 §4.2, RFC 4954 §4: not within a transaction.
+        Verb::StartTls | Verb::Auth => READY,
+        Verb::Etrn | Verb::Atrn | Verb::Xforward => READY,
+        Verb::Xclient => START | READY,
+    }
+}
+
+/// Whether `verb` may come in `phase`; if not, the reply that says why.
+pub(super) fn check(verb: Verb, phase: Phase) -> Result<(), Refusal> {
+    const HELLO_FIRST: Refusal =
+        Refusal::from_static(503, (5, 5, 1), "bad sequence of commands: send EHLO first");
+    const MAIL_FIRST: Refusal = Refusal::from_static(503, (5, 5, 1), "bad sequence of commands: need MAIL");
+    const RCPT_FIRST: Refusal = Refusal::from_static(503, (5, 5, 1), "bad sequence of commands: need RCPT");
+    const NESTED: Refusal = Refusal::from_static(503, (5, 5, 1), "not within a mail transaction");
+    const CHUNKING: Refusal = Refusal::from_static(503, (5, 5, 1), "BDAT already in progress");
+    const NEED_RSET: Refusal = Refusal::from_static(503, (5, 5, 1), "transaction failed, need RSET");
+    let bit = match phase {
+        Phase::Start => START,
+        Phase::Ready => READY,
+        Phase::Mail => MAIL,
+        Phase::Recipients => RECIPIENTS,
+        Phase::Chunks => CHUNKS,
+        Phase::Failed => FAILED,
+    };
+    if phases(verb) & bit != 0 {
+        return Ok(());
+    }
+    Err(match (phase, verb) {
+        (Phase::Start, _) => HELLO_FIRST,
+        (Phase::Ready, _) => MAIL_FIRST,
+        (Phase::Mail, Verb::Data | Verb::Bdat | Verb::Burl) => RCPT_FIRST,
+        (Phase::Chunks, Verb::Data | Verb::Rcpt) => CHUNKING,
+        (Phase::Failed, _) => NEED_RSET,
+        _ => NESTED,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_allows_what_the_rfcs_allow_and_nothing_else() {
+        let verbs = [
+            ("EHLO", Verb::Ehlo, "SRMTCF"),
+            ("MAIL", Verb::Mail, "R"),
+            ("RCPT", Verb::Rcpt, "MT"),
+            ("DATA", Verb::Data, "T"),
+            ("BDAT", Verb::Bdat, "TC"),
+            ("RSET", Verb::Rset, "SRMTCF"),
+            ("NOOP", Verb::Noop, "SRMTCF"),
+            ("QUIT", Verb::Quit, "SRMTCF"),
+            ("STARTTLS", Verb::StartTls, "R"),
+            ("AUTH", Verb::Auth, "R"),
+            ("XCLIENT", Verb::Xclient, "SR"),
+        ];
+        let phases = [
+            ('S', Phase::Start),
+            ('R', Phase::Ready),
+            ('M', Phase::Mail),
+            ('T', Phase::Recipients),
+            ('C', Phase::Chunks),
+            ('F', Phase::Failed),
+        ];
+        for (name, verb, allowed) in verbs {
+            for (letter, phase) in phases {
+                assert_eq!(check(verb, phase).is_ok(), allowed.contains(letter), "{name} in {phase:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_refusal_of_the_order_is_503() {
+        assert_eq!(check(Verb::Mail, Phase::Start).unwrap_err().code().get(), 503);
+        assert_eq!(
+            check(Verb::Data, Phase::Chunks).unwrap_err().to_string(),
+            "503 5.5.1 BDAT already in progress"
+        );
+        assert_eq!(
+            check(Verb::Mail, Phase::Failed).unwrap_err().text().as_str(),
+            "transaction failed, need RSET"
+        );
+    }
+}
