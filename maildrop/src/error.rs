@@ -1,0 +1,257 @@
+//! What can go wrong on the way to the disk, and whose fault it is.
+//!
+//! A mail server turns an error into a reply with three questions: [`Error::is_over_quota`] (452 4.2.2, the mailbox is
+//! full), [`Error::is_storage_full`] (452 4.3.1, the system is full) and [`Error::is_transient`] (any other 451). No
+//! error holds message text.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use crate::folder_name::FolderNameError;
+use crate::message_name::MessageNameError;
+use crate::quota_file::{QuotaLimits, QuotaUsage};
+use crate::user::UserNameError;
+
+/// A step of the work on disk: names the step in an error, and the point where a [`Faults`](crate::Faults) hook may
+/// interfere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Opening a directory or a file that should exist.
+    Open,
+    /// Making a directory.
+    CreateDirectory,
+    /// Making a message file in `tmp/`.
+    CreateFile,
+    /// Writing message bytes.
+    Write,
+    /// Copying the body of a staged message into another Maildir.
+    Copy,
+    /// Making the bytes of one message file durable.
+    SyncFile,
+    /// Making all that a file system holds durable in one call, on behalf of a batch.
+    SyncFilesystem,
+    /// Moving a message from `tmp/` to `new/`.
+    Rename,
+    /// Making the entries of a directory durable.
+    SyncDirectory,
+    /// Removing a file.
+    Remove,
+    /// Reading the entries of a directory.
+    List,
+    /// Asking for the size or the times of a file.
+    Stat,
+    /// Reading `maildirsize`.
+    ReadQuota,
+    /// Appending to or replacing `maildirsize`.
+    WriteQuota,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Operation::Open => "open",
+            Operation::CreateDirectory => "create directory",
+            Operation::CreateFile => "create message file",
+            Operation::Write => "write message to",
+            Operation::Copy => "copy message body to",
+            Operation::SyncFile => "sync message file",
+            Operation::SyncFilesystem => "sync file system of",
+            Operation::Rename => "move message to",
+            Operation::SyncDirectory => "sync directory",
+            Operation::Remove => "remove",
+            Operation::List => "list",
+            Operation::Stat => "inspect",
+            Operation::ReadQuota => "read quota file",
+            Operation::WriteQuota => "write quota file",
+        })
+    }
+}
+
+/// An error of this crate. The first variants are the caller's or the peer's (a bad name), then the mailbox owner's
+/// (quota), then the operator's (what lies on disk is not what it should be), then the system's.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The folder name cannot be a Maildir++ folder.
+    #[error(transparent)]
+    FolderName(#[from] FolderNameError),
+    /// The user name cannot be a directory of a [`MailRoot`](crate::MailRoot).
+    #[error(transparent)]
+    UserName(#[from] UserNameError),
+    /// The file name cannot be that of a message.
+    #[error(transparent)]
+    MessageName(#[from] MessageNameError),
+    /// The message does not fit into what the quota leaves.
+    #[error("expected room for {size} octets in {}, but {usage} of {limits} is used", path.display())]
+    OverQuota {
+        /// The Maildir whose quota it is.
+        path: PathBuf,
+        /// Octets of the refused message.
+        size: u64,
+        /// What is used already.
+        usage: QuotaUsage,
+        /// What may be used.
+        limits: QuotaLimits,
+    },
+    /// An earlier write to this delivery failed, so the message is not whole and cannot be staged.
+    #[error("expected a whole message for {}, but an earlier write failed", path.display())]
+    Incomplete {
+        /// The Maildir that the delivery was meant for.
+        path: PathBuf,
+    },
+    /// The path lacks a directory that a Maildir has.
+    #[error("expected a Maildir at {}, but found no directory {}", path.display(), missing.display())]
+    NotAMaildir {
+        /// The path that was taken for a Maildir.
+        path: PathBuf,
+        /// The directory that is missing: the Maildir itself, or its `tmp`, `new` or `cur`.
+        missing: PathBuf,
+    },
+    /// A directory below a mail root or inside a Maildir is a symbolic link. Such links are never followed.
+    #[error("expected a directory at {}, but found a symbolic link", path.display())]
+    Symlink {
+        /// The link.
+        path: PathBuf,
+    },
+    /// The first line of `maildirsize` is not a quota definition.
+    #[error("expected a quota definition like 10000000S,1000C in the first line of {}", path.display())]
+    QuotaFile {
+        /// The `maildirsize` file.
+        path: PathBuf,
+    },
+    /// The system refused.
+    #[error("cannot {operation} {}: {source}", path.display())]
+    Io {
+        /// What was being done.
+        operation: Operation,
+        /// To which file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(operation: Operation, path: impl Into<PathBuf>, source: impl Into<io::Error>) -> Error {
+        Error::Io { operation, path: path.into(), source: source.into() }
+    }
+
+    /// Puts another error in place of one that says that something is not there.
+    pub(crate) fn or_missing(self, missing: impl FnOnce() -> Error) -> Error {
+        match &self {
+            Error::Io { source, .. }
+                if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+            {
+                missing()
+            }
+            _ => self,
+        }
+    }
+
+    /// Whether there is no room: the disk is full, the user's disk quota or the Maildir quota is used up. SMTP answers
+    /// 452 4.3.1 (or 4.2.2 if [`Error::is_over_quota`]).
+    pub fn is_storage_full(&self) -> bool {
+        match self {
+            Error::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            Error::OverQuota { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it is this mailbox that is full, by Maildir or disk quota, while others may still have room. SMTP answers
+    /// 452 4.2.2.
+    pub fn is_over_quota(&self) -> bool {
+        match self {
+            Error::Io { source, .. } => source.kind() == io::ErrorKind::QuotaExceeded,
+            Error::OverQuota { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the same message may be accepted later, when the owner, the operator or the system has done something
+    /// about it. Only a name that can never be valid is permanent.
+    pub fn is_transient(&self) -> bool {
+        !matches!(self, Error::FolderName(_) | Error::UserName(_) | Error::MessageName(_))
+    }
+
+    /// Whether the Maildir or folder is simply not there (as opposed to broken or unreachable).
+    pub fn is_not_found(&self) -> bool {
+        match self {
+            Error::NotAMaildir { .. } => true,
+            Error::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    /// Keeps the kind of the system's error, and the whole [`Error`] as the inner one.
+    fn from(error: Error) -> io::Error {
+        let kind = match &error {
+            Error::Io { source, .. } => source.kind(),
+            Error::OverQuota { .. } => io::ErrorKind::QuotaExceeded,
+            Error::FolderName(_) | Error::UserName(_) | Error::MessageName(_) => io::ErrorKind::InvalidInput,
+            Error::NotAMaildir { .. } => io::ErrorKind::NotFound,
+            Error::Incomplete { .. } | Error::Symlink { .. } | Error::QuotaFile { .. } => {
+                io::ErrorKind::Other
+            }
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    #[test]
+    fn each_error_knows_the_reply_it_deserves() {
+        let io = |errno: Errno| Error::io(Operation::Write, "/m", errno);
+        let over = Error::OverQuota {
+            path: "/m".into(),
+            size: 1,
+            usage: QuotaUsage { bytes: 9, messages: 1 },
+            limits: QuotaLimits { bytes: Some(9), messages: None },
+        };
+        let bad_name = Error::from(crate::UserName::parse("../x").unwrap_err());
+        // (error, storage full, over quota, transient)
+        let table = [
+            (io(Errno::NOSPC), true, false, true),
+            (io(Errno::DQUOT), true, true, true),
+            (io(Errno::IO), false, false, true),
+            (io(Errno::MFILE), false, false, true),
+            (over, true, true, true),
+            (bad_name, false, false, false),
+        ];
+        for (error, full, quota, transient) in table {
+            assert_eq!(
+                (error.is_storage_full(), error.is_over_quota(), error.is_transient()),
+                (full, quota, transient),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_keeps_its_kind_when_it_passes_through_io_write() {
+        let error = io::Error::from(Error::io(Operation::Write, "/m", Errno::NOSPC));
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        let inner = error.get_ref().and_then(|e| e.downcast_ref::<Error>()).unwrap();
+        assert!(inner.is_storage_full());
+    }
+
+    #[test]
+    fn messages_say_what_was_expected_where_and_what_was_found() {
+        let error =
+            Error::NotAMaildir { path: "/home/a/Maildir".into(), missing: "/home/a/Maildir/tmp".into() };
+        assert_eq!(
+            error.to_string(),
+            "expected a Maildir at /home/a/Maildir, but found no directory /home/a/Maildir/tmp"
+        );
+    }
+}

@@ -1,0 +1,149 @@
+//! Unique parts of message file names: `<secs>.M<usecs>P<pid>Q<counter>R<random>.<host>`.
+//!
+//! Two names differ even if the clock steps back (the counter), processes fork (the process id, and random bits drawn
+//! anew in each), process ids are shared between containers (the random bits), or hosts share the disk (the host name).
+//! All of it is free of system calls but for the clock and the process id.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Longest host part, so that the sizes and all flags fit behind it into 255 octets.
+const MAX_HOST: usize = 100;
+
+static COUNTER: AtomicU64 = AtomicU64::new(0);
+static DRAWN_BY: AtomicU32 = AtomicU32::new(0);
+static RANDOM: AtomicU64 = AtomicU64::new(0);
+static THIS_HOST: LazyLock<HostPart> = LazyLock::new(|| {
+    let name = rustix::system::uname();
+    HostPart::new(name.nodename().to_bytes())
+});
+
+/// The host name as it stands in file names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HostPart(Arc<str>);
+
+impl HostPart {
+    /// Escapes `/` as `\057` and `:` as `\072` as the Maildir convention says, and in the same way everything else that
+    /// could be taken for another part of the name.
+    pub(crate) fn new(name: &[u8]) -> HostPart {
+        let mut part = String::with_capacity(name.len());
+        for &byte in name {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => part.push(char::from(byte)),
+                _ => part.push_str(&format!("\\{byte:03o}")),
+            }
+            if part.len() > MAX_HOST - 4 {
+                break;
+            }
+        }
+        if part.is_empty() {
+            part.push_str("localhost");
+        }
+        HostPart(part.into())
+    }
+
+    pub(crate) fn this_host() -> HostPart {
+        THIS_HOST.clone()
+    }
+}
+
+/// The unique part of a message's file name, and the order in which this process made it.
+#[derive(Clone, Debug)]
+pub(crate) struct Unique {
+    pub(crate) text: String,
+    pub(crate) sequence: u64,
+}
+
+impl Unique {
+    pub(crate) fn generate(host: &HostPart) -> Unique {
+        // A clock before 1970 is as good as none; the other parts still differ.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let pid = std::process::id();
+        let sequence = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let random = random_of(pid);
+        let text =
+            format!("{}.M{}P{pid}Q{sequence}R{random:016x}.{}", now.as_secs(), now.subsec_micros(), host.0);
+        Unique { text, sequence }
+    }
+}
+
+impl fmt::Display for Unique {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Random bits drawn once per process. A forked child finds its parent's process id and draws its own.
+fn random_of(pid: u32) -> u64 {
+    if DRAWN_BY.load(Ordering::Acquire) != pid {
+        // Threads that get here together may each draw; every one of the results belongs to this process alone.
+        RANDOM.store(draw(), Ordering::Relaxed);
+        DRAWN_BY.store(pid, Ordering::Release);
+    }
+    RANDOM.load(Ordering::Relaxed)
+}
+
+fn draw() -> u64 {
+    let mut bytes = [0; 8];
+    match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::NONBLOCK) {
+        Ok(8) => u64::from_ne_bytes(bytes),
+        // Early at boot there may be no randomness. The rest of the name is unique on one host without it.
+        _ => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn host_names_cannot_break_a_file_name() {
+        let table = [
+            ("mx1.example.org", "mx1.example.org"),
+            ("a/b:c", "a\\057b\\072c"),
+            ("a,S=1", "a\\054S\\0751"),
+            ("ü", "\\303\\274"),
+            ("", "localhost"),
+        ];
+        for (name, part) in table {
+            assert_eq!(&*HostPart::new(name.as_bytes()).0, part);
+        }
+        assert!(HostPart::new(&[b'/'; 500]).0.len() <= MAX_HOST);
+    }
+
+    #[test]
+    fn names_made_by_many_threads_differ() {
+        let host = HostPart::this_host();
+        let names: Vec<Vec<String>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| (0..2000).map(|_| Unique::generate(&host).text).collect::<Vec<_>>()))
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let distinct: HashSet<&String> = names.iter().flatten().collect();
+        assert_eq!(distinct.len(), 16_000);
+    }
+
+    #[test]
+    fn a_forked_process_draws_its_own_random_bits() {
+        let parent = random_of(1_000_001);
+        assert_eq!(random_of(1_000_001), parent);
+        assert_ne!(random_of(1_000_002), parent);
+    }
+
+    #[test]
+    fn a_name_has_the_parts_of_the_convention_and_leaves_room_for_sizes_and_flags() {
+        let name = Unique::generate(&HostPart::new(&[b'h'; 300])).text;
+        let (secs, rest) = name.split_once(".M").unwrap();
+        assert!(secs.bytes().all(|b| b.is_ascii_digit()));
+        for mark in ['P', 'Q', 'R', '.'] {
+            assert!(rest.contains(mark), "{mark} in {name}");
+        }
+        let longest =
+            ",S=18446744073709551615,W=18446744073709551615:2,DFPRSTabcdefghijklmnopqrstuvwxyz".len();
+        assert!(name.len() + longest <= 255, "{}", name.len());
+    }
+}

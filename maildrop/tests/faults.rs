@@ -1,0 +1,267 @@
+//! Deliveries on a failing disk: every failure is reported for the message that it hit, and leaves nothing of it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail where it stands")]
+
+use std::sync::{Arc, Mutex};
+
+use maildrop::{
+    Delivered, DeliveryOptions, Error, Fault, FaultPlan, Faults, Maildir, Operation, Staged, SyncStrategy,
+    commit_all, commit_all_with,
+};
+
+/// Three writes of the 16 KiB buffer.
+const MESSAGE: usize = 40_000;
+
+fn message() -> Vec<u8> {
+    (0..MESSAGE).map(|n| if n % 64 == 63 { b'\n' } else { b'a' + (n % 23) as u8 }).collect()
+}
+
+fn fresh() -> (tempfile::TempDir, Maildir) {
+    let dir = tempfile::tempdir().unwrap();
+    let maildir = Maildir::create(dir.path().join("Maildir")).unwrap();
+    (dir, maildir)
+}
+
+fn stage(maildir: &Maildir) -> Result<Staged, Error> {
+    let mut delivery = maildir.deliver(&DeliveryOptions::new())?;
+    for chunk in message().chunks(1000) {
+        delivery.append(chunk)?;
+    }
+    delivery.stage()
+}
+
+fn deliver(maildir: &Maildir) -> Result<Delivered, Error> {
+    stage(maildir)?.commit()
+}
+
+fn count(maildir: &Maildir, inner: &str) -> usize {
+    std::fs::read_dir(maildir.path().join(inner)).unwrap().count()
+}
+
+#[test]
+fn a_failing_step_leaves_nothing_and_is_reported_with_its_reason() {
+    use Operation::{CreateFile, Rename, SyncDirectory, SyncFile, Write};
+    // (step, nth, fault, storage full, over quota)
+    let table = [
+        (CreateFile, 1, Fault::no_space(), true, false),
+        (CreateFile, 1, Fault::disk_quota(), true, true),
+        (CreateFile, 1, Fault::Fail(24), false, false), // EMFILE
+        (Write, 1, Fault::no_space(), true, false),
+        (Write, 2, Fault::no_space(), true, false),
+        (Write, 3, Fault::no_space(), true, false),
+        (Write, 2, Fault::disk_quota(), true, true),
+        (Write, 3, Fault::io_error(), false, false),
+        (SyncFile, 1, Fault::io_error(), false, false),
+        (SyncFile, 1, Fault::no_space(), true, false), // delayed allocation
+        (Rename, 1, Fault::io_error(), false, false),
+        (Rename, 1, Fault::no_space(), true, false),
+        (SyncDirectory, 1, Fault::io_error(), false, false),
+        (SyncDirectory, 1, Fault::no_space(), true, false),
+    ];
+    for (operation, nth, fault, full, quota) in table {
+        let (_dir, healthy) = fresh();
+        let plan = Arc::new(FaultPlan::new().nth(operation, nth, fault));
+        let maildir = healthy.clone().with_faults(plan);
+        let error = deliver(&maildir).unwrap_err();
+        let case = format!("{operation:?} {nth} {fault:?}: {error}");
+        assert_eq!((error.is_storage_full(), error.is_over_quota()), (full, quota), "{case}");
+        assert!(error.is_transient(), "{case}");
+        assert!(matches!(error, Error::Io { operation: o, .. } if o == operation), "{case}");
+        assert_eq!((count(&maildir, "tmp"), count(&maildir, "new")), (0, 0), "{case}");
+        // The fault struck once; the next message goes through.
+        let delivered = deliver(&maildir).unwrap();
+        assert_eq!(std::fs::read(delivered.path()).unwrap(), message());
+    }
+}
+
+#[test]
+fn short_writes_are_continued() {
+    let plans = [
+        FaultPlan::new().nth(Operation::Write, 1, Fault::Short(1)),
+        FaultPlan::new().nth(Operation::Write, 2, Fault::Short(16_383)).nth(
+            Operation::Write,
+            3,
+            Fault::Short(0),
+        ),
+        FaultPlan::new().always(Operation::Write, Fault::Short(997)),
+    ];
+    for plan in plans {
+        let (_dir, maildir) = fresh();
+        let delivered = deliver(&maildir.with_faults(Arc::new(plan))).unwrap();
+        assert_eq!(std::fs::read(delivered.path()).unwrap(), message());
+        assert_eq!(delivered.size(), MESSAGE as u64);
+    }
+}
+
+#[test]
+fn a_short_write_on_a_disk_that_is_then_full_leaves_nothing() {
+    let (_dir, maildir) = fresh();
+    let plan = FaultPlan::new().nth(Operation::Write, 2, Fault::Short(100)).nth(
+        Operation::Write,
+        3,
+        Fault::no_space(),
+    );
+    let maildir = maildir.with_faults(Arc::new(plan));
+    assert!(deliver(&maildir).unwrap_err().is_storage_full());
+    assert_eq!((count(&maildir, "tmp"), count(&maildir, "new")), (0, 0));
+}
+
+#[test]
+fn a_delivery_that_failed_to_write_cannot_be_staged() {
+    let (_dir, maildir) = fresh();
+    let plan = Arc::new(FaultPlan::new().nth(Operation::Write, 1, Fault::no_space()));
+    let maildir = maildir.with_faults(plan);
+    let mut delivery = maildir.deliver(&DeliveryOptions::new()).unwrap();
+    assert!(delivery.append(&message()).unwrap_err().is_storage_full());
+    assert!(matches!(delivery.append(b"x"), Err(Error::Incomplete { .. })));
+    assert!(matches!(delivery.stage(), Err(Error::Incomplete { .. })));
+    assert_eq!((count(&maildir, "tmp"), count(&maildir, "new")), (0, 0));
+}
+
+#[test]
+fn a_copy_that_fails_leaves_the_original_alone() {
+    // (fault of the copy, copied in the end)
+    let table = [
+        (FaultPlan::new().nth(Operation::Copy, 1, Fault::no_space()), false),
+        (FaultPlan::new().nth(Operation::Copy, 1, Fault::Short(5)), true),
+        (FaultPlan::new().always(Operation::Copy, Fault::Short(4001)), true),
+        (FaultPlan::new().nth(Operation::Write, 1, Fault::no_space()), false),
+        (FaultPlan::new().nth(Operation::CreateFile, 1, Fault::no_space()), false),
+    ];
+    for (plan, copied) in table {
+        let (_dir, alice) = fresh();
+        let (_dir_b, bob) = fresh();
+        let bob = bob.with_faults(Arc::new(plan));
+        let staged = stage(&alice).unwrap();
+        let copy = staged.duplicate(&bob, b"To: bob\n");
+        assert_eq!(copy.is_ok(), copied, "{copy:?}");
+        match copy {
+            Ok(copy) => {
+                let delivered = copy.commit().unwrap();
+                let expected = [b"To: bob\n".as_slice(), &message()].concat();
+                assert_eq!(std::fs::read(delivered.path()).unwrap(), expected);
+            }
+            Err(error) => {
+                assert!(error.is_storage_full());
+                assert_eq!((count(&bob, "tmp"), count(&bob, "new")), (0, 0));
+            }
+        }
+        assert_eq!(std::fs::read(staged.commit().unwrap().path()).unwrap(), message());
+    }
+}
+
+#[test]
+fn each_member_of_a_batch_has_its_own_verdict() {
+    for strategy in [SyncStrategy::Auto, SyncStrategy::EachFile] {
+        let bad = [Operation::SyncFile, Operation::Rename, Operation::SyncDirectory];
+        let maildirs: Vec<_> = (0..9).map(|_| fresh()).collect();
+        let maildirs: Vec<Maildir> = maildirs
+            .iter()
+            .enumerate()
+            .map(|(index, (_, maildir))| {
+                // Good and bad ones alternate.
+                let Some(operation) = (index % 2 == 1).then(|| bad[index / 2 % 3]) else {
+                    return maildir.clone();
+                };
+                let plan = FaultPlan::new().always(operation, Fault::io_error());
+                maildir.clone().with_faults(Arc::new(plan))
+            })
+            .collect();
+        let batch = maildirs.iter().map(|maildir| stage(maildir).unwrap()).collect();
+        let results = commit_all_with(batch, strategy);
+        for (index, (result, maildir)) in results.iter().zip(&maildirs).enumerate() {
+            assert_eq!(count(maildir, "tmp"), 0);
+            match result {
+                Ok(delivered) => {
+                    assert_eq!(index % 2, 0);
+                    assert_eq!(std::fs::read(delivered.path()).unwrap(), message());
+                }
+                Err(Error::Io { operation, .. }) => {
+                    assert_eq!((index % 2, *operation), (1, bad[index / 2 % 3]));
+                    assert_eq!(count(maildir, "new"), 0);
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn members_in_one_directory_share_its_fate() {
+    let (_dir, maildir) = fresh();
+    let (_other_dir, other) = fresh();
+    let plan = Arc::new(FaultPlan::new().nth(Operation::SyncDirectory, 1, Fault::io_error()));
+    let maildir = maildir.with_faults(plan);
+    let batch = [&maildir, &other, &maildir].map(|maildir| stage(maildir).unwrap());
+    let verdicts: Vec<bool> = commit_all(batch.into()).iter().map(Result::is_ok).collect();
+    assert_eq!(verdicts, [false, true, false]);
+    assert_eq!((count(&maildir, "new"), count(&other, "new")), (0, 1));
+}
+
+#[test]
+fn where_the_shared_sync_fails_each_file_is_synced_for_itself() {
+    let (_dir, maildir) = fresh();
+    let plan = Arc::new(FaultPlan::new().always(Operation::SyncFilesystem, Fault::io_error()));
+    let maildir = maildir.with_faults(plan);
+    let batch = (0..5).map(|_| stage(&maildir).unwrap()).collect();
+    assert!(commit_all(batch).iter().all(Result::is_ok));
+    assert_eq!(count(&maildir, "new"), 5);
+}
+
+#[test]
+fn a_message_counts_against_the_quota_only_if_it_was_delivered() {
+    let (_dir, maildir) = fresh();
+    maildir.set_quota(Some("1000000S".parse().unwrap())).unwrap();
+    let plan = Arc::new(FaultPlan::new().nth(Operation::SyncFile, 2, Fault::io_error()));
+    let faulty = maildir.clone().with_faults(plan);
+    let batch = (0..3).map(|_| stage(&faulty).unwrap()).collect();
+    let verdicts: Vec<bool> = commit_all(batch).iter().map(Result::is_ok).collect();
+    assert_eq!(verdicts, [true, false, true]);
+    let usage = maildir.quota().unwrap().unwrap().usage;
+    assert_eq!((usage.bytes, usage.messages), (2 * MESSAGE as u64, 2));
+}
+
+#[test]
+fn mail_that_is_safe_is_delivered_even_if_it_cannot_be_counted() {
+    let (_dir, maildir) = fresh();
+    maildir.set_quota(Some("1000000S".parse().unwrap())).unwrap();
+    let plan = Arc::new(FaultPlan::new().always(Operation::WriteQuota, Fault::no_space()));
+    deliver(&maildir.clone().with_faults(plan)).unwrap();
+    assert_eq!(count(&maildir, "new"), 1);
+}
+
+/// Notes all steps in order.
+#[derive(Debug, Default)]
+struct Recorder(Mutex<Vec<Operation>>);
+
+impl Faults for Recorder {
+    fn inject(&self, operation: Operation) -> Fault {
+        self.0.lock().unwrap().push(operation);
+        Fault::None
+    }
+}
+
+#[test]
+fn nothing_is_visible_before_it_is_durable() {
+    use Operation::{CreateFile, Rename, SyncDirectory, SyncFile, SyncFilesystem, Write};
+    let staged = [CreateFile, Write, Write, Write];
+    let one = [&staged[..], &[SyncFile, Rename, SyncDirectory]].concat();
+    let mut three = staged.repeat(3);
+    three.extend([SyncFile; 3]);
+    // On a file system that is not known to be fit for it, there is no shared sync.
+    let shared = [&three[..], &[SyncFilesystem], &[Rename; 3], &[SyncDirectory]].concat();
+    let unshared = [&three[..], &[Rename; 3], &[SyncDirectory]].concat();
+
+    for (count, strategy, allowed) in [
+        (1, SyncStrategy::Auto, vec![one]),
+        (3, SyncStrategy::Auto, vec![shared, unshared.clone()]),
+        (3, SyncStrategy::EachFile, vec![unshared]),
+    ] {
+        let (_dir, maildir) = fresh();
+        let recorder = Arc::new(Recorder::default());
+        let maildir = maildir.with_faults(Arc::clone(&recorder) as Arc<dyn Faults>);
+        let batch = (0..count).map(|_| stage(&maildir).unwrap()).collect();
+        assert!(commit_all_with(batch, strategy).iter().all(Result::is_ok));
+        let steps = recorder.0.lock().unwrap().clone();
+        assert!(allowed.contains(&steps), "{strategy:?} {count}: {steps:?}");
+    }
+}
