@@ -289,20 +289,17 @@ impl Server {
         None
     }
 
-    /// RFC 3030 §2: after a BDAT that failed the transaction can only be given up.
+    /// RFC 3030 §2: after a BDAT that failed the transaction can only be given up; after the last it is over.
     fn refuse_chunk(&mut self, refusal: &Refusal, chunk: Chunk) {
         self.await_command();
-        let replies = match &mut self.session.envelope {
-            Some(envelope) => {
-                envelope.progress = Progress::Failed;
-                envelope.accepted
+        let failed_now = match &mut self.session.envelope {
+            Some(envelope) if envelope.accepted > 0 => {
+                core::mem::replace(&mut envelope.progress, Progress::Failed) != Progress::Failed
             }
-            None => 0,
+            _ => false,
         };
-        // RFC 2033 §4.3: after the last chunk, one reply for each recipient.
-        if self.is_lmtp() && chunk.last && replies > 0 {
-            self.session.envelope = None;
-            (0..replies).for_each(|_| self.reply_refusal(refusal));
+        if chunk.last && failed_now {
+            self.conclude(Delivered::All(refusal.clone().into()));
         } else {
             self.reply_error(refusal);
         }

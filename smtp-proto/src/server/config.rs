@@ -107,7 +107,7 @@ pub struct Extensions {
     pub smtputf8: bool,
     /// CHUNKING (RFC 3030).
     pub chunking: bool,
-    /// BINARYMIME (RFC 3030); needs CHUNKING.
+    /// BINARYMIME (RFC 3030); needs CHUNKING, and a store that keeps every byte as it came. Off by default.
     pub binary_mime: bool,
     /// STARTTLS (RFC 3207). Needs a driver that can upgrade; off by default.
     pub starttls: bool,
@@ -150,7 +150,7 @@ impl Default for Extensions {
             eight_bit_mime: true,
             smtputf8: true,
             chunking: true,
-            binary_mime: true,
+            binary_mime: false,
             starttls: false,
             enhanced_status_codes: true,
             dsn: true,

@@ -130,7 +130,7 @@ impl Server {
             offer(if least > 0 { format!("DELIVERBY {least}") } else { "DELIVERBY".to_owned() });
         }
         if let Some(longest) = offered.future_release {
-            offer(format!("FUTURERELEASE {longest} {}", crate::types::DateTime::from_unix(253_402_214_400)));
+            offer(format!("FUTURERELEASE {longest} {}", crate::types::DateTime::from_unix(253_402_214_399)));
         }
         if !offered.limits.is_none() {
             offer(offered.limits.to_string());

@@ -1,0 +1,260 @@
+//! A server with a fixed policy, driven in memory with virtual time.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use mail_wire::sasl::{Answer, Mechanism, Question, Stored};
+use mail_wire::{Connection, Layer, LayerInfo, ReplyText, Secret, Step, TlsInfo};
+use smtp_proto::server::{Delivered, Event, Peer, Protocol, Server, ServerConfig, ServerError, VerifyAnswer};
+use smtp_proto::types::{Domain, ForwardPath, Refusal, Verdict};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub(crate) fn config() -> ServerConfig {
+    ServerConfig::new(Domain::parse("mx.example").unwrap())
+}
+
+pub(crate) fn lmtp() -> ServerConfig {
+    let mut config = config();
+    config.protocol = Protocol::Lmtp;
+    config
+}
+
+/// With AUTH PLAIN and LOGIN in plain text, for alice with the password `secret`.
+pub(crate) fn with_auth() -> ServerConfig {
+    let mut config = config();
+    config.mechanisms = [Mechanism::Plain, Mechanism::Login, Mechanism::CramMd5].into_iter().collect();
+    config.plaintext_auth_without_tls = true;
+    config.timeouts.auth_failure_delay = Duration::ZERO;
+    config
+}
+
+/// A server and what has come out of it.
+pub(crate) struct Driven {
+    pub(crate) server: Server,
+    pub(crate) now: Instant,
+    pub(crate) output: Vec<u8>,
+    /// Messages that were accepted.
+    pub(crate) messages: Vec<Vec<u8>>,
+    /// Messages that were given up: refused, or dropped by RSET or the end.
+    pub(crate) dropped: usize,
+    pub(crate) result: Option<Result<(), ServerError>>,
+    /// Names of events in the order they came, without bodies.
+    pub(crate) events: Vec<&'static str>,
+    recipients: Vec<String>,
+    message: Option<Vec<u8>>,
+    upgrades: bool,
+}
+
+impl Driven {
+    pub(crate) fn new(config: ServerConfig) -> Self {
+        Self::from_peer(config, Peer::new("192.0.2.7:50000".parse().unwrap()))
+    }
+
+    pub(crate) fn from_peer(config: ServerConfig, peer: Peer) -> Self {
+        let now = Instant::now();
+        let mut driven = Self {
+            server: Server::new(Arc::new(config), peer, Secret::new([7; 32]), now),
+            now,
+            output: Vec::new(),
+            messages: Vec::new(),
+            dropped: 0,
+            result: None,
+            events: Vec::new(),
+            recipients: Vec::new(),
+            message: None,
+            upgrades: true,
+        };
+        driven.run();
+        driven
+    }
+
+    /// Feeds bytes in chunks of `chunk`.
+    pub(crate) fn feed(&mut self, mut input: &[u8], chunk: usize) {
+        while !input.is_empty() && self.result.is_none() {
+            let room = self.server.io().recv;
+            let n = room.len().min(chunk).min(input.len());
+            assert!(n > 0, "the server takes no input and is not closed");
+            room[..n].copy_from_slice(&input[..n]);
+            input = &input[n..];
+            self.server.received(n, self.now);
+            self.run();
+        }
+    }
+
+    pub(crate) fn end_of_input(&mut self) {
+        self.server.received(0, self.now);
+        self.run();
+    }
+
+    /// Lets time pass, telling the server of each deadline on the way.
+    pub(crate) fn wait(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(deadline) = self.server.deadline().filter(|deadline| *deadline <= until) {
+            self.now = self.now.max(deadline);
+            self.server.handle_timeout(self.now);
+            self.run();
+        }
+        self.now = until;
+    }
+
+    /// What was sent since the last call, as text.
+    pub(crate) fn sent(&mut self) -> String {
+        String::from_utf8(std::mem::take(&mut self.output)).expect("replies are UTF-8")
+    }
+
+    pub(crate) fn run(&mut self) {
+        loop {
+            match self.server.poll() {
+                Step::Event(event) => self.event(event),
+                Step::Blocked => {
+                    if self.flush() == 0 {
+                        return;
+                    }
+                }
+                Step::Upgrade(layer) => {
+                    assert_eq!(layer, Layer::Tls);
+                    self.flush();
+                    if !self.upgrades {
+                        return;
+                    }
+                    self.server.upgraded(LayerInfo::Tls(TlsInfo::new()), self.now);
+                }
+                Step::Close(result) => {
+                    self.flush();
+                    if self.message.take().is_some() {
+                        self.dropped += 1;
+                    }
+                    self.result = Some(result);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self) -> usize {
+        let send = self.server.io().send;
+        self.output.extend_from_slice(send);
+        let n = send.len();
+        if n > 0 {
+            self.server.sent(n, self.now);
+        }
+        n
+    }
+
+    fn event(&mut self, event: Event) {
+        let server = &mut self.server;
+        self.events.push(match event {
+            Event::Connected(pending) => {
+                server.accept(pending);
+                "connected"
+            }
+            Event::Hello(_, pending) => {
+                server.accept(pending);
+                self.recipients.clear();
+                "hello"
+            }
+            Event::Mail { pending, .. } => {
+                server.accept(pending);
+                self.recipients.clear();
+                "mail"
+            }
+            Event::Recipient { to, pending, .. } => {
+                let verdict = recipient_verdict(&to);
+                if verdict == Verdict::Accept {
+                    self.recipients.push(to.to_string());
+                }
+                server.answer(pending, verdict);
+                "recipient"
+            }
+            Event::Message(pending) => {
+                self.message = Some(Vec::new());
+                server.accept(pending);
+                "message"
+            }
+            Event::Body => {
+                let message = self.message.as_mut().expect("a body only comes within a message");
+                message.extend_from_slice(server.body());
+                server.consume(server.body().len());
+                return;
+            }
+            Event::MessageRefused(_) => {
+                self.message = None;
+                self.dropped += 1;
+                "refused"
+            }
+            Event::MessageEnd(pending) => {
+                self.messages.push(self.message.take().expect("only a message that began can end"));
+                let verdicts = self.recipients.iter().map(|to| match to.contains("full") {
+                    true => Refusal::MAILBOX_FULL.into(),
+                    false => Verdict::Accept,
+                });
+                server.answer(pending, Delivered::Each(verdicts.collect()));
+                "end"
+            }
+            Event::Reset => {
+                if self.message.take().is_some() {
+                    self.dropped += 1;
+                }
+                "reset"
+            }
+            Event::Sasl(question, pending) => {
+                server.answer(pending, sasl_answer(question));
+                "sasl"
+            }
+            Event::Authenticated => "authenticated",
+            Event::AuthenticationFailed { .. } => "authentication failed",
+            Event::Verify(text, pending) | Event::Expand(text, pending) => {
+                let answer = match &*text {
+                    "bob" => VerifyAnswer::Found(vec![ReplyText::from_static("Bob <bob@mx.example>")]),
+                    "nobody" => VerifyAnswer::Refuse(Refusal::NO_SUCH_USER),
+                    _ => VerifyAnswer::CannotVerify,
+                };
+                server.answer(pending, answer);
+                "verify"
+            }
+            Event::Etrn(_, pending) => {
+                server.accept(pending);
+                "etrn"
+            }
+            Event::Atrn(_, pending) => {
+                server.accept(pending);
+                "atrn"
+            }
+            Event::Turned => "turned",
+            Event::Xclient(_, pending) => {
+                server.accept(pending);
+                "xclient"
+            }
+            Event::Xforward(_, pending) => {
+                server.accept(pending);
+                "xforward"
+            }
+            other => panic!("unexpected event {other:?}"),
+        });
+    }
+}
+
+/// Mail for bob, alice, full and postmaster is taken; relaying is refused.
+fn recipient_verdict(to: &ForwardPath) -> Verdict {
+    let Some(mailbox) = to.mailbox() else { return Verdict::Accept };
+    if mailbox.domain() != "mx.example" {
+        return Refusal::RELAY_DENIED.into();
+    }
+    match &*mailbox.local_part_unquoted() {
+        "bob" | "alice" | "full" | "Postmaster" | "δοκιμή" => Verdict::Accept,
+        local if local.starts_with("user") => Verdict::Accept,
+        _ => Refusal::NO_SUCH_USER.into(),
+    }
+}
+
+fn sasl_answer(question: Question) -> Answer {
+    match question {
+        Question::VerifyPassword { authcid, password, .. } if authcid == "alice" => {
+            if password == Secret::new("secret") { Answer::Accepted } else { Answer::Rejected }
+        }
+        Question::Credentials { authcid, .. } if authcid == "alice" => {
+            Answer::Stored(Stored::Plain(Secret::new("secret")))
+        }
+        Question::Credentials { .. } => Answer::Stored(Stored::Unknown),
+        _ => Answer::Rejected,
+    }
+}
