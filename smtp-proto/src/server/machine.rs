@@ -489,9 +489,8 @@ impl Server {
 
     fn time_out(&mut self) {
         const TIMEOUT: Refusal = Refusal::from_static(421, (4, 4, 2), "timeout exceeded, closing connection");
-        let stage = self.stage();
+        self.close(Err(ServerError::Timeout(self.stage())));
         self.reply_refusal(&TIMEOUT);
-        self.close(Err(ServerError::Timeout(stage)));
     }
 
     fn wait_is_over(&mut self) {
