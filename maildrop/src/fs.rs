@@ -90,13 +90,15 @@ pub(crate) fn sync_file(file: &File) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Asks the kernel to start writing a file to disk, without waiting. Only a hint.
-pub(crate) fn start_writeback(file: &File) {
+/// Asks the kernel to start writing a part of a file to disk, without waiting. A length of zero reaches to its end. Only a
+/// hint.
+pub(crate) fn start_writeback(file: &File, offset: u64, length: u64) {
     // Dropping a file's pages from the cache begins with starting to write the dirty ones; those, being busy, stay.
     #[cfg(target_os = "linux")]
-    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+    let _ =
+        rustix::fs::fadvise(file, offset, std::num::NonZeroU64::new(length), rustix::fs::Advice::DontNeed);
     #[cfg(not(target_os = "linux"))]
-    let _ = file;
+    let _ = (file, offset, length);
 }
 
 /// Moves a file between directories without ever replacing another: [`Errno::EXIST`] if the target is there.

@@ -200,11 +200,44 @@ fn members_in_one_directory_share_its_fate() {
 #[test]
 fn where_the_shared_sync_fails_each_file_is_synced_for_itself() {
     let (_dir, maildir) = fresh();
-    let plan = Arc::new(FaultPlan::new().always(Operation::SyncFilesystem, Fault::io_error()));
+    let plan = FaultPlan::new().always(Operation::SyncFilesystem, Fault::io_error());
+    // Asked once for each file of the batch, and again when each is synced for itself: the third fails then. Where there
+    // is no shared sync, this strikes nobody.
+    let plan = Arc::new(plan.nth(Operation::SyncFile, 5 + 3, Fault::io_error()));
     let maildir = maildir.with_faults(plan);
-    let batch = (0..5).map(|_| stage(&maildir).unwrap()).collect();
+    let batch: Vec<Staged> = (0..5).map(|_| stage(&maildir).unwrap()).collect();
+    let verdicts: Vec<bool> = commit_all(batch).iter().map(Result::is_ok).collect();
+    let third = !syncs_together();
+    assert_eq!(verdicts, [true, true, third, true, true]);
+    assert_eq!(count(&maildir, "new"), 4 + usize::from(third));
+}
+
+#[test]
+fn where_the_shared_sync_of_directories_fails_each_is_synced_for_itself() {
+    let maildirs: Vec<_> = (0..4).map(|_| fresh()).collect();
+    // The first shared sync is that of the files.
+    let plan = FaultPlan::new().nth(Operation::SyncFilesystem, 2, Fault::io_error()).nth(
+        Operation::SyncDirectory,
+        4 + 2,
+        Fault::io_error(),
+    );
+    let plan: Arc<dyn Faults> = Arc::new(plan);
+    let batch =
+        maildirs.iter().map(|(_, maildir)| stage(&maildir.clone().with_faults(Arc::clone(&plan))).unwrap());
+    let results = commit_all(batch.collect());
+    let failed = results.iter().filter(|result| result.is_err()).count();
+    let left: usize = maildirs.iter().map(|(_, maildir)| count(maildir, "new")).sum();
+    assert_eq!((failed, left), if syncs_together() { (1, 3) } else { (0, 4) });
+}
+
+/// Whether batches on the disk that holds temporary files share a sync.
+fn syncs_together() -> bool {
+    let (_dir, maildir) = fresh();
+    let recorder = Arc::new(Recorder::default());
+    let maildir = maildir.with_faults(Arc::clone(&recorder) as Arc<dyn Faults>);
+    let batch = (0..3).map(|_| stage(&maildir).unwrap()).collect();
     assert!(commit_all(batch).iter().all(Result::is_ok));
-    assert_eq!(count(&maildir, "new"), 5);
+    recorder.0.lock().unwrap().contains(&Operation::SyncFilesystem)
 }
 
 #[test]

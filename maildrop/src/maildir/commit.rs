@@ -159,34 +159,39 @@ fn refuse_over_quota(batch: &mut [Result<Staged, Error>]) {
 
 /// Makes the octets of all files durable.
 fn sync_files(batch: &mut [Result<Staged, Error>], strategy: SyncStrategy) {
-    for member in batch.iter_mut() {
-        if let Ok(staged) = &*member
-            && let Err(error) = staged.maildir().inject(Operation::SyncFile).check()
-        {
-            *member = Err(staged.file.error(Operation::SyncFile, error));
+    for (_, mut members) in group_by(batch, |staged| staged.maildir().dirs.volume.device) {
+        if may_share(strategy, members.len(), batch[members[0]].as_ref().map(Staged::maildir)) {
+            members.retain(|&index| passes_file_hook(batch, index));
+            // syncfs reports what failed since its handle was opened, so the oldest sees the failures of all.
+            let staged = members.iter().filter_map(|&index| batch[index].as_ref().ok());
+            let Some(oldest) = staged.min_by_key(|staged| staged.file.unique.sequence) else { continue };
+            if sync_together(oldest.maildir(), &oldest.file.file, &oldest.maildir().dirs.tmp).is_ok() {
+                continue;
+            }
         }
-    }
-    for (_, members) in group_by(batch, |staged| staged.maildir().dirs.volume.device) {
-        let files: Vec<&Staged> = members.iter().filter_map(|&index| batch[index].as_ref().ok()).collect();
-        // syncfs reports what failed since its handle was opened, so the oldest sees the failures of all.
-        let oldest = files.iter().min_by_key(|staged| staged.file.unique.sequence);
-        if let Some(oldest) = oldest
-            && may_share(strategy, files.len(), oldest.maildir())
-            && sync_together(oldest.maildir(), &oldest.file.file, &oldest.maildir().dirs.tmp).is_ok()
-        {
-            continue;
-        }
-        if files.len() > 1 {
-            files.iter().for_each(|staged| fs::start_writeback(&staged.file.file));
+        if members.len() > 1 {
+            let staged = members.iter().filter_map(|&index| batch[index].as_ref().ok());
+            staged.for_each(|staged| fs::start_writeback(&staged.file.file, 0, 0));
         }
         for index in members {
-            if let Ok(staged) = &batch[index]
+            if passes_file_hook(batch, index)
+                && let Ok(staged) = &batch[index]
                 && let Err(error) = fs::sync_file(&staged.file.file)
             {
                 batch[index] = Err(staged.file.error(Operation::SyncFile, error));
             }
         }
     }
+}
+
+/// Asks the fault hook about the sync of a file, and fails the message if the hook does.
+fn passes_file_hook(batch: &mut [Result<Staged, Error>], index: usize) -> bool {
+    if let Ok(staged) = &batch[index]
+        && let Err(error) = staged.maildir().inject(Operation::SyncFile).check()
+    {
+        batch[index] = Err(staged.file.error(Operation::SyncFile, error));
+    }
+    batch[index].is_ok()
 }
 
 /// Makes the entries of all messages in their `new/` durable.
@@ -197,36 +202,41 @@ fn sync_directories(batch: &mut [Result<Moved, Error>], strategy: SyncStrategy) 
     };
     let mut devices: BTreeMap<u64, Vec<Vec<usize>>> = BTreeMap::new();
     for ((device, _), members) in group_by(batch, directory) {
-        match hooked_failure(batch, &members) {
-            Some(error) => fail(batch, &members, &error),
-            None => devices.entry(device).or_default().push(members),
-        }
+        devices.entry(device).or_default().push(members);
     }
-    for directories in devices.into_values() {
-        if let Some(Ok(first)) = directories.first().map(|members| &batch[members[0]]) {
+    for mut directories in devices.into_values() {
+        let first = batch[directories[0][0]].as_ref();
+        if may_share(strategy, directories.len(), first.map(|moved| moved.staged.maildir())) {
+            directories.retain(|members| passes_directory_hook(batch, members));
+            let Some(Ok(first)) = directories.first().map(|members| &batch[members[0]]) else { continue };
             let maildir = first.staged.maildir();
-            if may_share(strategy, directories.len(), maildir)
-                && sync_together(maildir, &maildir.dirs.new, &maildir.dirs.new).is_ok()
-            {
+            if sync_together(maildir, &maildir.dirs.new, &maildir.dirs.new).is_ok() {
                 continue;
             }
         }
         for members in directories {
-            let Ok(first) = &batch[members[0]] else { continue };
-            let maildir = first.staged.maildir();
-            if let Err(error) = fs::sync_dir(&maildir.dirs.new) {
+            if passes_directory_hook(batch, &members)
+                && let Ok(first) = &batch[members[0]]
+                && let Err(error) = fs::sync_dir(&first.staged.maildir().dirs.new)
+            {
                 fail(batch, &members, &error);
             }
         }
     }
 }
 
-/// The error with which a fault hook lets the sync of a directory fail.
-fn hooked_failure(batch: &[Result<Moved, Error>], members: &[usize]) -> Option<io::Error> {
+/// Asks the fault hook about the sync of a directory, and fails all messages in it if the hook does.
+fn passes_directory_hook(batch: &mut [Result<Moved, Error>], members: &[usize]) -> bool {
     let mut maildirs =
         members.iter().filter_map(|&index| batch[index].as_ref().ok()).map(|m| m.staged.maildir());
-    let hooked = maildirs.find(|maildir| maildir.faults.is_some())?;
-    hooked.inject(Operation::SyncDirectory).check().err()
+    let hooked = maildirs.find(|maildir| maildir.faults.is_some());
+    match hooked.map_or(Ok(()), |maildir| maildir.inject(Operation::SyncDirectory).check()) {
+        Ok(()) => true,
+        Err(error) => {
+            fail(batch, members, &error);
+            false
+        }
+    }
 }
 
 /// Fails all messages in a directory, each with its own copy of what the system said.
@@ -240,8 +250,9 @@ fn fail(batch: &mut [Result<Moved, Error>], members: &[usize], error: &io::Error
     }
 }
 
-fn may_share(strategy: SyncStrategy, members: usize, maildir: &Maildir) -> bool {
-    strategy == SyncStrategy::Auto && members >= SHARED_FROM && maildir.dirs.volume.shared_sync
+fn may_share(strategy: SyncStrategy, members: usize, first: Result<&Maildir, &Error>) -> bool {
+    let fit = first.is_ok_and(|maildir| maildir.dirs.volume.shared_sync);
+    strategy == SyncStrategy::Auto && members >= SHARED_FROM && fit
 }
 
 /// Makes everything on a file system durable.

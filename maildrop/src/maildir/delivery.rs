@@ -18,6 +18,10 @@ use crate::unique::Unique;
 /// Octets that are collected before they are written, in a buffer that exists while a message is being written.
 const BUFFER: usize = 16 * 1024;
 
+/// Octets after which the kernel is asked to begin writing a large message to disk. Left to itself it would keep hundreds
+/// of megabytes in memory, and whoever syncs the file system next, for a small message, would wait for all of them.
+const WRITEBACK: u64 = 4 * 1024 * 1024;
+
 /// Names to try if a file is there already, which unique names make next to impossible.
 const ATTEMPTS: usize = 8;
 
@@ -160,11 +164,13 @@ pub(super) struct Spool {
     buffer: Vec<u8>,
     /// Octets that went to the file.
     written: u64,
+    /// Octets of them that the kernel was asked to write to disk.
+    started: u64,
 }
 
 impl Spool {
     pub(super) fn new(file: TmpFile) -> Spool {
-        Spool { file, buffer: Vec::new(), written: 0 }
+        Spool { file, buffer: Vec::new(), written: 0, started: 0 }
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -173,9 +179,17 @@ impl Spool {
 
     pub(super) fn flush(&mut self) -> Result<(), Error> {
         self.file.write_all(&self.buffer)?;
-        self.written += self.buffer.len() as u64;
+        self.count(self.buffer.len());
         self.buffer.clear();
         Ok(())
+    }
+
+    fn count(&mut self, octets: usize) {
+        self.written += octets as u64;
+        if self.written - self.started >= WRITEBACK {
+            fs::start_writeback(&self.file.file, self.started, self.written - self.started);
+            self.started = self.written;
+        }
     }
 
     pub(super) fn target(&self) -> &TmpFile {
@@ -210,7 +224,7 @@ impl Sink for Spool {
             self.buffer.extend_from_slice(bytes);
         } else {
             self.file.write_all(bytes)?;
-            self.written += bytes.len() as u64;
+            self.count(bytes.len());
         }
         Ok(())
     }
@@ -339,5 +353,38 @@ impl fmt::Debug for TmpFile {
                 write!(f, "{}", self.maildir.tmp_path(&self.unique.text).display())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_holds_can_move_between_threads() {
+        fn assert_send<T: Send + 'static>() {}
+        fn assert_sync<T: Sync>() {}
+        assert_send::<Maildir>();
+        assert_sync::<Maildir>();
+        assert_send::<Delivery>();
+        assert_send::<Staged>();
+        assert_send::<crate::Delivered>();
+        assert_send::<Error>();
+    }
+
+    #[test]
+    fn a_buffer_exists_while_it_is_used_and_large_chunks_pass_it_by() {
+        let dir = tempfile::tempdir().unwrap();
+        let maildir = Maildir::create(dir.path()).unwrap();
+        let options = DeliveryOptions::new().line_endings(LineEndings::Keep);
+        let mut delivery = maildir.deliver(&options).unwrap();
+        assert_eq!(delivery.spool.buffer.capacity(), 0);
+        delivery.append(&vec![b'x'; 9_000_000]).unwrap();
+        assert_eq!((delivery.spool.buffer.capacity(), delivery.spool.written), (0, 9_000_000));
+        delivery.append(b"small").unwrap();
+        assert_eq!((delivery.spool.buffer.capacity(), delivery.spool.written), (BUFFER, 9_000_000));
+        assert_eq!(delivery.size(), 9_000_005);
+        delivery.append(&vec![b'x'; BUFFER]).unwrap();
+        assert_eq!(delivery.spool.written, 9_000_005 + BUFFER as u64);
     }
 }

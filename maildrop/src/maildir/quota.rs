@@ -85,13 +85,13 @@ impl Maildir {
         if !self.dirs.counted {
             return Ok(());
         }
-        self.inject(Operation::WriteQuota).check().map_err(io)?;
         for _ in 0..ATTEMPTS {
             let mut file = match open_file(&main.root, FILE, OFlags::WRONLY | OFlags::APPEND) {
                 Ok(file) => file,
                 Err(Errno::NOENT) => return Ok(()),
                 Err(errno) => return Err(io(errno.into())),
             };
+            self.inject(Operation::WriteQuota).check().map_err(io)?;
             // Who recounts holds the lock alone, so that no line goes to a file that is about to be replaced.
             let _ = rustix::fs::flock(&file, FlockOperation::LockShared);
             if is_replaced(&file) {
@@ -375,6 +375,28 @@ mod tests {
         assert!(maildir.adjust_usage(1, 1).is_err());
         assert!(maildir.quota().is_err());
         assert_eq!(std::fs::read(&outside).unwrap(), b"100S\n");
+    }
+
+    /// Lets another program replace the file between opening and locking it.
+    #[derive(Debug)]
+    struct ReplaceOnce(Maildir, std::sync::Once);
+
+    impl crate::Faults for ReplaceOnce {
+        fn inject(&self, operation: Operation) -> crate::Fault {
+            if operation == Operation::WriteQuota {
+                self.1.call_once(|| self.0.set_quota(limits("7000S")).unwrap());
+            }
+            crate::Fault::None
+        }
+    }
+
+    #[test]
+    fn a_change_goes_to_the_file_that_took_the_place_of_the_one_opened() {
+        let (_dir, maildir) = maildir();
+        maildir.set_quota(limits("5000S")).unwrap();
+        let hook = std::sync::Arc::new(ReplaceOnce(maildir.clone(), std::sync::Once::new()));
+        maildir.clone().with_faults(hook).adjust_usage(7, 1).unwrap();
+        assert_eq!(file(&maildir), "7000S\n0 0\n7 1\n");
     }
 
     #[test]
