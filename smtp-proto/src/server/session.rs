@@ -39,6 +39,8 @@ pub(super) struct Session {
     pub(super) envelope: Option<Envelope>,
     /// Transactions begun, for MAILMAX.
     pub(super) transactions: u32,
+    /// Domains of recipients, for RCPTDOMAINMAX; empty where that is not announced.
+    pub(super) recipient_domains: Vec<Box<str>>,
 }
 
 /// The transaction in progress, as far as the protocol needs it. The addresses went to the embedder.
@@ -72,6 +74,7 @@ impl Session {
             identity: None,
             envelope: None,
             transactions: 0,
+            recipient_domains: Vec::new(),
         }
     }
 

@@ -153,6 +153,22 @@ impl Server {
         if !to.is_ascii() && !utf8 {
             return Err(NEEDS_SMTPUTF8);
         }
+        self.check_recipient_domain(to)
+    }
+
+    /// RFC 9422 §4.3: keeps RCPTDOMAINMAX, where it is announced.
+    fn check_recipient_domain(&mut self, to: &ForwardPath) -> Result<(), Refusal> {
+        let (Some(max), Some(mailbox)) = (self.config.extensions.limits.rcpt_domain_max, to.mailbox()) else {
+            return Ok(());
+        };
+        let domains = &mut self.session.recipient_domains;
+        if domains.iter().any(|known| known.eq_ignore_ascii_case(mailbox.domain())) {
+            return Ok(());
+        }
+        if domains.len() >= max as usize {
+            return Err(Refusal::from_static(452, (4, 5, 3), "too many recipient domains"));
+        }
+        domains.push(mailbox.domain().into());
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use super::Reply;
 use core::fmt;
-use mail_wire::sasl::{Mechanism, MechanismSet};
+use mail_wire::sasl::MechanismSet;
 
 /// The extensions of a server, read from its EHLO reply. Keywords that this crate does not know are kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,6 +86,12 @@ impl Limits {
         Limits { mail_max: Some(transactions), ..self }
     }
 
+    /// Sets `RCPTDOMAINMAX`.
+    #[must_use]
+    pub const fn with_rcpt_domain_max(self, domains: u32) -> Self {
+        Limits { rcpt_domain_max: Some(domains), ..self }
+    }
+
     /// Whether no limit is set.
     pub const fn is_none(&self) -> bool {
         self.mail_max.is_none() && self.rcpt_max.is_none() && self.rcpt_domain_max.is_none()
@@ -106,39 +112,41 @@ impl fmt::Display for Limits {
     }
 }
 
+/// Length of the longest keyword that is known: `ENHANCEDSTATUSCODES`.
+const MAX_KEYWORD: usize = 19;
+
 impl Capabilities {
     /// Reads the lines behind the first of an EHLO reply. Lines that make no sense are ignored, as RFC 5321 §4.1.1.1
     /// has it for unknown keywords.
     pub fn from_reply(reply: &Reply) -> Self {
         let mut capabilities = Self::default();
         for line in reply.lines().skip(1) {
-            if let Ok(line) = core::str::from_utf8(line) {
-                capabilities.add(line.trim_end());
-            }
+            capabilities.add(line.trim_ascii_end());
         }
         capabilities
     }
 
-    fn add(&mut self, line: &str) {
-        let (keyword, args) = line.split_once(' ').unwrap_or((line, ""));
-        let mut upper = [0u8; 20];
-        let Some(upper) = upper.get_mut(..keyword.len()) else { return self.other.push(line.into()) };
-        upper.copy_from_slice(keyword.as_bytes());
-        upper.make_ascii_uppercase();
-        let number = || args.split(' ').next().and_then(|n| n.parse::<u32>().ok()).unwrap_or(0);
+    fn add(&mut self, line: &[u8]) {
+        let end = line.iter().position(|b| *b == b' ').unwrap_or(line.len());
+        let args = line.get(end + 1..).unwrap_or_default();
+        let mut upper = [0u8; MAX_KEYWORD];
+        let Some(upper) = upper.get_mut(..end) else { return self.keep(line) };
+        for (upper, byte) in upper.iter_mut().zip(line) {
+            *upper = byte.to_ascii_uppercase();
+        }
         match &*upper {
             b"PIPELINING" => self.pipelining = true,
-            b"SIZE" => self.size = Some(args.trim().parse().unwrap_or(0)),
+            b"SIZE" => self.size = Some(number(args)),
             b"8BITMIME" => self.eight_bit_mime = true,
             b"SMTPUTF8" => self.smtputf8 = true,
             b"CHUNKING" => self.chunking = true,
             b"BINARYMIME" => self.binary_mime = true,
             b"STARTTLS" => self.starttls = true,
-            b"AUTH" => self.add_mechanisms(args),
+            b"AUTH" => self.auth = self.auth.union(MechanismSet::parse(args)),
             b"ENHANCEDSTATUSCODES" => self.enhanced_status_codes = true,
             b"DSN" => self.dsn = true,
-            b"DELIVERBY" => self.deliver_by = Some(number()),
-            b"FUTURERELEASE" => self.future_release = Some(number()),
+            b"DELIVERBY" => self.deliver_by = Some(number(args)),
+            b"FUTURERELEASE" => self.future_release = Some(number(args)),
             b"MT-PRIORITY" => self.mt_priority = true,
             b"REQUIRETLS" => self.requiretls = true,
             b"RRVS" => self.rrvs = true,
@@ -148,37 +156,53 @@ impl Capabilities {
             b"VRFY" => self.vrfy = true,
             b"EXPN" => self.expn = true,
             b"HELP" => self.help = true,
-            b"XCLIENT" => self.xclient = Some(args.into()),
-            b"XFORWARD" => self.xforward = Some(args.into()),
+            b"XCLIENT" => self.xclient = core::str::from_utf8(args).ok().map(Into::into),
+            b"XFORWARD" => self.xforward = core::str::from_utf8(args).ok().map(Into::into),
             // Servers older than RFC 2554 wrote AUTH=LOGIN; some still do, beside the real line.
-            [b'A', b'U', b'T', b'H', b'=', ..] => self.add_mechanisms(line.get(5..).unwrap_or("")),
-            _ => self.other.push(line.into()),
+            [b'A', b'U', b'T', b'H', b'=', ..] => {
+                self.auth = self.auth.union(MechanismSet::parse(line.get(5..).unwrap_or_default()));
+            }
+            _ => self.keep(line),
         }
     }
 
-    fn add_mechanisms(&mut self, words: &str) {
-        for mechanism in words.split(' ').filter_map(Mechanism::parse) {
-            self.auth.insert(mechanism);
+    /// Keeps a line that is not known, as far as it is text.
+    fn keep(&mut self, line: &[u8]) {
+        if let Ok(line) = core::str::from_utf8(line) {
+            self.other.push(line.into());
         }
     }
 
-    fn add_limits(&mut self, words: &str) {
-        for (name, value) in words.split(' ').filter_map(|word| word.split_once('=')) {
-            let limit = value.parse().ok().filter(|limit| *limit > 0);
+    fn add_limits(&mut self, words: &[u8]) {
+        for word in words.split(|b| *b == b' ') {
+            let Some(equals) = word.iter().position(|b| *b == b'=') else { continue };
+            let (name, value) = (&word[..equals], &word[equals + 1..]);
+            let limit = Some(number(value)).filter(|limit| *limit > 0);
             match name {
-                _ if name.eq_ignore_ascii_case("MAILMAX") => self.limits.mail_max = limit,
-                _ if name.eq_ignore_ascii_case("RCPTMAX") => self.limits.rcpt_max = limit,
-                _ if name.eq_ignore_ascii_case("RCPTDOMAINMAX") => self.limits.rcpt_domain_max = limit,
+                _ if name.eq_ignore_ascii_case(b"MAILMAX") => self.limits.mail_max = limit,
+                _ if name.eq_ignore_ascii_case(b"RCPTMAX") => self.limits.rcpt_max = limit,
+                _ if name.eq_ignore_ascii_case(b"RCPTDOMAINMAX") => self.limits.rcpt_domain_max = limit,
                 _ => {}
             }
         }
     }
 }
 
+/// The number that is the first word; 0 where there is none that fits.
+fn number<T: TryFrom<u64> + Default>(args: &[u8]) -> T {
+    let word = args.split(|b| *b == b' ').next().unwrap_or_default();
+    let value = word.iter().try_fold(0u64, |n, digit| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        n.checked_mul(10)?.checked_add(digit)
+    });
+    value.and_then(|value| T::try_from(value).ok()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::types::ReplyCode;
+    use mail_wire::sasl::Mechanism;
 
     #[test]
     fn an_ehlo_reply_is_read_and_unknown_keywords_are_kept() {
