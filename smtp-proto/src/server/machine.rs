@@ -1,10 +1,9 @@
 //! [`Server`]: its state, its buffers, its timers, and the loop that turns bytes into events.
 
 use super::body::Receiving;
-use super::config::{EarlyTalkers, ServerConfig};
+use super::config::ServerConfig;
 use super::event::{Event, Question, ServerError, Stage, sealed::Seal};
 use super::session::{Envelope, Peer, Session};
-use crate::codec::ProxyHeader;
 use crate::types::{HelloName, Refusal, Verdict, WithProtocol, XclientAttributes};
 use mail_wire::line::{LineScanner, Scan};
 use mail_wire::sasl::{self, Identity};
@@ -41,11 +40,11 @@ pub struct Server {
     closed: Option<Result<(), ServerError>>,
     eof: bool,
     shutting_down: bool,
-    timers: Timers<4>,
+    pub(super) timers: Timers<4>,
     /// The time that was last told.
     pub(super) now: Instant,
     /// Bytes received in the present rate window.
-    window_bytes: u64,
+    pub(super) window_bytes: u64,
 }
 
 /// What the machine is doing.
@@ -103,7 +102,7 @@ pub(super) struct Counters {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Timer {
+pub(super) enum Timer {
     /// For what the state waits for.
     Wait,
     /// The end of a rate window.
@@ -143,7 +142,7 @@ impl Server {
         server
     }
 
-    fn after_proxy(config: &ServerConfig) -> State {
+    pub(super) fn after_proxy(config: &ServerConfig) -> State {
         if config.implicit_tls { State::ImplicitTls } else { State::Connect }
     }
 
@@ -294,11 +293,11 @@ impl Server {
         !self.recv.data().is_empty()
     }
 
-    fn set_timer(&mut self, timer: Timer, after: core::time::Duration) {
+    pub(super) fn set_timer(&mut self, timer: Timer, after: core::time::Duration) {
         self.timers.set(timer as usize, self.now + after);
     }
 
-    fn stage(&self) -> Stage {
+    pub(super) fn stage(&self) -> Stage {
         match &self.state {
             State::Proxy | State::Connect | State::Greeting | State::Asked(Asked::Connected) => {
                 Stage::Connect
@@ -349,82 +348,6 @@ impl Server {
         Some(Step::Blocked)
     }
 
-    fn read_proxy_header(&mut self) -> Option<Step<Event, ServerError>> {
-        match ProxyHeader::parse(self.recv.data()) {
-            Ok(None) => return self.blocked(),
-            Err(error) => {
-                self.close(Err(ServerError::Proxy(error)));
-                return None;
-            }
-            Ok(Some((header, len))) => {
-                self.recv.consume(len);
-                if let ProxyHeader::Proxied(addresses) = header {
-                    self.session.peer.address = addresses.source;
-                    self.session.peer.local = Some(addresses.destination);
-                    self.session.peer.name = None;
-                }
-            }
-        }
-        self.state = Self::after_proxy(&self.config);
-        None
-    }
-
-    /// How many bytes may be read without reading past the PROXY header, behind which TLS may begin.
-    fn proxy_header_want(&self) -> usize {
-        let data = self.recv.data();
-        match data {
-            // The shortest headers have 15 and 16 bytes.
-            _ if data.len() < 15 => 15 - data.len(),
-            [b'P', ..] => 1,
-            _ => match data.get(14..16) {
-                None => 16 - data.len(),
-                Some(len) => {
-                    let total = 16 + (usize::from(len[0]) << 8 | usize::from(len[1]));
-                    total.min(ProxyHeader::MAX_V2 + 1).saturating_sub(data.len()).max(1)
-                }
-            },
-        }
-    }
-
-    pub(super) fn answer_connected(&mut self, verdict: Verdict) {
-        self.asked();
-        match verdict {
-            Verdict::Refuse(refusal) => {
-                self.reply_refusal(&refusal);
-                self.close(Ok(()));
-            }
-            Verdict::Accept | Verdict::AcceptWith(_) => {
-                self.state = State::Greeting;
-                match self.config.early_talkers {
-                    EarlyTalkers::Refuse { wait } => self.set_timer(Timer::Wait, wait),
-                    EarlyTalkers::Tolerate => self.timers.clear(Timer::Wait as usize),
-                }
-            }
-        }
-    }
-
-    fn greet_when_due(&mut self) -> Option<Step<Event, ServerError>> {
-        if matches!(self.config.early_talkers, EarlyTalkers::Refuse { .. }) {
-            const EARLY: Refusal = Refusal::from_static(554, (5, 5, 0), "you talk before the greeting");
-            if self.has_more_input() {
-                self.reply_refusal(&EARLY);
-                self.close(Err(ServerError::EarlyTalker));
-                return None;
-            }
-            if self.timers.at(Timer::Wait as usize).is_some_and(|due| self.now < due) {
-                return self.blocked();
-            }
-        }
-        self.greet();
-        None
-    }
-
-    /// Sends the greeting and begins the session.
-    pub(super) fn greet(&mut self) {
-        self.reply_greeting();
-        self.await_command();
-    }
-
     fn read_command(&mut self) -> Option<Step<Event, ServerError>> {
         let data = self.recv.data();
         let limits = &self.config.limits;
@@ -464,7 +387,7 @@ impl Server {
     }
 
     /// The embedder dropped a token, or took too long: the client gets a temporary failure.
-    fn abandon_question(&mut self) {
+    pub(super) fn abandon_question(&mut self) {
         const NOT_ANSWERED: Refusal = Refusal::LOCAL_ERROR;
         match &self.state {
             State::Asked(Asked::Connected) => {
@@ -485,45 +408,6 @@ impl Server {
             State::Asked(Asked::Xforward) => self.answer_xforward(NOT_ANSWERED.into()),
             _ => {}
         }
-    }
-
-    fn time_out(&mut self) {
-        const TIMEOUT: Refusal = Refusal::from_static(421, (4, 4, 2), "timeout exceeded, closing connection");
-        self.close(Err(ServerError::Timeout(self.stage())));
-        self.reply_refusal(&TIMEOUT);
-    }
-
-    fn wait_is_over(&mut self) {
-        match &self.state {
-            State::Asked(_) => {
-                self.lane.cancel();
-                self.abandon_question();
-            }
-            // The embedder holds the message up, not the client.
-            State::Body(receiving) if receiving.is_lent() => {
-                self.set_timer(Timer::Wait, self.config.timeouts.data_block);
-            }
-            // Polling sees that the time has come.
-            State::Greeting => self.set_timer(Timer::Wait, core::time::Duration::ZERO),
-            State::Proxy => self.close(Err(ServerError::Timeout(Stage::Connect))),
-            State::ImplicitTls | State::StartTls => {
-                self.send.purge();
-                self.close(Err(ServerError::Timeout(Stage::Tls)));
-            }
-            State::Turned | State::Connect => {}
-            State::Command | State::Discarding(_) | State::Response | State::Body(_) => self.time_out(),
-        }
-    }
-
-    fn rate_window_is_over(&mut self) {
-        let State::Body(receiving) = &self.state else { return };
-        let timeouts = &self.config.timeouts;
-        let least = u64::from(timeouts.data_rate) * timeouts.rate_window.as_secs();
-        if self.window_bytes < least && !receiving.is_lent() {
-            return self.time_out();
-        }
-        self.window_bytes = 0;
-        self.set_timer(Timer::Rate, timeouts.rate_window);
     }
 
     fn release_held(&mut self) {

@@ -63,8 +63,10 @@
 //! know is asked: who may send, which recipients exist, whether a password is right, whether a message is safe on disk.
 
 mod body;
+mod clock;
 mod commands;
 mod config;
+mod connect;
 mod event;
 mod login;
 mod machine;
