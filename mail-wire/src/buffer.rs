@@ -1,12 +1,14 @@
 //! Receive and send buffers: bounded, small when idle, compacted rarely.
 //!
-//! Both grow by doubling while traffic fills them, up to their cap, and give the memory back when they are drained
+//! Both grow while traffic fills them, up to their cap, and give the memory back when they are drained
 //! and the machine says that it is [idle](RecvBuffer::shrink). A machine keeps one of each for its whole life.
 
 /// Size of a buffer after its first use.
-const FIRST: usize = 1024;
-/// What an idle connection may keep.
-const IDLE: usize = 4096;
+const FIRST: usize = 2048;
+/// Growth at a time: few steps to the cap, since each costs a read that could have been larger.
+const GROWTH: usize = 4;
+/// What an idle connection may keep: enough for commands and a small message in one read.
+const IDLE: usize = 8192;
 
 /// Bytes that have come from the peer and are not consumed yet.
 ///
@@ -47,7 +49,7 @@ impl RecvBuffer {
             self.start = 0;
         }
         if (self.end == self.bytes.len() || self.grow) && self.bytes.len() < self.max {
-            let size = (self.bytes.len() * 2).clamp(FIRST, self.max);
+            let size = (self.bytes.len() * GROWTH).clamp(FIRST, self.max);
             self.bytes.resize(size, 0);
         }
         self.grow = false;
