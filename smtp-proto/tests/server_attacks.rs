@@ -539,7 +539,8 @@ fn recipient_domains_over_the_announced_limit_get_452() {
     let mut driven = Driven::new(config);
     driven.feed(b"EHLO x\r\nMAIL FROM:<a@b>\r\n", usize::MAX);
     assert!(driven.sent().contains("LIMITS RCPTDOMAINMAX=1\r\n"));
-    driven.feed(b"RCPT TO:<bob@mx.example>\r\nRCPT TO:<x@other.example>\r\nRCPT TO:<alice@MX.example>\r\n", 1);
+    driven
+        .feed(b"RCPT TO:<bob@mx.example>\r\nRCPT TO:<x@other.example>\r\nRCPT TO:<alice@MX.example>\r\n", 1);
     let codes: Vec<_> = driven.sent().lines().map(|line| line[..9].to_owned()).collect();
     assert_eq!(codes, ["250 2.1.5", "452 4.5.3", "550 5.7.1"]);
 }

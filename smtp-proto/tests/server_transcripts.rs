@@ -75,7 +75,7 @@ fn server_for(features: &[String]) -> Driven {
     let mut config: ServerConfig = support::config();
     config.timeouts.error_delay = Duration::ZERO;
     config.timeouts.auth_failure_delay = Duration::ZERO;
-    let mut peer = Peer::new("192.0.2.7:50000".parse().unwrap());
+    let mut peer = Peer::new("192.0.2.7:50000".parse().expect("an address"));
     for feature in features {
         match feature.as_str() {
             "lmtp" => config.protocol = Protocol::Lmtp,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) fn config() -> ServerConfig {
-    ServerConfig::new(Domain::parse("mx.example").unwrap())
+    ServerConfig::new(Domain::parse("mx.example").expect("a domain"))
 }
 
 pub(crate) fn lmtp() -> ServerConfig {
@@ -46,7 +46,7 @@ pub(crate) struct Driven {
 
 impl Driven {
     pub(crate) fn new(config: ServerConfig) -> Self {
-        Self::from_peer(config, Peer::new("192.0.2.7:50000".parse().unwrap()))
+        Self::from_peer(config, Peer::new("192.0.2.7:50000".parse().expect("an address")))
     }
 
     pub(crate) fn from_peer(config: ServerConfig, peer: Peer) -> Self {
