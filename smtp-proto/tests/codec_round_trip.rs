@@ -35,7 +35,7 @@ fn domain() -> impl Strategy<Value = Domain> {
 }
 
 fn hello() -> impl Strategy<Value = HelloName> {
-    prop_oneof![domain().prop_map(HelloName::Domain), made("[!-~]{1,20}", |t| HelloName::parse(t).ok()),]
+    prop_oneof![domain().prop_map(HelloName::from), made("[!-~]{1,20}", |t| HelloName::parse(t).ok()),]
 }
 
 fn local_part() -> impl Strategy<Value = String> {
@@ -192,8 +192,8 @@ fn command() -> impl Strategy<Value = Command> {
         1 => bare,
         1 => (any::<u64>(), any::<bool>()).prop_map(|(size, last)| Command::Bdat { size, last }),
         1 => (word(), any::<bool>()).prop_map(|(url, last)| Command::Burl { url, last }),
-        1 => free_text().prop_map(Command::Vrfy),
-        1 => free_text().prop_map(Command::Expn),
+        1 => free_text().prop_map(|text| Command::Vrfy((&*text).into())),
+        1 => free_text().prop_map(|text| Command::Expn((&*text).into())),
         1 => option::of(free_text()).prop_map(Command::Help),
         1 => etrn.prop_map(Command::Etrn),
         1 => proptest::collection::vec(

@@ -28,7 +28,8 @@ impl Command {
             Command::Rcpt { to, params } => write!(line, " TO:{to}{params}"),
             Command::Bdat { size, last } => write!(line, " {size}{}", if *last { " LAST" } else { "" }),
             Command::Burl { url, last } => write!(line, " {url}{}", if *last { " LAST" } else { "" }),
-            Command::Vrfy(text) | Command::Expn(text) | Command::Help(Some(text)) => write!(line, " {text}"),
+            Command::Vrfy(target) | Command::Expn(target) => write!(line, " {target}"),
+            Command::Help(Some(topic)) => write!(line, " {topic}"),
             Command::Etrn(target) => write!(line, " {target}"),
             Command::Atrn(domains) => {
                 for (index, domain) in domains.iter().enumerate() {

@@ -2,8 +2,8 @@
 
 use super::cursor::Cursor;
 use super::{CommandError, CommandErrorKind, parse_params, xclient};
-use crate::types::path_at;
 use crate::types::{Command, Domain, EtrnTarget, HelloName, Verb};
+use crate::types::{Input, path_at};
 use mail_wire::Secret;
 
 /// Departures from the grammar that are let pass, each by its name. All are off by default.
@@ -52,15 +52,28 @@ impl Command {
             };
             return Err(CommandError { verb: None, kind });
         };
-        let mut cursor = Cursor { line, at };
-        arguments(verb, &mut cursor, leniency).map_err(|kind| CommandError { verb: Some(verb), kind })
+        // The usual commands without arguments need no look at the line as text.
+        if at == line.len() {
+            match verb {
+                Verb::Data => return Ok(Command::Data),
+                Verb::Rset => return Ok(Command::Rset),
+                Verb::Noop => return Ok(Command::Noop),
+                Verb::Quit => return Ok(Command::Quit),
+                _ => {}
+            }
+        }
+        let mut cursor = Cursor { input: Input::new(line), at };
+        match arguments(verb, &mut cursor, leniency) {
+            Ok(command) => Ok(command),
+            Err(kind) => Err(CommandError { verb: Some(verb), kind }),
+        }
     }
 }
 
 /// The verb at the start of the line and the place behind it. One comparison for the first four letters.
 fn verb(line: &[u8]) -> Option<(Verb, usize)> {
-    let mut head = *line.first_chunk::<4>()?;
-    head.make_ascii_uppercase();
+    // Clears the bit between small letters and capitals: of all bytes, only those two become the capital.
+    let head = line.first_chunk::<4>()?.map(|b| b & !0x20);
     let (verb, tail) = match &head {
         b"MAIL" => (Verb::Mail, ""),
         b"RCPT" => (Verb::Rcpt, ""),
@@ -101,22 +114,23 @@ fn is_other_protocol(line: &[u8]) -> bool {
     name > 0 && line.get(name) == Some(&b':')
 }
 
+#[inline]
 fn arguments(verb: Verb, cursor: &mut Cursor<'_>, leniency: Leniency) -> Result<Command, CommandErrorKind> {
     Ok(match verb {
         Verb::Mail => {
             let start = path_start(cursor, "FROM:", leniency)?;
-            let (path, end) = path_at(cursor.line, start, !leniency.missing_brackets)
+            let (path, end) = path_at(cursor.input, start, !leniency.missing_brackets)
                 .and_then(|(path, end)| Ok((path.reverse(start + 1)?, end)))
                 .map_err(CommandErrorKind::Address)?;
-            cursor.at = parameters_start(cursor.line, end)?;
+            cursor.at = parameters_start(cursor.input.bytes, end)?;
             Command::Mail { from: path, params: parse_params::mail(cursor)? }
         }
         Verb::Rcpt => {
             let start = path_start(cursor, "TO:", leniency)?;
-            let (path, end) = path_at(cursor.line, start, !leniency.missing_brackets)
+            let (path, end) = path_at(cursor.input, start, !leniency.missing_brackets)
                 .and_then(|(path, end)| Ok((path.forward(start + 1)?, end)))
                 .map_err(CommandErrorKind::Address)?;
-            cursor.at = parameters_start(cursor.line, end)?;
+            cursor.at = parameters_start(cursor.input.bytes, end)?;
             Command::Rcpt { to: path, params: parse_params::rcpt(cursor)? }
         }
         Verb::Data | Verb::Rset | Verb::Quit | Verb::StartTls => {
@@ -172,7 +186,7 @@ fn arguments(verb: Verb, cursor: &mut Cursor<'_>, leniency: Leniency) -> Result<
             if mechanism.is_empty() {
                 return Err(CommandErrorKind::MissingArgument);
             }
-            let (_, initial) = cursor.word();
+            let (_, initial) = cursor.text_word()?;
             cursor.end()?;
             Command::Auth {
                 mechanism: mechanism.into(),

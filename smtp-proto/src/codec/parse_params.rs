@@ -21,15 +21,19 @@ struct Raw<'a> {
 
 impl<'a> Raw<'a> {
     fn next(cursor: &mut Cursor<'a>) -> Result<Option<Self>, CommandErrorKind> {
-        let (at, word) = cursor.text_word()?;
-        if word.is_empty() {
+        cursor.skip_spaces();
+        let (at, rest) = (cursor.at, cursor.rest());
+        if rest.is_empty() {
             return Ok(None);
         }
-        let (keyword, value) = match memchr::memchr(b'=', word.as_bytes()) {
-            Some(equals) => (&word[..equals], Some(&word[equals + 1..])),
-            None => (word, None),
+        let name = rest.iter().position(|b| matches!(b, b'=' | b' ')).unwrap_or(rest.len());
+        let len = match rest.get(name) {
+            Some(b'=') => name + rest[name..].iter().position(|b| *b == b' ').unwrap_or(rest.len() - name),
+            _ => name,
         };
-        Ok(Some(Self { at, keyword: keyword.as_bytes(), value }))
+        cursor.at += len;
+        let word = cursor.text(at, at + len)?;
+        Ok(Some(Self { at, keyword: &rest[..name], value: word.get(name + 1..) }))
     }
 
     fn is(&self, keyword: &str) -> bool {

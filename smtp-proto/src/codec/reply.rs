@@ -21,6 +21,9 @@ pub struct ReplyReader {
     count: usize,
 }
 
+/// Room for the text of an EHLO answer of the usual size.
+const FIRST_LINES: usize = 512;
+
 /// A line that is no part of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -61,7 +64,8 @@ impl ReplyReader {
         Self { code: None, lines: Vec::new(), count: 0 }
     }
 
-    /// Takes the next line, without its CRLF; gives the reply when it is whole.
+    /// Takes the next line, without its CRLF; gives the reply when it is whole. An LF, which no line of the
+    /// [scanner](mail_wire::line) holds, would count as the end of a line of text.
     ///
     /// # Errors
     ///
@@ -109,7 +113,10 @@ impl ReplyReader {
         if self.count > Self::MAX_LINES || self.lines.len() + text.len() >= Self::MAX_BYTES {
             return Err(ReplyError::TooLong);
         }
-        self.lines.extend(text.iter().map(|b| if *b == b'\n' { b'?' } else { *b }));
+        if self.lines.is_empty() {
+            self.lines.reserve(if last { text.len() + 1 } else { FIRST_LINES });
+        }
+        self.lines.extend_from_slice(text);
         self.lines.push(b'\n');
         Ok(last)
     }

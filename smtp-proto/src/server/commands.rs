@@ -4,7 +4,7 @@ use super::event::{Event, ServerError, Stage, VerifyAnswer};
 use super::machine::{Asked, Server, State};
 use super::order;
 use super::replies::Positive;
-use crate::types::{Command, EtrnTarget, HelloName, Refusal, Verb, Verdict, XclientAttributes};
+use crate::types::{Command, EtrnTarget, HelloName, Refusal, Verb, Verdict, VerifyTarget, XclientAttributes};
 use mail_wire::line::{Flaw, Line};
 use mail_wire::sasl::{Identity, Mechanism};
 use mail_wire::{ReplyText, Step};
@@ -90,8 +90,8 @@ impl Server {
                 None
             }
             Command::Help(_) => self.help(),
-            Command::Vrfy(text) => self.verify(text, self.config.extensions.vrfy, Event::Verify),
-            Command::Expn(text) if self.config.extensions.expn => self.verify(text, true, Event::Expand),
+            Command::Vrfy(target) => self.verify(target, self.config.extensions.vrfy, Event::Verify),
+            Command::Expn(target) if self.config.extensions.expn => self.verify(target, true, Event::Expand),
             Command::Expn(_) => self.not_implemented(),
             Command::StartTls => self.starttls(),
             Command::Auth { mechanism, initial } => self.auth(&mechanism, initial),
@@ -224,9 +224,9 @@ impl Server {
 
     fn verify(
         &mut self,
-        text: Box<str>,
+        target: VerifyTarget,
         asks: bool,
-        event: fn(Box<str>, mail_wire::Pending<super::event::Verify>) -> Event,
+        event: fn(VerifyTarget, mail_wire::Pending<super::event::Verify>) -> Event,
     ) -> Next {
         if self.config.require_auth && self.session.identity.is_none() {
             self.reply_error(&Refusal::AUTHENTICATION_REQUIRED);
@@ -239,8 +239,8 @@ impl Server {
             return None;
         }
         self.counters.junk += 1;
-        let pending = self.ask(Asked::Verify);
-        Some(Step::Event(event(text, pending)))
+        let pending = self.ask(Asked::Verify { utf8: target.smtputf8() });
+        Some(Step::Event(event(target, pending)))
     }
 
     fn reply_cannot_verify(&mut self) {
@@ -253,8 +253,13 @@ impl Server {
     }
 
     pub(super) fn answer_verify(&mut self, answer: VerifyAnswer) {
-        self.asked();
+        let utf8 = matches!(self.asked(), Some(Asked::Verify { utf8: true }));
         match answer {
+            VerifyAnswer::Found(lines) if !utf8 && lines.iter().any(|line| !line.as_str().is_ascii()) => {
+                // RFC 6531 §3.7.4.2: the reply would need SMTPUTF8, which was not asked for.
+                const NEEDS_UTF8: Refusal = Refusal::from_static(553, (5, 6, 7), "the answer needs SMTPUTF8");
+                self.reply_error(&NEEDS_UTF8);
+            }
             VerifyAnswer::Found(lines) if !lines.is_empty() => self.reply_lines(250, Some((2, 1, 5)), &lines),
             VerifyAnswer::Refuse(refusal) => self.reply_error(&refusal),
             VerifyAnswer::Found(_) | VerifyAnswer::CannotVerify => self.reply_cannot_verify(),

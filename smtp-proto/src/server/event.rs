@@ -3,7 +3,7 @@
 use super::Server;
 use crate::types::{
     Domain, EtrnTarget, ForwardPath, HelloName, MailParams, RcptParams, Refusal, ReversePath, Verdict,
-    XclientAttributes,
+    VerifyTarget, XclientAttributes,
 };
 use mail_wire::sasl::{self, Mechanism};
 use mail_wire::{Pending, ReplyText};
@@ -59,9 +59,9 @@ pub enum Event {
         failure: sasl::Failure,
     },
     /// VRFY, where it is offered.
-    Verify(Box<str>, Pending<Verify>),
+    Verify(VerifyTarget, Pending<Verify>),
     /// EXPN, where it is offered.
-    Expand(Box<str>, Pending<Verify>),
+    Expand(VerifyTarget, Pending<Verify>),
     /// ETRN, where it is offered.
     Etrn(EtrnTarget, Pending<Etrn>),
     /// ATRN after AUTH, where it is offered. When it was accepted, [`Event::Turned`] follows.

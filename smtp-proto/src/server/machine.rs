@@ -85,7 +85,7 @@ pub(super) enum Asked {
     Chunk { size: u64, last: bool },
     MessageEnd,
     Sasl,
-    Verify,
+    Verify { utf8: bool },
     Etrn,
     Atrn,
     Xclient(XclientAttributes),
@@ -401,7 +401,9 @@ impl Server {
             State::Asked(Asked::Data | Asked::Chunk { .. }) => self.answer_message(NOT_ANSWERED.into()),
             State::Asked(Asked::MessageEnd) => self.answer_message_end(NOT_ANSWERED.into()),
             State::Asked(Asked::Sasl) => self.answer_sasl(sasl::Answer::Unavailable),
-            State::Asked(Asked::Verify) => self.answer_verify(super::VerifyAnswer::Refuse(NOT_ANSWERED)),
+            State::Asked(Asked::Verify { .. }) => {
+                self.answer_verify(super::VerifyAnswer::Refuse(NOT_ANSWERED))
+            }
             State::Asked(Asked::Etrn) => self.answer_etrn(NOT_ANSWERED.into()),
             State::Asked(Asked::Atrn) => self.answer_atrn(NOT_ANSWERED.into()),
             State::Asked(Asked::Xclient(_)) => self.answer_xclient(NOT_ANSWERED.into()),

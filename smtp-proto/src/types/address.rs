@@ -4,6 +4,7 @@
 //! the meaning of a quoted local part asks for it ([`Mailbox::local_part_unquoted`]); whoever writes the address writes
 //! what was read, so that `"a@b"@c` never turns into `a@b@c`.
 
+use super::Input;
 use core::fmt;
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -96,23 +97,21 @@ impl Mailbox {
     ///
     /// If the text is not one mailbox from its first to its last byte.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
-        let bytes = text.as_bytes();
-        let (mailbox, end) = Self::parse_at(bytes, 0)?;
-        if end == bytes.len() { Ok(mailbox) } else { Err(AddressError::Trailing(end)) }
+        let (mailbox, end) = Self::parse_at(Input::from(text), 0)?;
+        if end == text.len() { Ok(mailbox) } else { Err(AddressError::Trailing(end)) }
     }
 
     /// Parses the mailbox that begins at `start`; gives it with the place behind its end.
-    pub(crate) fn parse_at(input: &[u8], start: usize) -> Result<(Self, usize), AddressError> {
-        let at = local_part_end(input, start)?;
-        if input.get(at) != Some(&b'@') {
+    pub(crate) fn parse_at(input: Input<'_>, start: usize) -> Result<(Self, usize), AddressError> {
+        let at = local_part_end(input.bytes, start)?;
+        if input.bytes.get(at) != Some(&b'@') {
             return Err(AddressError::At(at));
         }
         if at - start > MAX_LOCAL {
             return Err(AddressError::TooLong(start));
         }
-        let end = domain_end(input, at + 1)?;
-        let text = core::str::from_utf8(&input[start..end])
-            .map_err(|error| AddressError::Utf8(start + error.valid_up_to()))?;
+        let end = domain_end(input.bytes, at + 1)?;
+        let text = input.text(start, end).map_err(AddressError::Utf8)?;
         let at = u16::try_from(at - start).map_err(|_| AddressError::TooLong(start))?;
         Ok((Self { text: text.into(), at }, end))
     }
@@ -309,15 +308,16 @@ impl Path {
 
 fn whole_path(
     text: &str,
-    parse: impl FnOnce(&[u8], usize) -> Result<(Path, usize), AddressError>,
+    parse: impl FnOnce(Input<'_>, usize) -> Result<(Path, usize), AddressError>,
 ) -> Result<Path, AddressError> {
-    let (path, end) = parse(text.as_bytes(), 0)?;
+    let (path, end) = parse(Input::from(text), 0)?;
     if end == text.len() { Ok(path) } else { Err(AddressError::Trailing(end)) }
 }
 
 /// Parses `<…>` at `at`. With `brackets` false, a mailbox without brackets will do as well.
-pub(crate) fn path_at(input: &[u8], at: usize, brackets: bool) -> Result<(Path, usize), AddressError> {
-    if input.get(at) != Some(&b'<') {
+pub(crate) fn path_at(input: Input<'_>, at: usize, brackets: bool) -> Result<(Path, usize), AddressError> {
+    let bytes = input.bytes;
+    if bytes.get(at) != Some(&b'<') {
         if brackets {
             return Err(AddressError::Bracket(at, '<'));
         }
@@ -325,16 +325,16 @@ pub(crate) fn path_at(input: &[u8], at: usize, brackets: bool) -> Result<(Path, 
         return Ok((Path::Mailbox(mailbox), end));
     }
     let start = at + 1;
-    match &input[start..] {
+    match &bytes[start..] {
         [b'>', ..] => return Ok((Path::Null, start + 1)),
         rest if rest.len() > 10 && rest[10] == b'>' && rest[..10].eq_ignore_ascii_case(b"postmaster") => {
             return Ok((Path::Postmaster, start + 11));
         }
         _ => {}
     }
-    let start = skip_route(input, start)?;
+    let start = skip_route(bytes, start)?;
     let (mailbox, end) = Mailbox::parse_at(input, start)?;
-    match input.get(end) {
+    match bytes.get(end) {
         Some(b'>') => Ok((Path::Mailbox(mailbox), end + 1)),
         _ => Err(AddressError::Bracket(end, '>')),
     }
@@ -361,7 +361,8 @@ fn skip_route(input: &[u8], start: usize) -> Result<usize, AddressError> {
 }
 
 const ATEXT: u8 = 1;
-const LET_DIG: u8 = 2;
+/// Letters, digits and the hyphen.
+const LDH: u8 = 2;
 const QTEXT: u8 = 4;
 
 /// The character classes of RFC 5321 §4.1.2; bytes from 0x80 up are UTF-8 (RFC 6531 §3.3), checked as such at the end.
@@ -371,7 +372,7 @@ static CLASS: [u8; 256] = {
     while b < 256 {
         let byte = b as u8;
         if byte.is_ascii_alphanumeric() || byte >= 0x80 {
-            class[b] |= ATEXT | LET_DIG;
+            class[b] |= ATEXT | LDH;
         }
         if matches!(
             byte,
@@ -396,6 +397,9 @@ static CLASS: [u8; 256] = {
         ) {
             class[b] |= ATEXT;
         }
+        if byte == b'-' {
+            class[b] |= LDH;
+        }
         if byte >= b' ' && byte != 0x7f && byte != b'"' && byte != b'\\' {
             class[b] |= QTEXT;
         }
@@ -410,7 +414,11 @@ fn is(byte: u8, class: u8) -> bool {
 
 /// The place behind the run of bytes of `class` at `at`.
 fn run(input: &[u8], at: usize, class: u8) -> usize {
-    input[at..].iter().position(|&b| !is(b, class)).map_or(input.len(), |n| at + n)
+    let mut end = at;
+    while input.get(end).is_some_and(|&b| is(b, class)) {
+        end += 1;
+    }
+    end
 }
 
 fn local_part_end(input: &[u8], start: usize) -> Result<usize, AddressError> {
@@ -452,20 +460,12 @@ pub(crate) fn domain_end(input: &[u8], start: usize) -> Result<usize, AddressErr
     }
     loop {
         let label = at;
-        loop {
-            at = run(input, at, LET_DIG);
-            if input.get(at) != Some(&b'-') || at == label {
-                break;
-            }
-            while input.get(at) == Some(&b'-') {
-                at += 1;
-            }
-            // RFC 5321 §4.1.2: a label ends with a letter or digit.
-            if !input.get(at).is_some_and(|&b| is(b, LET_DIG)) {
-                return Err(AddressError::Domain(at));
-            }
+        at = run(input, at, LDH);
+        // RFC 5321 §4.1.2: a label begins and ends with a letter or digit.
+        if at == label || input[label] == b'-' {
+            return Err(AddressError::Domain(label));
         }
-        if at == label {
+        if input[at - 1] == b'-' {
             return Err(AddressError::Domain(at));
         }
         // A U-label is measured in its encoded form, which is not known here.
@@ -611,7 +611,7 @@ mod tests {
 
     #[test]
     fn invalid_utf8_is_told_by_its_place() {
-        assert_eq!(Mailbox::parse_at(b"a\xff@x", 0).unwrap_err(), AddressError::Utf8(1));
+        assert_eq!(Mailbox::parse_at(Input::new(b"a\xff@x"), 0).unwrap_err(), AddressError::Utf8(1));
     }
 
     proptest! {

@@ -51,9 +51,9 @@ pub enum Command {
     /// `QUIT`
     Quit,
     /// `VRFY text [SMTPUTF8]`
-    Vrfy(Box<str>),
+    Vrfy(VerifyTarget),
     /// `EXPN text [SMTPUTF8]`
-    Expn(Box<str>),
+    Expn(VerifyTarget),
     /// `HELP [topic]`
     Help(Option<Box<str>>),
     /// `ETRN node` (RFC 1985 §5)
@@ -161,6 +161,50 @@ impl Verb {
 impl fmt::Display for Verb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// The argument of VRFY and EXPN: a user, a mailbox or a list.
+///
+/// ```
+/// use smtp_proto::types::VerifyTarget;
+///
+/// let target = VerifyTarget::from("用户 SMTPUTF8");
+/// assert_eq!((target.text(), target.smtputf8()), ("用户", true));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct VerifyTarget {
+    text: Box<str>,
+    smtputf8: bool,
+}
+
+impl VerifyTarget {
+    /// What is asked about.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the reply may hold UTF-8 (RFC 6531 §3.7.4.2).
+    pub fn smtputf8(&self) -> bool {
+        self.smtputf8
+    }
+}
+
+/// Takes the argument as it stands on the wire, with or without the word `SMTPUTF8` at its end.
+impl From<&str> for VerifyTarget {
+    fn from(argument: &str) -> Self {
+        match argument.rsplit_once(' ') {
+            Some((text, keyword)) if keyword.eq_ignore_ascii_case("SMTPUTF8") && !text.trim().is_empty() => {
+                Self { text: text.trim_end_matches(' ').into(), smtputf8: true }
+            }
+            _ => Self { text: argument.into(), smtputf8: false },
+        }
+    }
+}
+
+impl fmt::Display for VerifyTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.text, if self.smtputf8 { " SMTPUTF8" } else { "" })
     }
 }
 

@@ -68,12 +68,10 @@ impl core::str::FromStr for Domain {
 ///
 /// Real clients send host names with underscores and worse, and a server must not refuse mail for what the name fails
 /// to prove (RFC 5321 §4.1.4), so anything printable is taken, and told apart.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum HelloName {
-    /// As RFC 5321 §4.1.1.1 wants it.
-    Domain(Domain),
-    /// Printable ASCII without spaces that is no domain.
-    Other(Box<str>),
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct HelloName {
+    text: Box<str>,
+    is_domain: bool,
 }
 
 impl HelloName {
@@ -81,37 +79,40 @@ impl HelloName {
     ///
     /// # Errors
     ///
-    /// If it is empty, longer than 255 bytes, or holds anything but printable UTF-8 without spaces.
+    /// If it is neither a domain nor an address literal, and empty, longer than 255 bytes, or holds anything but printable
+    /// ASCII.
     pub fn parse(text: &str) -> Result<Self, DomainError> {
-        if let Ok(domain) = Domain::parse(text) {
-            return Ok(HelloName::Domain(domain));
-        }
-        let printable = text.bytes().all(|b| b.is_ascii_graphic());
-        if printable && !text.is_empty() && text.len() <= 255 {
-            Ok(HelloName::Other(text.into()))
-        } else {
-            Err(DomainError)
-        }
+        let is_domain = Domain::parse(text).is_ok();
+        let printable = !text.is_empty() && text.len() <= 255 && text.bytes().all(|b| b.is_ascii_graphic());
+        if is_domain || printable { Ok(Self { text: text.into(), is_domain }) } else { Err(DomainError) }
     }
 
     /// The name as it was sent.
     pub fn as_str(&self) -> &str {
-        match self {
-            HelloName::Domain(domain) => domain.as_str(),
-            HelloName::Other(text) => text,
-        }
+        &self.text
+    }
+
+    /// Whether it is a domain or an address literal, as RFC 5321 §4.1.1.1 wants it.
+    pub fn is_domain(&self) -> bool {
+        self.is_domain
     }
 }
 
 impl fmt::Display for HelloName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for HelloName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 
 impl From<Domain> for HelloName {
     fn from(domain: Domain) -> Self {
-        HelloName::Domain(domain)
+        Self { text: domain.0, is_domain: true }
     }
 }
 
@@ -129,7 +130,7 @@ mod tests {
             ("[1.2.3]", false),
         ] {
             let name = HelloName::parse(text).unwrap();
-            assert_eq!(matches!(name, HelloName::Domain(_)), domain, "{text}");
+            assert_eq!(name.is_domain(), domain, "{text}");
             assert_eq!(name.as_str(), text);
         }
         for text in ["", "a b", "a\tb", "\u{7f}", &"x".repeat(256)] {

@@ -5,6 +5,7 @@ mod capabilities;
 mod command;
 mod date;
 mod hello;
+mod input;
 mod params;
 mod reply;
 mod trace;
@@ -13,9 +14,10 @@ mod xtext;
 pub(crate) use address::path_at;
 pub use address::{AddressError, ForwardPath, Host, Mailbox, ReversePath};
 pub use capabilities::{Capabilities, Limits};
-pub use command::{Command, EtrnTarget, Verb, XclientAttributes};
+pub use command::{Command, EtrnTarget, Verb, VerifyTarget, XclientAttributes};
 pub use date::{DateError, DateTime};
 pub use hello::{Domain, DomainError, HelloName};
+pub(crate) use input::Input;
 pub use params::{
     Body, ByMode, DeliverBy, Hold, MailAuth, MailParams, Notify, OriginalRecipient, Parameter, RcptParams,
     Ret, Rrvs, RrvsAction,

@@ -260,16 +260,16 @@ pub struct Reply {
     code: ReplyCode,
     enhanced: Option<EnhancedCode>,
     /// The lines without code and separator, each ended by LF.
-    lines: Box<[u8]>,
+    lines: Vec<u8>,
 }
 
 impl Reply {
     /// `lines` ends each line with LF.
     pub(crate) fn from_lines(code: ReplyCode, lines: Vec<u8>) -> Self {
-        let enhanced = EnhancedCode::at_start(&lines[..lines.iter().position(|b| *b == b'\n').unwrap_or(0)])
+        let enhanced = EnhancedCode::at_start(&lines[..memchr::memchr(b'\n', &lines).unwrap_or(0)])
             .map(|(enhanced, _)| enhanced)
             .filter(|enhanced| enhanced.class() == code.class());
-        Self { code, enhanced, lines: lines.into() }
+        Self { code, enhanced, lines }
     }
 
     /// The reply code.
@@ -284,7 +284,9 @@ impl Reply {
 
     /// The lines of text as they came, without the enhanced code being taken off.
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
-        self.lines.split_inclusive(|b| *b == b'\n').map(|line| &line[..line.len() - 1])
+        let mut start = 0;
+        memchr::memchr_iter(b'\n', &self.lines)
+            .map(move |end| &self.lines[core::mem::replace(&mut start, end + 1)..end])
     }
 }
 

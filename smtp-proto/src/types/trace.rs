@@ -124,10 +124,11 @@ impl fmt::Display for Received<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Received:")?;
         if let Some((hello, address)) = &self.from {
-            match hello {
-                HelloName::Domain(domain) if domain.as_str().is_ascii() => write!(f, " from {domain} (")?,
+            if hello.is_domain() && hello.as_str().is_ascii() {
+                write!(f, " from {hello} (")?;
+            } else {
                 // RFC 5321 §4.4 wants a domain here; what the client said instead stands in the comment.
-                other => write!(f, " from unknown (HELO {} ", Comment(other.as_str()))?,
+                write!(f, " from unknown (HELO {} ", Comment(hello.as_str()))?;
             }
             if let Some(name) = self.client_name.as_ref().filter(|name| name.as_str().is_ascii()) {
                 write!(f, "{name} ")?;

@@ -63,6 +63,9 @@ impl Xtext {
     /// If it is not xtext, or stands for what [`new`](Self::new) refuses.
     pub fn decode(encoded: &str) -> Result<Self, XtextError> {
         let bytes = encoded.as_bytes();
+        if bytes.iter().all(|b| matches!(b, b'!'..=b'~') && !matches!(b, b'+' | b'=')) {
+            return Self::new(encoded);
+        }
         let mut plain = String::with_capacity(bytes.len().min(Self::MAX));
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {

@@ -203,8 +203,11 @@ impl Driven {
             Event::Authenticated => "authenticated",
             Event::AuthenticationFailed { .. } => "authentication failed",
             Event::Verify(text, pending) | Event::Expand(text, pending) => {
-                let answer = match &*text {
+                let answer = match text.text() {
                     "bob" => VerifyAnswer::Found(vec![ReplyText::from_static("Bob <bob@mx.example>")]),
+                    "δοκιμή" => {
+                        VerifyAnswer::Found(vec![ReplyText::new("<δοκιμή@mx.example>").expect("printable")])
+                    }
                     "nobody" => VerifyAnswer::Refuse(Refusal::NO_SUCH_USER),
                     _ => VerifyAnswer::CannotVerify,
                 };
