@@ -500,7 +500,8 @@ fn a_client_that_does_not_read_is_not_read_from() {
     config.limits = config.limits.with_junk_commands(1_000_000);
     let now = std::time::Instant::now();
     let peer = smtp_proto::server::Peer::new("192.0.2.7:1".parse().unwrap());
-    let mut server = smtp_proto::server::Server::new(config.into(), peer, [1; 32].to_vec(), now);
+    let mut server =
+        smtp_proto::server::Server::new(config.into(), peer, [1; smtp_proto::server::Server::RANDOM], now);
     let mut fed = 0;
     for _ in 0..1_000_000 {
         while let Step::Event(event) = server.poll() {

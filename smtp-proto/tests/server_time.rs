@@ -68,7 +68,7 @@ fn a_trickled_message_falls_below_the_least_rate() {
 fn a_client_that_takes_no_replies_is_given_up() {
     let now = Instant::now();
     let mut server =
-        Server::new(config().into(), Peer::new("192.0.2.7:1".parse().unwrap()), [1; 32].to_vec(), now);
+        Server::new(config().into(), Peer::new("192.0.2.7:1".parse().unwrap()), [1; Server::RANDOM], now);
     let Step::Event(Event::Connected(pending)) = server.poll() else { panic!() };
     server.accept(pending);
     assert!(matches!(server.poll(), Step::Blocked));
@@ -82,7 +82,7 @@ fn a_client_that_takes_no_replies_is_given_up() {
 fn at_message_end() -> (Server, mail_wire::Pending<smtp_proto::server::MessageEnd>, Instant) {
     let now = Instant::now();
     let mut server =
-        Server::new(config().into(), Peer::new("192.0.2.7:1".parse().unwrap()), [1; 32].to_vec(), now);
+        Server::new(config().into(), Peer::new("192.0.2.7:1".parse().unwrap()), [1; Server::RANDOM], now);
     let mut input: &[u8] = b"HELO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<bob@mx.example>\r\nDATA\r\n.\r\n";
     loop {
         match server.poll() {

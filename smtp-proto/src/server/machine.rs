@@ -114,9 +114,12 @@ pub(super) enum Timer {
 }
 
 impl Server {
-    /// A server for one connection. `entropy` is 32 random bytes or more, fresh for each connection; nonces are derived
-    /// from them.
-    pub fn new(config: Arc<ServerConfig>, peer: Peer, entropy: impl Into<Secret>, now: Instant) -> Self {
+    /// How many random bytes a server is handed.
+    pub const RANDOM: usize = 32;
+
+    /// A server for one connection. The random bytes must be fresh for each connection, from a cryptographic source:
+    /// nonces are derived from them.
+    pub fn new(config: Arc<ServerConfig>, peer: Peer, random: [u8; Self::RANDOM], now: Instant) -> Self {
         let state = if config.proxy_protocol { State::Proxy } else { Self::after_proxy(&config) };
         let mut server = Self {
             recv: RecvBuffer::new(config.limits.pipelined_bytes()),
@@ -127,7 +130,7 @@ impl Server {
             session: Session::new(peer),
             counters: Counters::default(),
             login: None,
-            entropy: entropy.into(),
+            entropy: Secret::new(random),
             queued: None,
             held: Vec::new(),
             closed: None,

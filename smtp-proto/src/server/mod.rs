@@ -13,7 +13,7 @@
 //!
 //! let config = Arc::new(ServerConfig::new(Domain::parse("mx.example.org")?));
 //! let peer = Peer::new("192.0.2.7:50000".parse().unwrap());
-//! let mut server = Server::new(config, peer, [7; 32], Instant::now()); // in earnest: random bytes
+//! let mut server = Server::new(config, peer, [7; Server::RANDOM], Instant::now()); // in earnest: random bytes
 //!
 //! let mut input: &[u8] = b"EHLO client.example\r\nMAIL FROM:<a@client.example>\r\nRCPT TO:<nobody@example.org>\r\n\
 //!     RCPT TO:<bob@example.org>\r\nDATA\r\nSubject: hi\r\n\r\n..dots\r\n.\r\nQUIT\r\n";

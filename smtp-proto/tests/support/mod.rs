@@ -52,7 +52,7 @@ impl Driven {
     pub(crate) fn from_peer(config: ServerConfig, peer: Peer) -> Self {
         let now = Instant::now();
         let mut driven = Self {
-            server: Server::new(Arc::new(config), peer, Secret::new([7; 32]), now),
+            server: Server::new(Arc::new(config), peer, [7; Server::RANDOM], now),
             now,
             output: Vec::new(),
             messages: Vec::new(),
