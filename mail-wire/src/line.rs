@@ -5,7 +5,7 @@
 //! is not. The limit holds while bytes arrive: a line over the limit is told as soon as it is over, not at its end.
 //! The scanner remembers how far it has searched, so bytes that trickle in are looked at once.
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memchr3};
 
 /// What a line holds that it should not (RFC 5321 §2.3.8: CR and LF only ever come as the pair CRLF).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,6 +81,13 @@ impl LineScanner {
     pub fn scan(&mut self, data: &[u8], max: usize) -> Scan {
         let window = &data[..data.len().min(max)];
         let from = self.searched.min(window.len());
+        // The usual case in one search: a whole line without a flaw.
+        if from == 0
+            && let Some(text) = memchr3(b'\r', b'\n', 0, window)
+            && window[text..].starts_with(b"\r\n")
+        {
+            return Scan::Line(Line { text, total: text + 2, flaw: None });
+        }
         match memchr(b'\n', &window[from..]) {
             Some(at) => {
                 self.searched = 0;

@@ -41,6 +41,9 @@ pub enum Mechanism {
     ScramSha256Plus,
 }
 
+/// Length of the longest name: `SCRAM-SHA-256-PLUS`.
+const MAX_NAME: usize = 18;
+
 impl Mechanism {
     /// Every mechanism, strongest first.
     pub const ALL: [Self; 11] = [
@@ -60,7 +63,25 @@ impl Mechanism {
     /// Finds the mechanism of that name, in any letter case; `None` where it is not one of ours.
     pub fn parse(name: impl AsRef<[u8]>) -> Option<Self> {
         let name = name.as_ref();
-        Self::ALL.into_iter().find(|mechanism| mechanism.name().as_bytes().eq_ignore_ascii_case(name))
+        let mut capitals = [0; MAX_NAME];
+        let capitals = capitals.get_mut(..name.len())?;
+        for (capital, byte) in capitals.iter_mut().zip(name) {
+            *capital = byte.to_ascii_uppercase();
+        }
+        Some(match &*capitals {
+            b"ANONYMOUS" => Self::Anonymous,
+            b"LOGIN" => Self::Login,
+            b"PLAIN" => Self::Plain,
+            b"CRAM-MD5" => Self::CramMd5,
+            b"XOAUTH2" => Self::XOAuth2,
+            b"OAUTHBEARER" => Self::OAuthBearer,
+            b"SCRAM-SHA-1" => Self::ScramSha1,
+            b"SCRAM-SHA-256" => Self::ScramSha256,
+            b"EXTERNAL" => Self::External,
+            b"SCRAM-SHA-1-PLUS" => Self::ScramSha1Plus,
+            b"SCRAM-SHA-256-PLUS" => Self::ScramSha256Plus,
+            _ => return None,
+        })
     }
 
     /// The registered name, in capitals.
