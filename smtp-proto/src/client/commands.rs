@@ -3,7 +3,7 @@
 use super::machine::Phase;
 use super::replies::Expect;
 use super::{Client, Event, SendError};
-use crate::types::{Capabilities, Command, Domain, EtrnTarget, Reply, Verb, XclientAttributes};
+use crate::types::{Capabilities, Command, Domain, EtrnTarget, Reply, Verb, VerifyTarget, XclientAttributes};
 
 impl Client {
     /// NOOP: does nothing, and shows that the server is there.
@@ -31,7 +31,7 @@ impl Client {
     /// [`SendError::Busy`]; [`SendError::NotOffered`] for a name beyond ASCII without SMTPUTF8 (RFC 6531 §3.7.4.2).
     pub fn vrfy(&mut self, name: &str) -> Result<(), SendError> {
         let argument = self.name_argument(name)?;
-        self.command(&Command::Vrfy((&*argument).into()))
+        self.command(&Command::Vrfy(argument))
     }
 
     /// EXPN: who is on this list?
@@ -41,7 +41,7 @@ impl Client {
     /// As for [`vrfy`](Self::vrfy).
     pub fn expn(&mut self, name: &str) -> Result<(), SendError> {
         let argument = self.name_argument(name)?;
-        self.command(&Command::Expn((&*argument).into()))
+        self.command(&Command::Expn(argument))
     }
 
     /// HELP, on a topic or in general.
@@ -72,9 +72,12 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`SendError::Busy`], [`SendError::NotOffered`].
+    /// [`SendError::Busy`]; [`SendError::NotOffered`], unless the client is logged in: many servers offer ATRN only
+    /// then, and capabilities are not asked for again.
     pub fn atrn(&mut self, domains: Vec<Domain>) -> Result<(), SendError> {
-        self.offered(|offered| offered.atrn, "ATRN", "mail that waits at the server")?;
+        if self.authenticated().is_none() {
+            self.offered(|offered| offered.atrn, "ATRN", "mail that waits at the server")?;
+        }
         self.command(&Command::Atrn(domains))
     }
 
@@ -141,12 +144,12 @@ impl Client {
     }
 
     /// RFC 6531 §3.7.4.2: a name beyond ASCII is followed by SMTPUTF8.
-    fn name_argument(&self, name: &str) -> Result<Box<str>, SendError> {
+    fn name_argument(&self, name: &str) -> Result<VerifyTarget, SendError> {
         if name.is_ascii() {
             return Ok(name.into());
         }
         self.offered(|offered| offered.smtputf8, "SMTPUTF8", "a name beyond ASCII")?;
-        Ok(format!("{name} SMTPUTF8").into())
+        Ok(format!("{name} SMTPUTF8").as_str().into())
     }
 
     pub(super) fn on_command_reply(&mut self, verb: Verb, reply: Reply) {

@@ -100,7 +100,7 @@ pub(crate) struct Embedder {
     abort: bool,
     pub(crate) sent: Vec<u8>,
     pub(crate) events: Vec<String>,
-    wants_tls: bool,
+    pub(crate) wants_tls: bool,
     tls: TlsInfo,
     end: Option<Result<(), ClientError>>,
 }
