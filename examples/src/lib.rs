@@ -1,6 +1,25 @@
 //! Mailwright as a program: the tokio and rustls driver for its protocol machines, and the mail server put together.
+//!
+//! | module | what it gives |
+//! |---|---|
+//! | [`driver`] | [`Conn`](driver::Conn): any protocol machine on any tokio transport, with TLS, deadlines, cancel safety |
+//! | [`tls`] | certificates, keys and trust, for both sides |
+//! | [`office`] | [`PostOffice`]: the mail server as a value |
+//! | [`service`] | which protocol is served where |
+//! | [`config`] | the configuration as TOML |
+//! | [`users`] | users and their passwords |
+//! | [`limits`] | how many connections at a time |
+//!
+//! The programs `postoffice` and `smtp-send` are thin shells around it.
 
+pub mod config;
+mod delivery;
 pub mod driver;
 pub mod limits;
+pub mod office;
+pub mod service;
 pub mod tls;
 pub mod users;
+
+pub use office::PostOffice;
+pub use service::Service;

@@ -70,7 +70,11 @@ fn parse(users: &mut Users, bytes: &[u8], path: &Path) -> Result<(), UsersFileEr
         }
     }
     for (line, name, password) in found {
-        users.add(name, password).map_err(|error| UsersFileError::User { path: path.to_owned(), line, error })?;
+        users.add(name, password).map_err(|error| UsersFileError::User {
+            path: path.to_owned(),
+            line,
+            error,
+        })?;
     }
     Ok(())
 }
@@ -81,12 +85,15 @@ mod tests {
 
     fn parsed(text: &str) -> Result<Users, String> {
         let mut users = Users::new(["example.test"], vec![7; 32]);
-        parse(&mut users, text.as_bytes(), Path::new("users")).map_err(|error| error.to_string()).map(|()| users)
+        parse(&mut users, text.as_bytes(), Path::new("users"))
+            .map_err(|error| error.to_string())
+            .map(|()| users)
     }
 
     #[test]
     fn comments_blank_lines_and_further_fields_are_passed_over() {
-        let users = parsed("# team\n\nalice:{plain}x\r\n  \nbob:{PLAIN}y:1000:1000::/home/bob::extra=1\n").unwrap();
+        let users =
+            parsed("# team\n\nalice:{plain}x\r\n  \nbob:{PLAIN}y:1000:1000::/home/bob::extra=1\n").unwrap();
         let names: Vec<_> = users.names().iter().map(|name| name.as_str()).collect();
         assert_eq!(names, ["alice", "bob"]);
     }
@@ -106,7 +113,9 @@ mod tests {
             assert!(error.starts_with(expected), "{text:?}: {error}");
         }
         assert_eq!(
-            parse(&mut Users::new(["x.test"], vec![7; 32]), b"a:{PLAIN}x\n\xff:y", Path::new("u")).unwrap_err().to_string(),
+            parse(&mut Users::new(["x.test"], vec![7; 32]), b"a:{PLAIN}x\n\xff:y", Path::new("u"))
+                .unwrap_err()
+                .to_string(),
             "u:2: expected UTF-8"
         );
     }

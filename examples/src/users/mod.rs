@@ -93,10 +93,9 @@ impl Users {
     ///
     /// [`UserError`], if the name is none or there already.
     pub fn add(&mut self, name: &str, password: StoredPassword) -> Result<(), UserError> {
-        let local = self.local_part(name).ok_or_else(|| UserError::Domain {
-            ours: self.domains.clone(),
-            found: name.to_owned(),
-        })?;
+        let local = self
+            .local_part(name)
+            .ok_or_else(|| UserError::Domain { ours: self.domains.clone(), found: name.to_owned() })?;
         let name = UserName::parse(&local)?;
         if self.by_name.contains_key(name.as_str()) {
             return Err(UserError::Twice(local));
@@ -134,6 +133,11 @@ impl Users {
     /// The user that goes by this name, `user` or `user@domain` of ours.
     pub fn find(&self, name: &str) -> Option<&UserName> {
         self.lookup(name).map(|user| &user.name)
+    }
+
+    /// The user of this local part: the name as it stands, in any letter case, with no domain looked for in it.
+    pub fn find_local(&self, local: &str) -> Option<&UserName> {
+        self.by_name.get(local.to_ascii_lowercase().as_str()).map(|user| &user.name)
     }
 
     /// Whether this domain is ours.
@@ -229,7 +233,9 @@ impl Users {
         for user in self.by_name.values() {
             *counts.entry(user.password.scheme()).or_default() += 1;
         }
-        let Some((commonest, _)) = counts.into_iter().max_by_key(|(scheme, count)| (*count, *scheme)) else { return };
+        let Some((commonest, _)) = counts.into_iter().max_by_key(|(scheme, count)| (*count, *scheme)) else {
+            return;
+        };
         if self.dummy.scheme() != commonest {
             self.dummy = StoredPassword::dummy(commonest);
             if commonest != Scheme::Plain {
@@ -314,7 +320,10 @@ mod tests {
             offered(&[("a", "{PLAIN}x")]),
             "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN"
         );
-        assert_eq!(offered(&[("a", "{PLAIN}x"), ("b", &scram)]), "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN");
+        assert_eq!(
+            offered(&[("a", "{PLAIN}x"), ("b", &scram)]),
+            "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN"
+        );
         assert_eq!(offered(&[("a", &scram), ("b", &crypt)]), "PLAIN LOGIN");
     }
 

@@ -169,9 +169,9 @@ impl StoredPassword {
                 Stored::Plain(password.clone()).verify_password("", given, &decoy)
             }
             Kept::Scram(keys) => keys.verify_password(given),
-            Kept::Sha512Crypt(hash) => {
-                hash.expose_str().is_some_and(|hash| ShaCrypt::default().verify_password(given.expose(), hash).is_ok())
-            }
+            Kept::Sha512Crypt(hash) => hash
+                .expose_str()
+                .is_some_and(|hash| ShaCrypt::default().verify_password(given.expose(), hash).is_ok()),
             Kept::Argon2id(hash) => hash
                 .expose_str()
                 .and_then(|hash| PasswordHash::new(hash).ok())
@@ -216,7 +216,11 @@ impl StoredPassword {
         // unknown.
         let _ = getrandom::fill(&mut random);
         let password = Secret::new(random.map(|byte| b'a' + byte % 26).to_vec());
-        scheme.hash(&password).ok().and_then(|text| Self::parse(&text).ok()).unwrap_or(Self(Kept::Plain(password)))
+        scheme
+            .hash(&password)
+            .ok()
+            .and_then(|text| Self::parse(&text).ok())
+            .unwrap_or(Self(Kept::Plain(password)))
     }
 }
 
@@ -295,7 +299,10 @@ mod tests {
             ("{SHA512-CRYPT}hunter2", "$6$salt$hash"),
             ("{SHA512-CRYPT}$5$hunter2$x", "$6$salt$hash"),
             ("{ARGON2ID}hunter2", "{ARGON2ID}"),
-            ("{ARGON2ID}$argon2i$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc", "argon2id"),
+            (
+                "{ARGON2ID}$argon2i$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+                "argon2id",
+            ),
             ("{SCRAM-SHA-256}hunter2", "{SCRAM-SHA-256}"),
             ("$1$hunter2$x", "found none"),
         ] {

@@ -1,2 +1,46 @@
-//! x
-fn main() {}
+//! `postoffice`: a mail server. See `postoffice --help`.
+
+mod cli;
+mod passwd;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use mailwright::tls::SelfSigned;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(options) => serve::run(&options),
+        Command::Cert(options) => cert(&options),
+        Command::Passwd(options) => passwd::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(message)) => {
+            eprintln!("postoffice: {message}");
+            ExitCode::from(EX_CONFIG)
+        }
+    }
+}
+
+/// `EX_CONFIG` of sysexits(3).
+const EX_CONFIG: u8 = 78;
+
+/// What the user is told.
+struct Failure(String);
+
+impl<E: core::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+fn cert(options: &cli::Cert) -> Result<(), Failure> {
+    SelfSigned::generate(options.domain.iter().cloned())?.write(&options.cert, &options.key)?;
+    println!("certificate {}", options.cert.display());
+    println!("key {}", options.key.display());
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use mailwright::config::ByteSize;
+use mailwright::service::Listen;
+use mailwright::users::Scheme;
+
+/// A mail server: takes mail by SMTP, submission and LMTP, and delivers it into Maildirs, each message safe on disk before
+/// it is acknowledged.
+#[derive(Debug, Parser)]
+#[command(name = "postoffice", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Serve(Box<Serve>),
+    Cert(Cert),
+    Passwd(Passwd),
+}
+
+/// Serve mail until SIGTERM or SIGINT.
+///
+/// Without any option this is a demo on loopback: ports 2525 (smtp), 2587 (submission), 2465 (submissions) and 2024
+/// (lmtp), domain localhost, user demo with password demo, data in ./postoffice-data, and a self-signed certificate made
+/// there.
+///
+/// Mail for user U lies in DATA/mail/U/Maildir. Mail for local users is taken from anyone; mail for anybody else is
+/// refused, whoever asks: this is no relay. user+detail goes to user, postmaster to the first user.
+///
+/// On standard output there is a line for each listener, such as `listening smtp 127.0.0.1:2525`, and `ready` once all of
+/// them take connections. Logs go to standard error. On SIGTERM or SIGINT messages under way are finished, everybody else
+/// is told 421; a second signal ends at once.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  postoffice serve
+  postoffice serve --data /var/lib/postoffice --domain example.test --user alice:secret --listen smtp=0.0.0.0:25
+  postoffice serve --config /etc/postoffice.toml --log debug
+  echo 'Subject: hi' | curl -s smtp://127.0.0.1:2525 --mail-from me@example.test --mail-rcpt demo@localhost -T -")]
+pub(crate) struct Serve {
+    /// Configuration as TOML; options given here go before what stands there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Folder for mail and everything else that is kept [default: postoffice-data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Domain whose mail is for local users; may be repeated [default: localhost]
+    #[arg(long, value_name = "DOMAIN")]
+    pub(crate) domain: Vec<String>,
+    /// Name of this server in greetings and trace fields [default: the first domain]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) hostname: Option<String>,
+    /// User with a password; may be repeated. Other users of this machine can see it: better use --users
+    #[arg(long, value_name = "NAME:PASSWORD", value_parser = user)]
+    pub(crate) user: Vec<NewUser>,
+    /// File of users, a line for each: name:{SCHEME}data. See `postoffice passwd`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) users: Option<PathBuf>,
+    /// User who gets mail for postmaster [default: the first user]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) postmaster: Option<String>,
+    /// Where to listen, such as smtp=127.0.0.1:2525; may be repeated. Services: smtp, submission, submissions, lmtp. Port 0
+    /// takes any that is free
+    #[arg(long, value_name = "SERVICE=ADDRESS:PORT")]
+    pub(crate) listen: Vec<Listen>,
+    /// Certificate chain for TLS [default: a self-signed certificate, made once in the data folder]
+    #[arg(long, value_name = "PEM", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Private key for TLS
+    #[arg(long, value_name = "PEM", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Largest message, such as 50MiB [default: 50MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_message_size: Option<ByteSize>,
+    /// Count messages and drop them, rather than keep them: for measurements
+    #[arg(long)]
+    pub(crate) discard: bool,
+    /// What to log: error, warn, info, debug, trace, or a filter such as mailwright=debug [default: RUST_LOG, or info]
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log: Option<String>,
+}
+
+impl Serve {
+    /// Whether this is the demo: nothing is said about what to serve.
+    pub(crate) fn is_demo(&self) -> bool {
+        self.config.is_none()
+            && self.data.is_none()
+            && self.domain.is_empty()
+            && self.hostname.is_none()
+            && self.user.is_empty()
+            && self.users.is_none()
+            && self.postmaster.is_none()
+            && self.listen.is_empty()
+            && self.tls_cert.is_none()
+            && self.max_message_size.is_none()
+            && !self.discard
+    }
+}
+
+/// A user of the command line. `Debug` shows no password.
+#[derive(Clone)]
+pub(crate) struct NewUser {
+    pub(crate) name: String,
+    pub(crate) password: String,
+}
+
+impl core::fmt::Debug for NewUser {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("NewUser").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+fn user(text: &str) -> Result<NewUser, String> {
+    match text.split_once(':') {
+        Some((name, password)) if !name.is_empty() && !password.is_empty() => {
+            Ok(NewUser { name: name.to_owned(), password: password.to_owned() })
+        }
+        _ => Err("expected NAME:PASSWORD, such as alice:secret".to_owned()),
+    }
+}
+
+/// Make a self-signed certificate and its private key. Never overwrites.
+#[derive(Debug, Args)]
+pub(crate) struct Cert {
+    /// Name or IP address that the certificate is for; may be repeated. localhost brings 127.0.0.1 and ::1 along
+    #[arg(long, value_name = "DOMAIN", required = true)]
+    pub(crate) domain: Vec<String>,
+    /// Where to write the certificate
+    #[arg(long, value_name = "PEM", default_value = "cert.pem")]
+    pub(crate) cert: PathBuf,
+    /// Where to write the private key, readable by its owner only
+    #[arg(long, value_name = "PEM", default_value = "key.pem")]
+    pub(crate) key: PathBuf,
+}
+
+/// Hash a password for the users file.
+///
+/// Asks for the password on the terminal, or reads a line of standard input where that is none, and prints {SCHEME}data,
+/// with --user the whole line for the file. SCRAM-SHA-256 lets users log in by SCRAM; with the other hashes they send the
+/// password itself, under TLS.
+#[derive(Debug, Args)]
+pub(crate) struct Passwd {
+    /// PLAIN, SCRAM-SHA-1, SCRAM-SHA-256, SHA512-CRYPT or ARGON2ID
+    #[arg(long, value_name = "SCHEME", default_value = "ARGON2ID", value_parser = scheme)]
+    pub(crate) scheme: Scheme,
+    /// Whose password it is
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+}
+
+fn scheme(text: &str) -> Result<Scheme, String> {
+    let name = text.trim_start_matches('{').trim_end_matches('}');
+    Scheme::parse(name)
+        .ok_or_else(|| format!("expected a scheme of {}", Scheme::ALL.map(Scheme::name).join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_option_is_the_demo_and_logging_does_not_change_that() {
+        let demo = |args: &[&str]| match Cli::try_parse_from(args).unwrap().command {
+            Command::Serve(serve) => serve.is_demo(),
+            _ => false,
+        };
+        assert!(demo(&["postoffice", "serve"]));
+        assert!(demo(&["postoffice", "serve", "--log", "debug"]));
+        assert!(!demo(&["postoffice", "serve", "--discard"]));
+        assert!(!demo(&["postoffice", "serve", "--listen", "smtp=127.0.0.1:0"]));
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let cli = Cli::try_parse_from(["postoffice", "serve", "--user", "alice:hunter2"]).unwrap();
+        assert!(!format!("{cli:?}").contains("hunter2"));
+        let error = Cli::try_parse_from(["postoffice", "serve", "--user", "alice"]).unwrap_err().to_string();
+        assert!(error.contains("alice:secret"), "{error}");
+    }
+}

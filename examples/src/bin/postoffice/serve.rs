@@ -1,0 +1,131 @@
+//! `postoffice serve`.
+
+use std::io::Write;
+
+use mailwright::config::Config;
+use mailwright::service::{Listen, Service};
+use mailwright::{PostOffice, office::Builder};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::Failure;
+use super::cli::Serve;
+
+pub(crate) fn run(options: &Serve) -> Result<(), Failure> {
+    start_logging(options.log.as_deref())?;
+    raise_file_limit();
+    let builder = builder(options)?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(builder))
+}
+
+async fn serve(builder: Builder) -> Result<(), Failure> {
+    // Before the first line of output, so that whoever reads it may send a signal.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let office = builder.start().await?;
+    announce(&office);
+    let mut signalled = async || {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    signalled().await;
+    tracing::info!(connections = office.connections(), "stopping: messages under way are finished");
+    let (messages, bytes) = office.discarded();
+    if messages > 0 {
+        tracing::info!(messages, bytes, "discarded");
+    }
+    tokio::select! {
+        () = office.shutdown() => tracing::info!("stopped"),
+        () = signalled() => tracing::warn!("stopped at once by a second signal"),
+    }
+    Ok(())
+}
+
+fn announce(office: &PostOffice) {
+    let mut out = std::io::stdout().lock();
+    for bound in office.listeners() {
+        // Nobody may be reading, which is no reason not to serve.
+        let _ = writeln!(out, "listening {} {}", bound.service, bound.address);
+    }
+    let _ = writeln!(out, "ready");
+    let _ = out.flush();
+}
+
+fn builder(options: &Serve) -> Result<Builder, Failure> {
+    let mut config = match &options.config {
+        Some(path) => Config::read(path)?,
+        None => Config::default(),
+    };
+    if let Some(data) = &options.data {
+        config.data.clone_from(data);
+    }
+    if !options.domain.is_empty() {
+        config.domains.clone_from(&options.domain);
+    }
+    if options.hostname.is_some() {
+        config.hostname.clone_from(&options.hostname);
+    }
+    if options.users.is_some() {
+        config.users_file.clone_from(&options.users);
+    }
+    if options.postmaster.is_some() {
+        config.postmaster.clone_from(&options.postmaster);
+    }
+    if !options.listen.is_empty() {
+        config.listen.clone_from(&options.listen);
+    }
+    if options.tls_cert.is_some() {
+        config.tls.certificate.clone_from(&options.tls_cert);
+        config.tls.key.clone_from(&options.tls_key);
+        config.tls.enabled = true;
+    }
+    if let Some(size) = options.max_message_size {
+        config.limits.message_size = size;
+    }
+    config.discard |= options.discard;
+    if config.listen.is_empty() {
+        config.listen = Service::ALL
+            .map(|service| Listen { service, address: ([127, 0, 0, 1], service.demo_port()).into() })
+            .to_vec();
+    }
+    let nobody = options.user.is_empty() && config.users.is_empty() && config.users_file.is_none();
+    // Nobody asks what arrived.
+    let mut builder = PostOffice::builder().config(config).remember(0);
+    for user in &options.user {
+        builder = builder.user(&user.name, user.password.as_str());
+    }
+    if options.is_demo() {
+        builder = builder.user("demo", "demo");
+    } else if nobody {
+        return Err(Failure(
+            "there are no users, so there is nobody to get mail: add --user NAME:PASSWORD or --users FILE"
+                .to_owned(),
+        ));
+    }
+    Ok(builder)
+}
+
+fn start_logging(level: Option<&str>) -> Result<(), Failure> {
+    let filter = match level {
+        Some(level) => EnvFilter::try_new(level)?,
+        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .init();
+    Ok(())
+}
+
+/// Each connection takes a file descriptor, and the customary soft limit of 1,024 is soon reached.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+}

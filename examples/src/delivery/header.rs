@@ -1,0 +1,194 @@
+//! [`HeaderFilter`]: what happens to the header of a message while it streams by.
+//!
+//! `Received` fields are counted, so that a message that goes round in circles is noticed (RFC 5321 §6.3), and
+//! `Return-Path` fields are taken out, since the one we add is to be the only one (RFC 5321 §4.4).
+
+/// Longest beginning of a line that is looked at: a field name, blanks behind it, and its colon.
+const LOOK: usize = 24;
+
+/// Filters a message that comes in slices of any size.
+#[derive(Debug)]
+pub(crate) struct HeaderFilter {
+    state: State,
+    /// The beginning of a line whose kind is not known yet.
+    held: [u8; LOOK],
+    len: usize,
+    /// Whether the last field was taken out, and its continuation lines with it.
+    dropped: bool,
+    received: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// At the beginning of a header line, which is being held.
+    Begin,
+    /// Within a line that stays.
+    Keep,
+    /// Within a line that goes.
+    Drop,
+    /// Behind the header.
+    Body,
+}
+
+/// What the beginning of a line shows.
+enum Line {
+    Unknown,
+    End,
+    Continuation,
+    Received,
+    ReturnPath,
+    Other,
+}
+
+impl HeaderFilter {
+    pub(crate) fn new() -> Self {
+        Self { state: State::Begin, held: [0; LOOK], len: 0, dropped: false, received: 0 }
+    }
+
+    /// How many `Received` fields there were so far.
+    pub(crate) fn received_fields(&self) -> u32 {
+        self.received
+    }
+
+    /// Whether the header is not over yet.
+    pub(crate) fn is_in_header(&self) -> bool {
+        self.state != State::Body
+    }
+
+    /// Appends to `out` what is to be kept of `chunk`.
+    pub(crate) fn push(&mut self, mut chunk: &[u8], out: &mut Vec<u8>) {
+        while !chunk.is_empty() {
+            match self.state {
+                State::Body => {
+                    out.extend_from_slice(chunk);
+                    return;
+                }
+                State::Begin => {
+                    self.held[self.len] = chunk[0];
+                    self.len += 1;
+                    chunk = &chunk[1..];
+                    self.decide(out);
+                }
+                State::Keep | State::Drop => {
+                    let end = memchr::memchr(b'\n', chunk).map_or(chunk.len(), |at| at + 1);
+                    if self.state == State::Keep {
+                        out.extend_from_slice(&chunk[..end]);
+                    }
+                    if chunk[end - 1] == b'\n' {
+                        self.state = State::Begin;
+                    }
+                    chunk = &chunk[end..];
+                }
+            }
+        }
+    }
+
+    /// The message is over: appends what was still held.
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.held[..self.len]);
+        self.len = 0;
+        self.state = State::Body;
+    }
+
+    fn decide(&mut self, out: &mut Vec<u8>) {
+        let held = &self.held[..self.len];
+        let keep = match kind(held) {
+            Line::Unknown => return,
+            Line::Continuation => !self.dropped,
+            Line::ReturnPath => false,
+            Line::Received => {
+                self.received = self.received.saturating_add(1);
+                true
+            }
+            Line::Other | Line::End => true,
+        };
+        let ended = held.ends_with(b"\n");
+        let state = match kind(held) {
+            Line::End => State::Body,
+            _ if ended => State::Begin,
+            _ if keep => State::Keep,
+            _ => State::Drop,
+        };
+        if keep {
+            out.extend_from_slice(held);
+        }
+        self.dropped = !keep;
+        self.state = state;
+        self.len = 0;
+    }
+}
+
+fn kind(held: &[u8]) -> Line {
+    match held {
+        [b' ' | b'\t', ..] => return Line::Continuation,
+        b"\n" | b"\r\n" => return Line::End,
+        b"\r" => return Line::Unknown,
+        _ => {}
+    }
+    for (name, line) in [(&b"received"[..], Line::Received), (b"return-path", Line::ReturnPath)] {
+        let n = name.len().min(held.len());
+        if !held[..n].eq_ignore_ascii_case(&name[..n]) {
+            continue;
+        }
+        // RFC 5322 §4.5 lets blanks stand between name and colon.
+        let rest = held.get(name.len()..).unwrap_or_default();
+        return match rest.iter().find(|byte| !matches!(byte, b' ' | b'\t')) {
+            Some(b':') => line,
+            Some(_) => Line::Other,
+            None if held.len() == LOOK => Line::Other,
+            None => Line::Unknown,
+        };
+    }
+    Line::Other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(text: &str, size: usize) -> (String, u32) {
+        let (mut filter, mut out) = (HeaderFilter::new(), Vec::new());
+        for chunk in text.as_bytes().chunks(size) {
+            filter.push(chunk, &mut out);
+        }
+        filter.finish(&mut out);
+        (String::from_utf8(out).unwrap(), filter.received_fields())
+    }
+
+    #[test]
+    fn return_paths_go_received_fields_are_counted_however_the_message_is_cut() {
+        let cases = [
+            ("", "", 0),
+            ("Subject: x\r\n\r\nbody\r\n", "Subject: x\r\n\r\nbody\r\n", 0),
+            ("Return-Path: <a@b>\r\nSubject: x\r\n\r\n", "Subject: x\r\n\r\n", 0),
+            ("A: 1\r\nRETURN-path :\r\n <a@b>\r\n\tc\r\nB: 2\r\n C\r\n\r\n", "A: 1\r\nB: 2\r\n C\r\n\r\n", 0),
+            (
+                "Return-Path-X: y\r\nReturn: z\r\nReturn\r\n\r\n",
+                "Return-Path-X: y\r\nReturn: z\r\nReturn\r\n\r\n",
+                0,
+            ),
+            (
+                "Received: 1\r\nreceived\t: 2\r\n more\r\nReceived-SPF: n\r\n\r\n",
+                "Received: 1\r\nreceived\t: 2\r\n more\r\nReceived-SPF: n\r\n\r\n",
+                2,
+            ),
+            (
+                "A: 1\r\n\r\nReturn-Path: x\r\nReceived: y\r\n",
+                "A: 1\r\n\r\nReturn-Path: x\r\nReceived: y\r\n",
+                0,
+            ),
+            ("\r\nReceived: y\r\n", "\r\nReceived: y\r\n", 0),
+            ("A: 1\n\nReturn-Path: x\n", "A: 1\n\nReturn-Path: x\n", 0),
+            ("Return-Path", "Return-Path", 0),
+            ("Received", "Received", 0),
+            ("Return-Path:", "", 0),
+            ("Return-Path             :x\r\n\r\n", "Return-Path             :x\r\n\r\n", 0),
+            ("\rA: 1\r\n\r\n", "\rA: 1\r\n\r\n", 0),
+        ];
+        for (text, kept, received) in cases {
+            for size in [1, 2, 3, 7, 1000] {
+                assert_eq!(filter(text, size), (kept.to_owned(), received), "{text:?} by {size}");
+            }
+        }
+    }
+}

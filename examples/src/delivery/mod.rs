@@ -1,0 +1,254 @@
+//! The sink behind SMTP and LMTP: what becomes of a message that was taken.
+//!
+//! [`Sink`] is where messages go: Maildirs, memory or nowhere. [`Incoming`] is one message on its way there. Small
+//! messages (up to [`SPILL`] bytes) are handed to the committer in one piece; larger ones are written out as they come,
+//! off the async threads and only so many at a time. No message is ever whole in memory, but in the memory sink.
+
+mod header;
+mod store;
+mod trace;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use maildrop::{Delivered, Delivery, Error, UserName};
+use smtp_proto::types::Refusal;
+use tokio::sync::Semaphore;
+
+use header::HeaderFilter;
+pub(crate) use store::{Copy, MailStore};
+pub(crate) use trace::{Origin, message_id, prefix};
+
+/// Up to this many bytes of a message gather before they are written out.
+pub(crate) const SPILL: usize = 64 * 1024;
+/// How many messages are written out at the same time.
+const WRITERS: usize = 8;
+
+/// Where messages go.
+#[derive(Debug, Clone)]
+pub(crate) enum Sink {
+    /// To the users' Maildirs.
+    Disk { store: MailStore, writers: Arc<Semaphore> },
+    /// To the memory of this process, for tests.
+    Memory,
+    /// Nowhere; they are counted.
+    Discard(Arc<Counter>),
+}
+
+/// What a [discarding](Sink::Discard) sink has seen.
+#[derive(Debug, Default)]
+pub(crate) struct Counter {
+    messages: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Counter {
+    /// Messages and bytes so far.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        (self.messages.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+}
+
+/// Where a copy of a message came to lie.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    File(Delivered),
+    Memory(Arc<[u8]>),
+    Nowhere,
+}
+
+impl Sink {
+    pub(crate) fn disk(store: MailStore) -> Self {
+        Self::Disk { store, writers: Arc::new(Semaphore::new(WRITERS)) }
+    }
+
+    /// Refuses a recipient whose mailbox is known to have no room for a message of that size.
+    pub(crate) async fn check_room(&self, user: &UserName, size: Option<u64>) -> Result<(), Refusal> {
+        let Self::Disk { store, .. } = self else { return Ok(()) };
+        let (store, user) = (store.clone(), user.clone());
+        let check = tokio::task::spawn_blocking(move || store.would_exceed(&user, size.unwrap_or(1)));
+        match check.await {
+            Ok(Ok(false)) => Ok(()),
+            Ok(Ok(true)) => Err(Refusal::MAILBOX_FULL),
+            Ok(Err(error)) => Err(refusal(&error)),
+            Err(_) => Err(Refusal::LOCAL_ERROR),
+        }
+    }
+}
+
+/// A message on its way to the sink.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    sink: Sink,
+    copies: Vec<Copy>,
+    /// Whether all copies are to be delivered or none.
+    together: bool,
+    filter: HeaderFilter,
+    /// What was not written out yet.
+    body: Vec<u8>,
+    spool: Spool,
+    size: u64,
+}
+
+/// What was written out already.
+enum Spool {
+    Nothing,
+    Begun(Delivery),
+    /// The disk would not have it. The rest of the message is dropped.
+    Failed(Refusal),
+}
+
+impl core::fmt::Debug for Spool {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "Nothing",
+            Self::Begun(_) => "Begun",
+            Self::Failed(_) => "Failed",
+        })
+    }
+}
+
+impl Incoming {
+    pub(crate) fn new(sink: Sink, copies: Vec<Copy>, together: bool) -> Self {
+        Self {
+            sink,
+            copies,
+            together,
+            filter: HeaderFilter::new(),
+            body: Vec::new(),
+            spool: Spool::Nothing,
+            size: 0,
+        }
+    }
+
+    /// Takes bytes of the message. After each call, [`spill`](Self::spill) is to be called where the message
+    /// [is due](Self::is_due) for it.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.size += bytes.len() as u64;
+        match (&self.sink, &self.spool) {
+            (_, Spool::Failed(_)) => {}
+            (Sink::Discard(_), _) => {
+                if self.filter.is_in_header() {
+                    self.filter.push(bytes, &mut self.body);
+                    self.body.clear();
+                }
+            }
+            _ => self.filter.push(bytes, &mut self.body),
+        }
+    }
+
+    /// Whether enough has gathered to be written out.
+    pub(crate) fn is_due(&self) -> bool {
+        self.body.len() >= SPILL && matches!(self.sink, Sink::Disk { .. })
+    }
+
+    /// How many `Received` fields were there.
+    pub(crate) fn received_fields(&self) -> u32 {
+        self.filter.received_fields()
+    }
+
+    /// Bytes so far, as they came.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Writes out what has gathered.
+    pub(crate) async fn spill(&mut self) {
+        let Sink::Disk { store, writers } = &self.sink else { return };
+        let Some(first) = self.copies.first() else { return };
+        let Ok(_permit) = writers.acquire().await else { return };
+        let (body, spool) =
+            (std::mem::take(&mut self.body), std::mem::replace(&mut self.spool, Spool::Nothing));
+        let (store, first) = (store.clone(), first.clone());
+        let work = move || {
+            let written = match spool {
+                Spool::Nothing => store.begin(&first),
+                Spool::Begun(delivery) => Ok(delivery),
+                Spool::Failed(refusal) => return (body, Spool::Failed(refusal)),
+            };
+            let written = written.and_then(|mut delivery| delivery.append(&body).map(|()| delivery));
+            (body, written.map_or_else(|error| Spool::Failed(refusal(&error)), Spool::Begun))
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok((mut body, spool)) => {
+                body.clear();
+                (self.body, self.spool) = (body, spool);
+            }
+            Err(_) => self.spool = Spool::Failed(Refusal::LOCAL_ERROR),
+        }
+    }
+
+    /// The message is whole: delivers it. There is a verdict for each copy, in order; what was delivered is safe.
+    pub(crate) async fn deliver(mut self) -> Vec<Result<Kept, Refusal>> {
+        self.filter.finish(&mut self.body);
+        let count = self.copies.len();
+        let outcome = match self.sink {
+            Sink::Discard(counter) => {
+                counter.messages.fetch_add(1, Ordering::Relaxed);
+                counter.bytes.fetch_add(self.size, Ordering::Relaxed);
+                return (0..count).map(|_| Ok(Kept::Nowhere)).collect();
+            }
+            Sink::Memory => {
+                let body = self.body;
+                return self
+                    .copies
+                    .into_iter()
+                    .map(|copy| Ok(Kept::Memory([copy.prefix, body.clone()].concat().into())))
+                    .collect();
+            }
+            Sink::Disk { store, writers } => match self.spool {
+                Spool::Failed(refusal) => return refused(count, &refusal),
+                Spool::Nothing => store.deliver(self.body, self.copies, self.together).await,
+                Spool::Begun(delivery) => {
+                    let Ok(permit) = writers.acquire_owned().await else {
+                        return refused(count, &Refusal::LOCAL_ERROR);
+                    };
+                    let (body, copies, together, here) =
+                        (self.body, self.copies, self.together, store.clone());
+                    let staged = tokio::task::spawn_blocking(move || {
+                        let _permit = permit;
+                        let mut delivery = delivery;
+                        match delivery.append(&body) {
+                            Ok(()) => here.stage(delivery, &copies, together),
+                            Err(error) => vec![Err(error)],
+                        }
+                    });
+                    match staged.await {
+                        Ok(staged) => store.commit(staged).await,
+                        Err(_) => None,
+                    }
+                }
+            },
+        };
+        let Some(outcome) = outcome else { return refused(count, &Refusal::LOCAL_ERROR) };
+        verdicts(outcome, count)
+    }
+}
+
+/// A verdict for each copy. Where there are fewer outcomes than copies, the message failed for all.
+fn verdicts(outcome: Vec<Result<Delivered, Error>>, count: usize) -> Vec<Result<Kept, Refusal>> {
+    let complete = outcome.len() == count;
+    let mut verdicts: Vec<Result<Kept, Refusal>> =
+        outcome.into_iter().map(|copy| copy.map(Kept::File).map_err(|error| refusal(&error))).collect();
+    if !complete {
+        let why = verdicts.drain(..).find_map(Result::err);
+        return refused(count, &why.unwrap_or(Refusal::LOCAL_ERROR));
+    }
+    verdicts
+}
+
+fn refused(count: usize, refusal: &Refusal) -> Vec<Result<Kept, Refusal>> {
+    (0..count).map(|_| Err(refusal.clone())).collect()
+}
+
+/// What the peer is told of an error on disk.
+fn refusal(error: &Error) -> Refusal {
+    tracing::error!(%error, "delivery failed");
+    if error.is_over_quota() {
+        Refusal::MAILBOX_FULL
+    } else if error.is_storage_full() {
+        Refusal::INSUFFICIENT_STORAGE
+    } else {
+        Refusal::LOCAL_ERROR
+    }
+}

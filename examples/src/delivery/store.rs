@@ -1,0 +1,304 @@
+//! [`MailStore`]: the Maildirs of the users, and the thread that makes messages durable many at a time.
+//!
+//! A session hands its message over and waits. The committer takes all that waits, writes it out, syncs once for all, and
+//! tells each session what became of its message. So a message costs less the more come at a time, and a lone one waits
+//! for nobody. Nothing is reported as delivered before it survives a power failure.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use maildrop::{
+    Delivered, Delivery, DeliveryOptions, Error, Faults, LineEndings, MailRoot, Maildir, Staged, UserName,
+    commit_all,
+};
+use tokio::sync::oneshot;
+
+/// Most messages that are committed together, so that the first does not wait for too many others to be written.
+const BATCH: usize = 256;
+/// Most Maildirs that are kept open: each holds some file descriptors.
+const OPEN_MAILDIRS: usize = 1024;
+
+/// A copy of a message: whose it is, and the fields that stand before it.
+#[derive(Debug, Clone)]
+pub(crate) struct Copy {
+    pub(crate) user: UserName,
+    pub(crate) prefix: Vec<u8>,
+}
+
+/// What became of the copies of a message, in order.
+pub(crate) type Outcome = Vec<Result<Delivered, Error>>;
+
+/// The Maildirs of all users. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct MailStore {
+    mailboxes: Arc<Mailboxes>,
+    committer: Sender<Job>,
+}
+
+#[derive(Debug)]
+struct Mailboxes {
+    root: MailRoot,
+    line_endings: LineEndings,
+    open: Mutex<HashMap<UserName, Maildir>>,
+}
+
+#[derive(Debug)]
+struct Job {
+    work: Work,
+    done: oneshot::Sender<Outcome>,
+}
+
+enum Work {
+    /// A message that was small enough to be handed over in one piece.
+    Whole { body: Vec<u8>, copies: Vec<Copy>, together: bool },
+    /// Copies that lie on disk already, or why they do not.
+    Staged(Vec<Result<Staged, Error>>),
+}
+
+impl core::fmt::Debug for Work {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Whole { .. } => "Whole(..)",
+            Self::Staged(_) => "Staged(..)",
+        })
+    }
+}
+
+impl MailStore {
+    /// Starts a committer for the Maildirs below `root`. It ends when the last clone of the store is dropped.
+    pub(crate) fn new(
+        root: &Path,
+        line_endings: LineEndings,
+        faults: Option<Arc<dyn Faults>>,
+    ) -> std::io::Result<Self> {
+        let mut root = MailRoot::new(root);
+        if let Some(faults) = faults {
+            root = root.with_faults(faults);
+        }
+        let mailboxes = Arc::new(Mailboxes { root, line_endings, open: Mutex::default() });
+        let (committer, jobs) = channel();
+        let theirs = Arc::clone(&mailboxes);
+        std::thread::Builder::new()
+            .name("committer".to_owned())
+            .spawn(move || commit_jobs(&theirs, &jobs))?;
+        Ok(Self { mailboxes, committer })
+    }
+
+    /// Delivers a small message. With `together`, either all copies are delivered or none.
+    ///
+    /// `None` says that the committer is gone, which only a bug can bring about.
+    pub(crate) async fn deliver(&self, body: Vec<u8>, copies: Vec<Copy>, together: bool) -> Option<Outcome> {
+        self.submit(Work::Whole { body, copies, together }).await
+    }
+
+    /// Delivers a message that was written out before.
+    pub(crate) async fn commit(&self, staged: Vec<Result<Staged, Error>>) -> Option<Outcome> {
+        self.submit(Work::Staged(staged)).await
+    }
+
+    async fn submit(&self, work: Work) -> Option<Outcome> {
+        let (done, outcome) = oneshot::channel();
+        self.committer.send(Job { work, done }).ok()?;
+        outcome.await.ok()
+    }
+
+    /// Begins to write a message out, for the first of its copies. Blocks.
+    pub(crate) fn begin(&self, copy: &Copy) -> Result<Delivery, Error> {
+        self.mailboxes.begin(copy)
+    }
+
+    /// Ends a message that was [begun](Self::begin) for the first of its copies, and makes the others. Blocks.
+    pub(crate) fn stage(
+        &self,
+        delivery: Delivery,
+        copies: &[Copy],
+        together: bool,
+    ) -> Vec<Result<Staged, Error>> {
+        let first = delivery.stage();
+        let staged = match (&first, copies) {
+            (Ok(original), [_, others @ ..]) => {
+                let others = self.mailboxes.duplicate(original, others);
+                std::iter::once(first).chain(others).collect()
+            }
+            // The others have no original. They fail with it, as something that is to be tried again.
+            _ => std::iter::once(first).collect(),
+        };
+        if together { all_or_none(staged) } else { staged }
+    }
+
+    /// Whether a message of that size would not fit into the user's Maildir. Blocks.
+    pub(crate) fn would_exceed(&self, user: &UserName, size: u64) -> Result<bool, Error> {
+        self.mailboxes.with(user, |maildir| maildir.would_exceed(size))
+    }
+}
+
+impl Mailboxes {
+    fn begin(&self, copy: &Copy) -> Result<Delivery, Error> {
+        let options = DeliveryOptions::new().line_endings(self.line_endings).prefix(&copy.prefix);
+        self.with(&copy.user, |maildir| maildir.deliver(&options))
+    }
+
+    fn duplicate(&self, original: &Staged, copies: &[Copy]) -> Vec<Result<Staged, Error>> {
+        copies
+            .iter()
+            .map(|copy| self.with(&copy.user, |maildir| original.duplicate(maildir, &copy.prefix)))
+            .collect()
+    }
+
+    fn stage(&self, body: &[u8], copies: &[Copy], together: bool) -> Vec<Result<Staged, Error>> {
+        let mut staged: Vec<Result<Staged, Error>> = Vec::with_capacity(copies.len());
+        for copy in copies {
+            let original = staged.iter().find_map(|copy| copy.as_ref().ok());
+            let outcome = match original {
+                Some(original) => self.with(&copy.user, |maildir| original.duplicate(maildir, &copy.prefix)),
+                None => self.begin(copy).and_then(|mut delivery| {
+                    delivery.append(body)?;
+                    delivery.stage()
+                }),
+            };
+            staged.push(outcome);
+        }
+        if together { all_or_none(staged) } else { staged }
+    }
+
+    /// Does something with a user's Maildir, which is kept open. Where it was removed or replaced meanwhile, it is made
+    /// or opened afresh.
+    fn with<T>(&self, user: &UserName, act: impl Fn(&Maildir) -> Result<T, Error>) -> Result<T, Error> {
+        let known = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(user).cloned();
+        if let Some(maildir) = known {
+            match act(&maildir) {
+                Err(error) if !error.is_storage_full() && !maildir.path().join("tmp").is_dir() => {}
+                outcome => return outcome,
+            }
+        }
+        let maildir = self.root.create(user)?;
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.len() >= OPEN_MAILDIRS
+            && let Some(other) = open.keys().next().cloned()
+        {
+            open.remove(&other);
+        }
+        open.insert(user.clone(), maildir.clone());
+        drop(open);
+        act(&maildir)
+    }
+}
+
+/// Where one copy cannot be staged, none is.
+fn all_or_none(staged: Vec<Result<Staged, Error>>) -> Vec<Result<Staged, Error>> {
+    match staged.iter().position(Result::is_err) {
+        Some(failed) => staged.into_iter().skip(failed).take(1).collect(),
+        None => staged,
+    }
+}
+
+/// The committer's loop.
+fn commit_jobs(mailboxes: &Mailboxes, jobs: &Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let (mut batch, mut waiting) = (Vec::new(), Vec::new());
+        let mut next = Some(first);
+        while let Some(Job { work, done }) = next {
+            let staged = match work {
+                Work::Whole { body, copies, together } => mailboxes.stage(&body, &copies, together),
+                Work::Staged(staged) => staged,
+            };
+            // In place of a staged copy stands its turn in the batch.
+            let turns: Vec<Result<(), Error>> =
+                staged.into_iter().map(|copy| copy.map(|copy| batch.push(copy))).collect();
+            waiting.push((turns, done));
+            next = if batch.len() < BATCH { jobs.try_recv().ok() } else { None };
+        }
+        let mut committed = commit_all(batch).into_iter();
+        for (turns, done) in waiting {
+            let outcome: Outcome = turns
+                .into_iter()
+                .filter_map(|turn| match turn {
+                    Ok(()) => committed.next(),
+                    Err(error) => Some(Err(error)),
+                })
+                .collect();
+            // A session that is gone is not told. Its message is delivered all the same: it may have gone just because
+            // it did not want to wait any longer, and a message twice is better than none.
+            let _ = done.send(outcome);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use maildrop::{Fault, FaultPlan, Operation};
+
+    use super::*;
+
+    fn copy(user: &str) -> Copy {
+        Copy {
+            user: UserName::parse(user).unwrap(),
+            prefix: format!("Delivered-To: {user}\r\n").into_bytes(),
+        }
+    }
+
+    fn files(root: &Path, user: &str) -> Vec<String> {
+        let new = root.join(user).join("Maildir/new");
+        let Ok(entries) = std::fs::read_dir(new) else { return Vec::new() };
+        entries.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn each_recipient_gets_a_copy_with_its_own_prefix() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = MailStore::new(folder.path(), LineEndings::ToLf, None).unwrap();
+        let outcome = store.deliver(b"\r\nhi\r\n".to_vec(), vec![copy("a"), copy("b")], true).await.unwrap();
+        assert!(outcome.iter().all(Result::is_ok), "{outcome:?}");
+        assert_eq!(files(folder.path(), "a"), ["Delivered-To: a\n\nhi\n"]);
+        assert_eq!(files(folder.path(), "b"), ["Delivered-To: b\n\nhi\n"]);
+    }
+
+    #[tokio::test]
+    async fn a_message_that_cannot_reach_one_reaches_none_where_that_is_asked_for() {
+        for together in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let plan = FaultPlan::new().nth(Operation::CreateFile, 2, Fault::no_space());
+            let store = MailStore::new(folder.path(), LineEndings::ToLf, Some(Arc::new(plan))).unwrap();
+            let copies = vec![copy("a"), copy("b"), copy("c")];
+            let outcome = store.deliver(b"\r\nhi\r\n".to_vec(), copies, together).await.unwrap();
+            assert!(outcome.iter().flat_map(|copy| copy.as_ref().err()).all(Error::is_storage_full));
+            let delivered = ["a", "b", "c"].map(|user| files(folder.path(), user).len());
+            assert_eq!(delivered, if together { [0, 0, 0] } else { [1, 0, 1] });
+        }
+    }
+
+    #[tokio::test]
+    async fn a_maildir_that_was_removed_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = MailStore::new(folder.path(), LineEndings::ToLf, None).unwrap();
+        for _ in 0..2 {
+            let outcome = store.deliver(b"\r\nhi\r\n".to_vec(), vec![copy("a")], true).await.unwrap();
+            assert!(outcome[0].is_ok(), "{outcome:?}");
+            assert_eq!(files(folder.path(), "a").len(), 1);
+            std::fs::remove_dir_all(folder.path().join("a")).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn many_sessions_at_a_time_each_get_their_own_outcome() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = MailStore::new(folder.path(), LineEndings::ToLf, None).unwrap();
+        let tasks: Vec<_> = (0..100)
+            .map(|n| {
+                let store = store.clone();
+                let user = format!("user{}", n % 7);
+                tokio::spawn(async move {
+                    let body = format!("\r\nmessage {n}\r\n").into_bytes();
+                    let outcome = store.deliver(body, vec![copy(&user)], true).await.unwrap();
+                    let path = outcome[0].as_ref().unwrap().path();
+                    assert!(std::fs::read_to_string(path).unwrap().ends_with(&format!("\nmessage {n}\n")));
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! One connection: the events of the protocol machine, answered.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use mail_wire::sasl::{Answer, Question};
+use mail_wire::{Escaped, Pending, ReplyText};
+use smtp_proto::server::{Delivered, Event, MessageEnd, Question as Asked, Server};
+use smtp_proto::types::{ForwardPath, Refusal, ReversePath, Verdict};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tracing::{debug, info};
+
+use super::arrivals::{Mail, Place};
+use super::faults::{Action, Stage};
+use super::policy::{Recipient, resolve};
+use super::shared::Shared;
+use crate::delivery::{Copy, Incoming, Kept, Origin, message_id, prefix};
+use crate::driver::{Closed, Conn};
+
+/// RFC 5321 §6.3.
+const LOOP: Refusal =
+    Refusal::from_static(554, (5, 4, 6), "too many Received fields, mail seems to go in circles");
+
+/// Whether the connection goes on.
+type Flow = ControlFlow<()>;
+
+/// A connection being served.
+pub(super) struct Session {
+    office: Arc<Shared>,
+    conn: Conn<Server, TcpStream>,
+    envelope: Option<Box<Envelope>>,
+}
+
+/// A transaction.
+#[derive(Debug)]
+struct Envelope {
+    from: ReversePath,
+    /// What the client says that the message's size is.
+    size: Option<u64>,
+    recipients: Vec<Recipient>,
+    incoming: Option<Incoming>,
+    id: String,
+}
+
+impl Session {
+    pub(super) fn new(office: Arc<Shared>, conn: Conn<Server, TcpStream>) -> Self {
+        Self { office, conn, envelope: None }
+    }
+
+    /// Serves the connection to its end.
+    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        loop {
+            let event = tokio::select! {
+                biased;
+                event = self.conn.next() => event,
+                () = told(&mut stop) => {
+                    self.conn.shutdown();
+                    self.conn.next().await
+                }
+            };
+            let flow = match event {
+                Ok(event) => self.handle(event).await,
+                Err(Closed::Done) => {
+                    debug!("connection closed");
+                    return;
+                }
+                Err(closed) => {
+                    info!(reason = %closed, "connection ended");
+                    return;
+                }
+            };
+            if flow.is_break() {
+                info!("connection dropped by a fault rule");
+                return;
+            }
+        }
+    }
+
+    async fn handle(&mut self, event: Event) -> Flow {
+        match event {
+            Event::Connected(pending) => {
+                let address = self.conn.peer().address.ip().to_string();
+                self.decide(pending, Stage::Connect, &address, |_| Verdict::Accept).await
+            }
+            Event::Hello(name, pending) => {
+                self.envelope = None;
+                self.decide(pending, Stage::Hello, name.as_str(), |_| Verdict::Accept).await
+            }
+            Event::Mail { from, params, pending } => {
+                let sender = from.mailbox().map_or_else(String::new, |mailbox| mailbox.as_str().to_owned());
+                self.decide(pending, Stage::Mail, &sender, |session| {
+                    session.envelope = Some(Box::new(Envelope {
+                        from,
+                        size: params.size,
+                        recipients: Vec::new(),
+                        incoming: None,
+                        id: String::new(),
+                    }));
+                    Verdict::Accept
+                })
+                .await
+            }
+            Event::Recipient { to, pending, .. } => {
+                let address = match &to {
+                    ForwardPath::Postmaster => "postmaster".to_owned(),
+                    ForwardPath::Mailbox(mailbox) => mailbox.as_str().to_owned(),
+                };
+                match self.fault(Stage::Recipient, &address).await {
+                    ControlFlow::Break(()) => return Flow::Break(()),
+                    ControlFlow::Continue(Some(refusal)) => self.conn.refuse(pending, refusal),
+                    ControlFlow::Continue(None) => {
+                        let verdict = self.recipient(to).await;
+                        if let Err(refusal) = &verdict {
+                            debug!(to = %Escaped(address.as_bytes()), %refusal, "recipient refused");
+                        }
+                        self.conn.answer(pending, verdict.into());
+                    }
+                }
+                Flow::Continue(())
+            }
+            Event::Message(pending) => {
+                let sender = self.sender();
+                self.decide(pending, Stage::Message, &sender, Self::begin_message).await
+            }
+            Event::Body => {
+                self.take_body().await;
+                Flow::Continue(())
+            }
+            Event::MessageRefused(refusal) => {
+                info!(%refusal, "message refused");
+                if let Some(envelope) = &mut self.envelope {
+                    envelope.incoming = None;
+                }
+                Flow::Continue(())
+            }
+            Event::MessageEnd(pending) => {
+                let sender = self.sender();
+                match self.fault(Stage::MessageEnd, &sender).await {
+                    ControlFlow::Break(()) => return Flow::Break(()),
+                    ControlFlow::Continue(Some(refusal)) => {
+                        self.envelope = None;
+                        self.conn.answer(pending, refusal.into());
+                    }
+                    ControlFlow::Continue(None) => self.end_message(pending).await,
+                }
+                Flow::Continue(())
+            }
+            Event::Reset => {
+                self.envelope = None;
+                Flow::Continue(())
+            }
+            Event::Sasl(question, pending) => {
+                let answer = self.authenticate(question).await;
+                self.conn.answer(pending, answer);
+                Flow::Continue(())
+            }
+            Event::Authenticated => {
+                if let Some(identity) = self.conn.identity() {
+                    info!(user = %Escaped(identity.authzid.as_bytes()), mechanism = %identity.mechanism, "logged in");
+                }
+                Flow::Continue(())
+            }
+            Event::AuthenticationFailed { mechanism, failure } => {
+                info!(%mechanism, reason = %failure, "login failed");
+                Flow::Continue(())
+            }
+            // Nothing else is offered. A question that is dropped is answered by a temporary failure.
+            _ => Flow::Continue(()),
+        }
+    }
+
+    /// Answers a question, unless a fault rule does.
+    async fn decide<Q: Asked<Answer = Verdict>>(
+        &mut self,
+        pending: Pending<Q>,
+        stage: Stage,
+        text: &str,
+        verdict: impl FnOnce(&mut Self) -> Verdict,
+    ) -> Flow {
+        match self.fault(stage, text).await {
+            ControlFlow::Break(()) => return Flow::Break(()),
+            ControlFlow::Continue(Some(refusal)) => self.conn.refuse(pending, refusal),
+            ControlFlow::Continue(None) => {
+                let verdict = verdict(self);
+                self.conn.answer(pending, verdict);
+            }
+        }
+        Flow::Continue(())
+    }
+
+    /// What the fault rules have for this stage.
+    async fn fault(&self, stage: Stage, text: &str) -> ControlFlow<(), Option<Refusal>> {
+        match self.office.faults.as_ref().and_then(|script| script.strike(stage, text)) {
+            None => ControlFlow::Continue(None),
+            Some(Action::Refuse(refusal)) => ControlFlow::Continue(Some(refusal)),
+            Some(Action::Drop) => ControlFlow::Break(()),
+            Some(Action::Delay(time)) => {
+                tokio::time::sleep(time).await;
+                ControlFlow::Continue(None)
+            }
+        }
+    }
+
+    /// The sender, for the fault rules; empty where there are none, since then nobody reads it.
+    fn sender(&self) -> String {
+        match (&self.office.faults, &self.envelope) {
+            (Some(_), Some(envelope)) => {
+                envelope.from.mailbox().map_or_else(String::new, |mailbox| mailbox.as_str().to_owned())
+            }
+            _ => String::new(),
+        }
+    }
+
+    async fn recipient(&mut self, to: ForwardPath) -> Result<(), Refusal> {
+        let authenticated = self.conn.identity().is_some();
+        let office = &self.office;
+        let recipient = resolve(to, &office.users, office.postmaster.as_ref(), authenticated)?;
+        let Some(envelope) = &mut self.envelope else { return Err(Refusal::LOCAL_ERROR) };
+        office.sink.check_room(&recipient.user, envelope.size).await?;
+        envelope.recipients.push(recipient);
+        Ok(())
+    }
+
+    fn begin_message(&mut self) -> Verdict {
+        let Some(envelope) = &mut self.envelope else { return Refusal::LOCAL_ERROR.into() };
+        let (id, unix) = message_id();
+        let origin =
+            Origin { by: &self.office.hostname, server: &self.conn, id: &id, from: &envelope.from, unix };
+        let only = envelope.recipients.len() == 1;
+        let copies = envelope
+            .recipients
+            .iter()
+            .map(|to| Copy { user: to.user.clone(), prefix: prefix(&origin, &to.path, &to.address, only) })
+            .collect();
+        let together = !self.conn.with_protocol().lmtp;
+        envelope.incoming = Some(Incoming::new(self.office.sink.clone(), copies, together));
+        envelope.id = id;
+        Verdict::Accept
+    }
+
+    async fn take_body(&mut self) {
+        let body = self.conn.body();
+        let len = body.len();
+        let incoming = self.envelope.as_mut().and_then(|envelope| envelope.incoming.as_mut());
+        let due = incoming.and_then(|incoming| {
+            incoming.push(body);
+            incoming.is_due().then_some(incoming)
+        });
+        if let Some(incoming) = due {
+            incoming.spill().await;
+        }
+        self.conn.consume(len);
+    }
+
+    async fn end_message(&mut self, pending: Pending<MessageEnd>) {
+        let Some(envelope) = self.envelope.take() else {
+            return self.conn.answer(pending, Refusal::LOCAL_ERROR.into());
+        };
+        let Envelope { from, recipients, incoming, id, .. } = *envelope;
+        let Some(incoming) = incoming else {
+            return self.conn.answer(pending, Refusal::LOCAL_ERROR.into());
+        };
+        if incoming.received_fields() > self.office.received_fields {
+            info!(id, "message refused: too many Received fields");
+            return self.conn.answer(pending, LOOP.into());
+        }
+        let size = incoming.size();
+        let outcome = incoming.deliver().await;
+        let mut verdicts = Vec::with_capacity(recipients.len());
+        for (recipient, outcome) in recipients.into_iter().zip(outcome) {
+            verdicts.push(match outcome {
+                Ok(kept) => {
+                    info!(id, from = %from, to = %recipient.path, user = %recipient.user, size, "delivered");
+                    self.office.arrived(&from, recipient, size, kept);
+                    // Digits and letters, so nothing is lost.
+                    Verdict::AcceptWith(ReplyText::sanitized(&format!("ok, delivered as {id}")))
+                }
+                Err(refusal) => {
+                    info!(id, from = %from, to = %recipient.path, size, %refusal, "not delivered");
+                    refusal.into()
+                }
+            });
+        }
+        self.conn.answer(pending, Delivered::Each(verdicts));
+    }
+
+    async fn authenticate(&self, question: Question) -> Answer {
+        let users = &self.office.users;
+        if let Question::External { authzid } = question {
+            let shown = self.conn.tls().and_then(|tls| tls.peer_identity.as_deref());
+            let Some(user) = shown.and_then(|name| users.find(name)) else { return Answer::Rejected };
+            return match authzid.as_deref().map(|wanted| users.find(wanted)) {
+                None => Answer::AcceptedAs(user.to_string()),
+                Some(wanted) if wanted == Some(user) => Answer::AcceptedAs(user.to_string()),
+                Some(_) => Answer::Rejected,
+            };
+        }
+        users.answer(question).await
+    }
+}
+
+/// Waits until the post office is to stop.
+pub(super) async fn told(stop: &mut watch::Receiver<bool>) {
+    // An error says that the post office is gone, which stops its sessions likewise.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+impl Shared {
+    /// Remembers what was delivered.
+    fn arrived(&self, from: &ReversePath, recipient: Recipient, size: u64, kept: Kept) {
+        let place = match kept {
+            Kept::File(delivered) if self.remembers => Place::File(delivered.path()),
+            Kept::Memory(bytes) => Place::Memory(bytes),
+            Kept::File(_) | Kept::Nowhere => return,
+        };
+        self.arrivals.push(Mail::new(from.clone(), &recipient.address, recipient.user, size, place));
+    }
+}
