@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`connection`] | [`Connection`], the one trait that a driver needs to know to run any of the machines |
 //! | [`buffer`] | the receive and send buffers that a machine owns: bounded, small when idle |
-//! | [`line`] | the one line scanner: strict CRLF, limits while reading, flaws reported as what they are |
+//! | [`mod@line`] | the one line scanner: strict CRLF, limits while reading, flaws reported as what they are |
 //! | [`dot`] | the body codec: dot-stuffing both ways, streaming, with detection of bare CR, bare LF and NUL |
 //! | [`pending`] | tokens for questions that must be answered exactly once |
 //! | [`text`] | reply text that cannot hold a line break, and escaping of the peer's bytes for logs |

@@ -82,7 +82,7 @@ fn a_client_that_takes_no_replies_is_given_up() {
 fn at_message_end() -> (Server, mail_wire::Pending<smtp_proto::server::MessageEnd>, Instant) {
     let now = Instant::now();
     let mut server =
-        Server::new(config().into(), Peer::new("192.0.2.7:1".parse().unwrap()), [1; Server::RANDOM], now);
+        Server::new(config().into(), Peer::new(([192, 0, 2, 7], 1).into()), [1; Server::RANDOM], now);
     let mut input: &[u8] = b"HELO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<bob@mx.example>\r\nDATA\r\n.\r\n";
     loop {
         match server.poll() {
@@ -109,7 +109,7 @@ fn at_message_end() -> (Server, mail_wire::Pending<smtp_proto::server::MessageEn
 }
 
 fn sent(server: &mut Server, now: Instant) -> String {
-    let sent = String::from_utf8(server.io().send.to_vec()).unwrap();
+    let sent = String::from_utf8(server.io().send.to_vec()).expect("replies are UTF-8");
     server.sent(sent.len(), now);
     sent
 }

@@ -29,7 +29,9 @@ fn unescape(text: &str) -> Vec<u8> {
         bytes.extend_from_slice(&rest.as_bytes()[..at]);
         let (byte, len) = match &rest[at + 1..] {
             "" => return bytes,
-            tail if tail.starts_with('x') => (u8::from_str_radix(&tail[1..3], 16).unwrap(), 3),
+            tail if tail.starts_with('x') => {
+                (u8::from_str_radix(&tail[1..3], 16).expect("two hexadecimal digits"), 3)
+            }
             tail if tail.starts_with('r') => (b'\r', 1),
             tail if tail.starts_with('n') => (b'\n', 1),
             tail if tail.starts_with('0') => (0, 1),
@@ -53,16 +55,16 @@ fn read(text: &str) -> Transcript {
         match kind {
             "config" => transcript.config = rest.split(' ').map(Into::into).collect(),
             "pipelined" => transcript.pipelined = true,
-            "messages" => transcript.messages = Some(rest.parse().unwrap()),
+            "messages" => transcript.messages = Some(rest.parse().expect("a number")),
             "C" => {
                 if last_was_server {
                     transcript.turns.push((Vec::new(), String::new()));
                 }
-                transcript.turns.last_mut().unwrap().0.extend(unescape(rest));
+                transcript.turns.last_mut().expect("there is a first turn").0.extend(unescape(rest));
                 last_was_server = false;
             }
             "S" => {
-                transcript.turns.last_mut().unwrap().1 += &format!("{rest}\r\n");
+                transcript.turns.last_mut().expect("there is a first turn").1 += &format!("{rest}\r\n");
                 last_was_server = true;
             }
             _ => assert!(line.is_empty() || line.starts_with('#'), "not a transcript line: {line}"),

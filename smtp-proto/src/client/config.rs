@@ -1,18 +1,10 @@
 //! What a client is told before it connects. One [`ClientConfig`] serves any number of connections.
 
 use crate::types::HelloName;
+pub use crate::types::Protocol;
 use core::time::Duration;
 use mail_wire::dot::Newlines;
 use mail_wire::sasl::{Credentials, MechanismSet};
-
-/// Which protocol the server speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Protocol {
-    /// SMTP or submission: EHLO, or HELO where that is all there is; one reply for a message (RFC 5321, RFC 6409).
-    Smtp,
-    /// LMTP: LHLO, one reply for each accepted recipient (RFC 2033).
-    Lmtp,
-}
 
 /// What is done about TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

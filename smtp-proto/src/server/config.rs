@@ -1,19 +1,11 @@
 //! What a server offers, allows and puts up with. One [`ServerConfig`] serves all connections of a listener.
 
 use crate::codec::Leniency;
+pub use crate::types::Protocol;
 use crate::types::{Domain, Limits, Refusal};
 use core::time::Duration;
 use mail_wire::ReplyText;
 use mail_wire::sasl::{Decoy, MechanismSet};
-
-/// Which protocol a listener speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Protocol {
-    /// SMTP between hosts, or submission by users: EHLO and HELO, one reply for a message (RFC 5321, RFC 6409).
-    Smtp,
-    /// LMTP: LHLO, one reply for each recipient (RFC 2033). Never on port 25.
-    Lmtp,
-}
 
 /// Configuration of a [`Server`](super::Server): built once, shared by all connections.
 ///

@@ -4,6 +4,15 @@ use super::{Domain, ForwardPath, HelloName, MailParams, RcptParams, ReversePath}
 use core::fmt;
 use mail_wire::Secret;
 
+/// Which of the protocols a machine speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// SMTP between hosts, or submission by users: EHLO or HELO, one reply for a message (RFC 5321, RFC 6409).
+    Smtp,
+    /// LMTP: LHLO, one reply for each accepted recipient (RFC 2033). Never on port 25.
+    Lmtp,
+}
+
 /// A command with its arguments. [`Command::encode`](crate::codec) writes it, [`Command::parse`](crate::codec) reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -14,7 +14,7 @@ mod xtext;
 pub(crate) use address::path_at;
 pub use address::{AddressError, ForwardPath, Host, Mailbox, ReversePath};
 pub use capabilities::{Capabilities, Limits};
-pub use command::{Command, EtrnTarget, Verb, VerifyTarget, XclientAttributes};
+pub use command::{Command, EtrnTarget, Protocol, Verb, VerifyTarget, XclientAttributes};
 pub use date::{DateError, DateTime};
 pub use hello::{Domain, DomainError, HelloName};
 pub(crate) use input::Input;
