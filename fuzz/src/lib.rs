@@ -1,0 +1,37 @@
+//! What each fuzz target checks, as a plain function of bytes.
+//!
+//! A check panics when an invariant does not hold. The targets in `targets/` hand them to libFuzzer; the tests in
+//! `tests/` run them over the seeds, so that the checks themselves are known to hold on a stable toolchain. Seeds come
+//! from the transcripts of the protocol crates: `cargo run --example seed -- corpus`.
+
+pub mod dot_codec;
+mod knobs;
+pub mod line;
+pub mod names;
+pub mod proxy_header;
+pub mod sasl_client;
+pub mod sasl_server;
+pub mod seeds;
+pub mod smtp_client;
+pub mod smtp_command;
+pub mod smtp_reply;
+pub mod smtp_server;
+
+pub use knobs::Knobs;
+
+/// A check.
+pub type Check = fn(&[u8]);
+
+/// All checks by the names of their targets.
+pub const CHECKS: &[(&str, Check)] = &[
+    ("dot_codec", dot_codec::check),
+    ("line", line::check),
+    ("names", names::check),
+    ("proxy_header", proxy_header::check),
+    ("sasl_client", sasl_client::check),
+    ("sasl_server", sasl_server::check),
+    ("smtp_client", smtp_client::check),
+    ("smtp_command", smtp_command::check),
+    ("smtp_reply", smtp_reply::check),
+    ("smtp_server", smtp_server::check),
+];

@@ -1,0 +1,170 @@
+//! What the fuzzers begin with: the transcripts of the protocol crates, and a few lines for each other target.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// A seed: the target it is for, its name, its bytes.
+pub type Seed = (&'static str, String, Vec<u8>);
+
+/// How many settings of the knobs a seed for a machine comes with.
+const SETTINGS: u8 = 12;
+
+/// All seeds.
+///
+/// # Errors
+///
+/// If the transcripts cannot be read.
+pub fn all() -> io::Result<Vec<Seed>> {
+    let mut seeds = Vec::new();
+    for path in transcripts()? {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let (client, server) = sides(&fs::read_to_string(&path)?);
+        for (number, line) in client.split_inclusive(|b| *b == b'\n').enumerate() {
+            let line = line.strip_suffix(b"\r\n").unwrap_or(line);
+            seeds.push(("smtp_command", format!("{name}-{number}"), line.to_vec()));
+        }
+        seeds.push(("smtp_reply", name.clone(), server.clone()));
+        for target in ["smtp_server", "line", "dot_codec"] {
+            with_knobs(&mut seeds, target, &name, &client);
+        }
+        with_knobs(&mut seeds, "smtp_client", &name, &server);
+    }
+    for (number, session) in CLIENT_SESSIONS.iter().enumerate() {
+        with_knobs(&mut seeds, "smtp_client", &format!("session-{number}"), session.as_bytes());
+    }
+    for (number, lines) in SASL.iter().enumerate() {
+        for target in ["sasl_server", "sasl_client"] {
+            for setting in 0..4 * SETTINGS {
+                seeds.push((target, format!("{number}-{setting}"), knobbed(setting, lines)));
+            }
+        }
+    }
+    for (number, header) in PROXY.iter().enumerate() {
+        seeds.push(("proxy_header", number.to_string(), header.to_vec()));
+    }
+    for (number, name) in NAMES.iter().enumerate() {
+        seeds.push(("names", number.to_string(), name.as_bytes().to_vec()));
+    }
+    Ok(seeds)
+}
+
+/// Writes all seeds below `corpus`, a folder for each target.
+///
+/// # Errors
+///
+/// If the disk does not let it.
+pub fn write(corpus: &Path) -> io::Result<usize> {
+    let seeds = all()?;
+    for (target, name, bytes) in &seeds {
+        let folder = corpus.join(target);
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join(name), bytes)?;
+    }
+    Ok(seeds.len())
+}
+
+fn transcripts() -> io::Result<Vec<PathBuf>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../smtp-proto/tests/transcripts");
+    let mut paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn with_knobs(seeds: &mut Vec<Seed>, target: &'static str, name: &str, wire: &[u8]) {
+    for setting in 0..SETTINGS {
+        seeds.push((target, format!("{name}-{setting}"), knobbed(setting, wire)));
+    }
+}
+
+fn knobbed(setting: u8, wire: &[u8]) -> Vec<u8> {
+    [&[setting, 0, 0, 0], wire].concat()
+}
+
+/// What each side of a transcript sends.
+fn sides(transcript: &str) -> (Vec<u8>, Vec<u8>) {
+    let (mut client, mut server) = (Vec::new(), Vec::new());
+    for line in transcript.lines() {
+        if let Some(text) = line.strip_prefix("C: ") {
+            unescape(text, &mut client);
+        } else if let Some(text) = line.strip_prefix("S: ") {
+            unescape(text, &mut server);
+        }
+    }
+    (client, server)
+}
+
+fn unescape(text: &str, out: &mut Vec<u8>) {
+    let mut chars = text.bytes();
+    while let Some(byte) = chars.next() {
+        match byte {
+            b'\\' => match chars.next() {
+                // The line does not end here.
+                None => return,
+                Some(b'r') => out.push(b'\r'),
+                Some(b'n') => out.push(b'\n'),
+                Some(b'0') => out.push(0),
+                Some(b'x') => {
+                    let mut digit =
+                        || chars.next().and_then(|d| char::from(d).to_digit(16)).unwrap_or(0) as u8;
+                    out.push(digit() << 4 | digit());
+                }
+                Some(other) => out.push(other),
+            },
+            _ => out.push(byte),
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What servers say to a client.
+const CLIENT_SESSIONS: &[&str] = &[
+    "220 mx ESMTP\r\n250-mx\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 8BITMIME\r\n250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n\
+     354 go\r\n250 2.0.0 queued\r\n250 ok\r\n221 bye\r\n",
+    "220 mx ESMTP\r\n250-mx\r\n250-STARTTLS\r\n250 SIZE 1000\r\n220 go\r\n250-mx\r\n250 AUTH PLAIN SCRAM-SHA-256\r\n\
+     334 \r\n235 2.7.0 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 ok\r\n221 bye\r\n",
+    "220 mx LMTP\r\n250-mx\r\n250 PIPELINING\r\n250 ok\r\n250 ok\r\n550 5.1.1 no\r\n250 ok\r\n354 go\r\n250 ok\r\n\
+     452 4.2.2 full\r\n250 ok\r\n221 bye\r\n",
+    "220 mx\r\n502 what\r\n250 mx\r\n250 ok\r\n550 no\r\n550 no\r\n550 no\r\n503 no recipients\r\n250 ok\r\n221 bye\r\n",
+    "220-mx\r\n220 ESMTP\r\n421 4.3.2 going down\r\n",
+    "220 mx\r\n250-mx\r\n250-AUTH LOGIN CRAM-MD5\r\n250 LIMITS RCPTMAX=2\r\n334 PDEuMUBteD4=\r\n535 5.7.8 no\r\n\
+     334 VXNlcm5hbWU6\r\n334 UGFzc3dvcmQ6\r\n235 ok\r\n",
+];
+
+/// Lines of exchanges: for a server what a client says, for a client name, password and challenges.
+const SASL: &[&[u8]] = &[
+    b"\0alice\0correct horse",
+    b"other\0alice\0correct horse\n",
+    b"alice\ncorrect horse\n",
+    b"n,,n=alice,r=fyko+d2lbbFgONRv9qkxdawL\nc=biws,r=fyko+d2lbbFgONRv9qkxdawLBwcHBwcHBwcHBwcHBwcHBwcHBwcH,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=\n",
+    b"p=tls-exporter,,n=alice,r=abc\nc=cD10bHMtZXhwb3J0ZXIsLA==,r=abcBwcH,p=AAAA\n",
+    b"y,a=bob,n=a=2Cb,r=abc\n",
+    b"alice 0123456789abcdef0123456789abcdef\n",
+    b"user=alice@mx.example\x01auth=Bearer ya29.token\x01\x01\n\n",
+    b"n,a=alice,\x01host=mx.example\x01port=587\x01auth=Bearer ya29.token\x01\x01\n\x01\n",
+    b"alice\npencil\nr=BQUFBQUFBQUFBQUFBQUFBQUFBQUFxyz,s=QSXCR+Q6sek8bf92,i=4\nv=rmF9pqV8S7suAoZWja4dJRkFsKQ=\n",
+    b"alice\npencil\n{\"status\":\"invalid_token\",\"scope\":\"mail\"}\n",
+    b"\xc3\xa9lise\np\xc2\xaassword\n",
+    b"\n\n",
+];
+
+const PROXY: &[&[u8]] = &[
+    b"PROXY TCP4 192.0.2.1 198.51.100.1 1234 25\r\nEHLO x\r\n",
+    b"PROXY TCP6 2001:db8::1 ::1 1 65535\r\n",
+    b"PROXY UNKNOWN ffff::1 whatever\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x01\x04\xd2\0\x19",
+    b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x10\xc0\0\x02\x01\xc6\x33\x64\x01\x04\xd2\0\x19\x04\0\x01\0",
+];
+
+const NAMES: &[&str] = &[
+    "1700000000.M5P7Q1.mx,S=1200,W=1230:2,RS",
+    "1700000000.1.mx:1,x",
+    ".Work.2024",
+    ".Arbeit.Entw&APw-rfe &- Co",
+    "Arbeit/Entwürfe",
+    "../../etc/passwd",
+    "&U,BTFw-",
+    "alice@example.org",
+    "..",
+    "用户/😀",
+];
