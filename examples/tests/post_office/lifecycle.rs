@@ -1,0 +1,228 @@
+//! Limits, stopping, and the program itself.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::client::Client;
+use mailwright::{PostOffice, Service};
+
+async fn smtp(office: &PostOffice) -> Client {
+    Client::connect(office.addr(Service::Smtp).unwrap()).await
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_told_421() {
+    let office = PostOffice::builder()
+        .user("alice", "secret")
+        .max_connections(10, 2)
+        .listen(Service::Smtp, "127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
+    let addr = office.addr(Service::Smtp).unwrap();
+    let (mut one, mut two) = (Client::connect(addr).await, Client::connect(addr).await);
+    let mut three = Client::silent(addr).await;
+    three.expect("421 4.7.0").await;
+    three.expect_end().await;
+    one.say("QUIT", "221").await;
+    one.expect_end().await;
+    drop(one);
+    while office.connections() > 1 {
+        tokio::task::yield_now().await;
+    }
+    Client::connect(addr).await.say("NOOP", "250").await;
+    two.say("NOOP", "250").await;
+}
+
+#[tokio::test]
+async fn a_shutdown_finishes_the_message_under_way_and_tells_the_rest() {
+    let data = tempfile::tempdir().unwrap();
+    let office = PostOffice::builder()
+        .data(data.path())
+        .user("alice", "secret")
+        .listen(Service::Smtp, "127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
+    let addr = office.addr(Service::Smtp).unwrap();
+    let mut idle = smtp(&office).await;
+    let mut busy = smtp(&office).await;
+    busy.begin("alice@localhost").await;
+    busy.send("Subject: x\r\n\r\nhalf of it\r\n").await;
+    let stopping = tokio::spawn(office.shutdown());
+    idle.expect("421 4.3.2").await;
+    idle.expect_end().await;
+    drop(idle);
+    while tokio::net::TcpStream::connect(addr).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    busy.send("and the other half\r\n.\r\n").await;
+    busy.expect("250 2.0.0").await;
+    busy.expect("421").await;
+    busy.expect_end().await;
+    drop(busy);
+    stopping.await.unwrap();
+    assert_eq!(std::fs::read_dir(data.path().join("mail/alice/Maildir/new")).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_ever() {
+    let mut config = mailwright::config::Config::default();
+    config.timeouts.shutdown.0 = Duration::from_millis(200);
+    let data = tempfile::tempdir().unwrap();
+    config.data = data.path().to_owned();
+    let office = PostOffice::builder()
+        .config(config)
+        .user("alice", "secret")
+        .listen(Service::Smtp, "127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
+    let mut stuck = smtp(&office).await;
+    stuck.begin("alice@localhost").await;
+    stuck.send("Subject: never ends\r\n").await;
+    office.shutdown().await;
+    stuck.expect_end().await;
+}
+
+#[tokio::test]
+async fn dropping_an_office_cuts_everybody_off() {
+    let office = PostOffice::builder().listen(Service::Smtp, "127.0.0.1:0").start().await.unwrap();
+    let mut client = smtp(&office).await;
+    drop(office);
+    client.expect_end().await;
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let error = PostOffice::builder().listen(Service::Smtp, &addr).start().await.unwrap_err().to_string();
+    assert!(error.contains(&addr) && error.contains("smtp"), "{error}");
+}
+
+/// The program, running; killed on drop.
+struct Program {
+    child: Child,
+    smtp: SocketAddr,
+}
+
+impl Program {
+    fn start(data: &Path, more: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_postoffice"))
+            .arg("serve")
+            .args(["--user", "alice:secret", "--listen", "smtp=127.0.0.1:0", "--log", "error", "--data"])
+            .arg(data)
+            .args(more)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let first = lines.next().unwrap();
+        let smtp = first.strip_prefix("listening smtp ").unwrap().parse().unwrap();
+        assert_eq!(lines.next().as_deref(), Some("ready"));
+        Self { child, smtp }
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_the_kill_of_the_process() {
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::start(data.path(), &[]);
+    let mut client = Client::connect(program.smtp).await;
+    assert!(client.deliver("alice@localhost", "Subject: x\r\n\r\nhi").await.starts_with("250"));
+    program.signal(rustix::process::Signal::KILL);
+    let new = data.path().join("mail/alice/Maildir/new");
+    let files: Vec<_> = std::fs::read_dir(new).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 1);
+    assert!(std::fs::read_to_string(&files[0]).unwrap().ends_with("Subject: x\n\nhi\n"));
+}
+
+#[tokio::test]
+async fn sigterm_ends_the_program_in_order() {
+    let data = tempfile::tempdir().unwrap();
+    let mut program = Program::start(data.path(), &[]);
+    let mut client = Client::connect(program.smtp).await;
+    program.signal(rustix::process::Signal::TERM);
+    client.expect("421 4.3.2").await;
+    client.expect_end().await;
+    drop(client);
+    assert!(program.child.wait().unwrap().success());
+}
+
+fn postoffice(args: &[&str], input: &str) -> (bool, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_postoffice"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn hashes_of_passwords_log_in() {
+    for scheme in ["PLAIN", "argon2id", "{SCRAM-SHA-256}", "SHA512-CRYPT"] {
+        let (done, line, _) = postoffice(&["passwd", "--scheme", scheme, "--user", "alice"], "secret\n");
+        assert!(done);
+        let hash = line.trim_end().strip_prefix("alice:").unwrap();
+        mailwright::users::StoredPassword::parse(hash).unwrap();
+        assert_eq!(hash.contains("secret"), scheme == "PLAIN");
+    }
+    let (done, _, error) = postoffice(&["passwd", "--scheme", "MD5"], "secret\n");
+    assert!(!done && error.contains("ARGON2ID"), "{error}");
+    let (done, _, error) = postoffice(&["passwd"], "\n");
+    assert!(!done && error.contains("expected a password"), "{error}");
+}
+
+#[test]
+fn a_certificate_is_made_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (cert, key) = (path("cert.pem"), path("key.pem"));
+    let args = ["cert", "--domain", "localhost", "--cert", &cert, "--key", &key];
+    assert!(postoffice(&args, "").0);
+    mailwright::tls::ServerTls::from_pem_files(cert.as_ref(), key.as_ref()).unwrap();
+    let (done, _, error) = postoffice(&args, "");
+    assert!(!done && error.contains("not overwritten"), "{error}");
+}
+
+#[test]
+fn errors_say_what_to_do() {
+    let data = tempfile::tempdir().unwrap();
+    let path = |name: &str| data.path().join(name).to_str().unwrap().to_owned();
+    let (users, config) = (path("users"), path("p.toml"));
+    std::fs::write(&users, "alice:{PLAIN}x\nbob:{MD5}y\n").unwrap();
+    std::fs::write(&config, "domain = \"x.test\"\n").unwrap();
+    let cases: [(&[&str], &str); 5] = [
+        (&["--data", &path("d")], "add --user NAME:PASSWORD"),
+        (&["--data", &path("d"), "--users", &users], "users:2: expected a password scheme of {PLAIN}"),
+        (&["--config", &config], "p.toml:1:1: unknown field `domain`"),
+        (&["--user", "a:b", "--listen", "smpt=127.0.0.1:0"], "expected a service of smtp, submission"),
+        (&["--data", &path("d"), "--user", "../a:b", "--listen", "smtp=127.0.0.1:0"], "user \"../a\""),
+    ];
+    for (args, expected) in cases {
+        let args: Vec<&str> = ["serve"].into_iter().chain(args.iter().copied()).collect();
+        let (done, _, error) = postoffice(&args, "");
+        assert!(!done && error.contains(expected), "{args:?}: {error}");
+    }
+}

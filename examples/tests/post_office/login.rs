@@ -1,0 +1,165 @@
+//! TLS and AUTH with the whole server.
+
+use std::sync::Arc;
+
+use crate::client::{Client, LONG};
+use mail_wire::sasl::{Credentials, Mechanism};
+use mailwright::users::Scheme;
+use mailwright::{PostOffice, Service};
+use tokio::task::JoinSet;
+
+async fn office() -> PostOffice {
+    PostOffice::builder()
+        .user("alice", "secret")
+        .listen(Service::Smtp, "127.0.0.1:0")
+        .listen(Service::Submission, "127.0.0.1:0")
+        .listen(Service::Submissions, "127.0.0.1:0")
+        .start()
+        .await
+        .unwrap()
+}
+
+async fn submission_under_tls(office: &PostOffice) -> Client {
+    let mut client = Client::connect(office.addr(Service::Submission).unwrap()).await;
+    client.say("EHLO client.test", "250").await;
+    let mut client = client.starttls(office.certificate_pem().unwrap()).await;
+    client.say("EHLO client.test", "250").await;
+    client
+}
+
+#[tokio::test]
+async fn each_mechanism_lets_the_right_password_in_and_no_other() {
+    let office = Arc::new(office().await);
+    let mut sessions = JoinSet::new();
+    for mechanism in [
+        Mechanism::Plain,
+        Mechanism::Login,
+        Mechanism::CramMd5,
+        Mechanism::ScramSha1,
+        Mechanism::ScramSha256,
+        Mechanism::ScramSha1Plus,
+        Mechanism::ScramSha256Plus,
+    ] {
+        // At the same time, since the answer to a failed login waits.
+        for credentials in
+            [Credentials::password("alice", "wrong"), Credentials::password("nobody", "secret")]
+        {
+            let office = Arc::clone(&office);
+            sessions.spawn(async move {
+                let mut client = submission_under_tls(&office).await;
+                let reply = client.auth(mechanism, &credentials).await;
+                assert!(reply.starts_with("535 5.7.8"), "{mechanism}: {reply}");
+                client.say("MAIL FROM:<alice@localhost>", "530 5.7.0").await;
+            });
+        }
+        let mut client = submission_under_tls(&office).await;
+        let reply = client.auth(mechanism, &Credentials::password("Alice@localhost", "secret")).await;
+        assert!(reply.starts_with("235 2.7.0"), "{mechanism}: {reply}");
+        client.say("MAIL FROM:<alice@localhost>", "250").await;
+        client.say("RCPT TO:<u@remote.test>", "550 5.7.1").await;
+        client.say("RCPT TO:<alice@localhost>", "250").await;
+    }
+    while let Some(session) = sessions.join_next().await {
+        session.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn submission_takes_mail_only_under_tls_and_after_login() {
+    let office = office().await;
+    let mut client = Client::connect(office.addr(Service::Submission).unwrap()).await;
+    let capabilities = client.say("EHLO client.test", "250").await;
+    assert!(!capabilities.contains("PLAIN") && !capabilities.contains("LOGIN"), "{capabilities}");
+    client.say("MAIL FROM:<alice@localhost>", "530 5.7.0").await;
+    client.say("AUTH PLAIN AGFsaWNlAHNlY3JldA==", "538").await;
+    let mut client = client.starttls(office.certificate_pem().unwrap()).await;
+    client.say("MAIL FROM:<alice@localhost>", "503").await;
+    let capabilities = client.say("EHLO client.test", "250").await;
+    assert!(capabilities.contains("PLAIN") && !capabilities.contains("STARTTLS"), "{capabilities}");
+    client.say("MAIL FROM:<alice@localhost>", "530 5.7.0").await;
+    client.say("AUTH PLAIN AGFsaWNlAHNlY3JldA==", "235").await;
+    let reply = client.deliver("alice@localhost", "Subject: x\r\n\r\nhi").await;
+    assert!(reply.starts_with("250"), "{reply}");
+    let mail = office.wait_for(|_| true, LONG).await.unwrap();
+    let text = String::from_utf8(mail.message().unwrap()).unwrap();
+    assert!(text.contains("with ESMTPSA id"), "{text}");
+    assert!(text.contains("(using TLSv1.3 with cipher TLS_"), "{text}");
+}
+
+#[tokio::test]
+async fn submissions_begins_with_tls() {
+    let office = office().await;
+    let client = Client::silent(office.addr(Service::Submissions).unwrap()).await;
+    let mut client = client.tls(office.certificate_pem().unwrap()).await;
+    client.expect("220").await;
+    client.say("EHLO client.test", "250").await;
+    let credentials = Credentials::password("alice", "secret");
+    assert!(client.auth(Mechanism::ScramSha256Plus, &credentials).await.starts_with("235"));
+    assert!(client.deliver("alice@localhost", "Subject: x\r\n\r\nhi").await.starts_with("250"));
+    client.say("QUIT", "221").await;
+    client.expect_end().await;
+}
+
+#[tokio::test]
+async fn what_was_injected_before_tls_is_gone_after_it() {
+    let office = office().await;
+    let mut client = Client::connect(office.addr(Service::Smtp).unwrap()).await;
+    client.say("EHLO client.test", "250").await;
+    client.say("MAIL FROM:<a@x.test>", "250").await;
+    client.say("RSET", "250").await;
+    client.send("STARTTLS\r\nMAIL FROM:<injected@x.test>\r\n").await;
+    // Either the whole connection is refused, or nothing of the line survives.
+    let reply = client.reply().await;
+    if reply.starts_with("220") {
+        let mut client = client.tls(office.certificate_pem().unwrap()).await;
+        client.say("RCPT TO:<alice@localhost>", "503").await;
+    } else {
+        assert!(reply.starts_with('5'), "{reply}");
+    }
+}
+
+#[tokio::test]
+async fn users_of_a_file_log_in_by_each_scheme() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users");
+    let mut text = "# users\n".to_owned();
+    for scheme in Scheme::ALL {
+        let user = scheme.name().to_lowercase();
+        text += &format!("{user}:{}:1000:1000::\n", scheme.hash(&"secret".into()).unwrap());
+    }
+    std::fs::write(&path, text).unwrap();
+    let office = PostOffice::builder()
+        .users_file(&path)
+        .listen(Service::Submission, "127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
+    let office = Arc::new(office);
+    let mut sessions = JoinSet::new();
+    for scheme in Scheme::ALL {
+        for (password, expected) in [("wrong", "535"), ("secret", "235")] {
+            let office = Arc::clone(&office);
+            sessions.spawn(async move {
+                let mut client = submission_under_tls(&office).await;
+                let credentials = Credentials::password(scheme.name().to_lowercase(), password);
+                let reply = client.auth(Mechanism::Plain, &credentials).await;
+                assert!(reply.starts_with(expected), "{scheme}: {reply}");
+            });
+        }
+    }
+    while let Some(session) = sessions.join_next().await {
+        session.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_does_no_harm() {
+    let office = office().await;
+    let mut client = Client::silent(office.addr(Service::Submissions).unwrap()).await;
+    client.send("EHLO this is no TLS\r\n".repeat(10)).await;
+    let mut client = Client::connect(office.addr(Service::Smtp).unwrap()).await;
+    client.say("EHLO client.test", "250").await;
+    client.say("STARTTLS", "220").await;
+    client.send("EHLO neither is this\r\n".repeat(10)).await;
+    submission_under_tls(&office).await.say("NOOP", "250").await;
+}

@@ -1,0 +1,12 @@
+//! The whole server, from the socket to the disk.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests are outside of test functions, and a failure is to fail the test"
+)]
+
+mod client;
+mod delivery;
+mod lifecycle;
+mod login;
+mod smtp;
