@@ -26,10 +26,8 @@ fn every_cited_rfc_stands_in_the_list() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     // Published on its own, the crate has no list beside it.
     let Ok(list) = std::fs::read_to_string(root.join("RFCS.md")) else { return };
-    let listed: BTreeSet<u32> = list
-        .lines()
-        .filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse().ok())
-        .collect();
+    let listed: BTreeSet<u32> =
+        list.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse().ok()).collect();
     let mut found = BTreeSet::new();
     for folder in ["mail-wire", "smtp-proto", "maildrop", "examples", "fuzz", "benches"] {
         cited(&root.join(folder), &mut found);
