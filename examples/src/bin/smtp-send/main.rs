@@ -1,0 +1,76 @@
+//! `smtp-send`: sends a message by SMTP or LMTP, or many. See `smtp-send --help`.
+
+mod exit;
+mod load;
+mod message;
+mod options;
+mod report;
+mod session;
+mod transcript;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use smtp_proto::client::Outcome;
+
+use exit::{Exit, Failure};
+use message::Message;
+use options::Options;
+use session::{Delivery, Route, Session};
+
+fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => {
+            // Help goes to standard output, and is no failure.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let _ = error.print();
+            return ExitCode::from(exit as u8);
+        }
+    };
+    let exit = run(&options).unwrap_or_else(|failure| {
+        eprintln!("smtp-send: {failure}");
+        failure.exit
+    });
+    ExitCode::from(exit as u8)
+}
+
+fn run(options: &Options) -> Result<Exit, Failure> {
+    let message = Message::of(options)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::OsErr, error))?;
+    let route = runtime.block_on(Route::of(options))?;
+    if options.is_single() {
+        runtime.block_on(send(options, &route, &message))
+    } else {
+        load::run(options, route, message)
+    }
+}
+
+/// Sends one message and tells what became of it.
+async fn send(options: &Options, route: &Route, message: &Message) -> Result<Exit, Failure> {
+    let mut session = Session::open(route).await?;
+    let outcome = match session.deliver(message).await {
+        Ok(Delivery::Done(outcome)) => outcome,
+        Ok(Delivery::Spent) => return Err(Failure::new(Exit::TempFail, "the server takes no message")),
+        Err(failure) => {
+            session.close().await;
+            return Err(failure);
+        }
+    };
+    session.close().await;
+    tell(options, &outcome);
+    Ok(exit::of_outcome(&outcome))
+}
+
+fn tell(options: &Options, outcome: &Outcome) {
+    for (to, result) in options.to.iter().zip(outcome.results()) {
+        match result {
+            Ok(reply) if !options.quiet => println!("accepted {to}: {reply}"),
+            Ok(_) => {}
+            Err(rejection) => eprintln!("smtp-send: {to} refused: {rejection}"),
+        }
+    }
+}
