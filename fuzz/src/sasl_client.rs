@@ -76,7 +76,11 @@ fn honest(mut client: Client, mut server: Server, name: &str, secret: &Secret) {
                 server.answer(Answer::Stored(Stored::Plain(secret.clone())))
             }
             Step::Ask(Question::VerifyToken { token, user, .. }) => {
-                assert_eq!((&token, user.as_deref().unwrap_or_default()), (secret, name));
+                assert_eq!(&token, secret);
+                // SASLprep leaves ASCII as it is.
+                if name.is_ascii() {
+                    assert_eq!(user.as_deref().unwrap_or_default(), name);
+                }
                 server.answer(Answer::AcceptedAs("somebody".to_owned()))
             }
             Step::Ask(_) => server.answer(Answer::AcceptedAs("somebody".to_owned())),

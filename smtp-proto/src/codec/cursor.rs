@@ -1,21 +1,20 @@
 //! A place in a command line.
 
 use super::CommandErrorKind;
-use crate::types::Input;
 
 /// Reads a line from left to right, knowing the byte it is at.
 pub(super) struct Cursor<'a> {
-    pub(super) input: Input<'a>,
+    pub(super) line: &'a [u8],
     pub(super) at: usize,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn rest(&self) -> &'a [u8] {
-        self.input.bytes.get(self.at..).unwrap_or(&[])
+        self.line.get(self.at..).unwrap_or(&[])
     }
 
     pub(super) fn skip_spaces(&mut self) {
-        while self.input.bytes.get(self.at) == Some(&b' ') {
+        while self.line.get(self.at) == Some(&b' ') {
             self.at += 1;
         }
     }
@@ -40,7 +39,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn remainder(&mut self) -> Result<&'a str, CommandErrorKind> {
         self.skip_spaces();
         let start = self.at;
-        self.at = self.input.bytes.len();
+        self.at = self.line.len();
         Ok(self.text(start, self.at)?.trim_end_matches(' '))
     }
 
@@ -48,11 +47,25 @@ impl<'a> Cursor<'a> {
     pub(super) fn end(&mut self) -> Result<(), CommandErrorKind> {
         // RFC 5321 §4.1.1: a receiver should tolerate white space before the CRLF.
         self.skip_spaces();
-        if self.at == self.input.bytes.len() { Ok(()) } else { Err(CommandErrorKind::UnexpectedArgument) }
+        if self.at == self.line.len() { Ok(()) } else { Err(CommandErrorKind::UnexpectedArgument) }
     }
 
     /// UTF-8 without control characters.
     pub(super) fn text(&self, start: usize, end: usize) -> Result<&'a str, CommandErrorKind> {
-        self.input.printable(start, end).map_err(CommandErrorKind::Control)
+        let bytes = &self.line[start..end];
+        let text = core::str::from_utf8(bytes)
+            .map_err(|error| CommandErrorKind::Control(start + error.valid_up_to()))?;
+        if is_printable(bytes) {
+            return Ok(text);
+        }
+        match text.char_indices().find(|(_, c)| c.is_control()) {
+            Some((at, _)) => Err(CommandErrorKind::Control(start + at)),
+            None => Ok(text),
+        }
     }
+}
+
+/// Whether there is nothing but printable ASCII. Looks at all bytes without a branch, which makes vector code.
+fn is_printable(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |printable, byte| printable & matches!(byte, b' '..=b'~'))
 }

@@ -2,8 +2,8 @@
 
 use super::cursor::Cursor;
 use super::{CommandError, CommandErrorKind, parse_params, xclient};
+use crate::types::path_at;
 use crate::types::{Command, Domain, EtrnTarget, HelloName, Verb};
-use crate::types::{Input, path_at};
 use mail_wire::Secret;
 
 /// Departures from the grammar that are let pass, each by its name. All are off by default.
@@ -62,7 +62,7 @@ impl Command {
                 _ => {}
             }
         }
-        let mut cursor = Cursor { input: Input::new(line), at };
+        let mut cursor = Cursor { line, at };
         match arguments(verb, &mut cursor, leniency) {
             Ok(command) => Ok(command),
             Err(kind) => Err(CommandError { verb: Some(verb), kind }),
@@ -119,18 +119,18 @@ fn arguments(verb: Verb, cursor: &mut Cursor<'_>, leniency: Leniency) -> Result<
     Ok(match verb {
         Verb::Mail => {
             let start = path_start(cursor, "FROM:", leniency)?;
-            let (path, end) = path_at(cursor.input, start, !leniency.missing_brackets)
+            let (path, end) = path_at(cursor.line, start, !leniency.missing_brackets)
                 .and_then(|(path, end)| Ok((path.reverse(start + 1)?, end)))
                 .map_err(CommandErrorKind::Address)?;
-            cursor.at = parameters_start(cursor.input.bytes, end)?;
+            cursor.at = parameters_start(cursor.line, end)?;
             Command::Mail { from: path, params: parse_params::mail(cursor)? }
         }
         Verb::Rcpt => {
             let start = path_start(cursor, "TO:", leniency)?;
-            let (path, end) = path_at(cursor.input, start, !leniency.missing_brackets)
+            let (path, end) = path_at(cursor.line, start, !leniency.missing_brackets)
                 .and_then(|(path, end)| Ok((path.forward(start + 1)?, end)))
                 .map_err(CommandErrorKind::Address)?;
-            cursor.at = parameters_start(cursor.input.bytes, end)?;
+            cursor.at = parameters_start(cursor.line, end)?;
             Command::Rcpt { to: path, params: parse_params::rcpt(cursor)? }
         }
         Verb::Data | Verb::Rset | Verb::Quit | Verb::StartTls => {

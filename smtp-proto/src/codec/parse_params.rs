@@ -12,6 +12,47 @@ const MAX_OTHER: usize = 16;
 /// RFC 3461 §4.4: an ENVID has at most 100 characters.
 const MAX_ENVID: usize = 100;
 
+/// What stands behind a path, taken as text once.
+struct Parameters<'a> {
+    text: &'a str,
+    /// Where the text begins in the line.
+    start: usize,
+    at: usize,
+}
+
+impl<'a> Parameters<'a> {
+    fn new(cursor: &mut Cursor<'a>) -> Result<Self, CommandErrorKind> {
+        cursor.skip_spaces();
+        let start = cursor.at;
+        cursor.at = cursor.line.len();
+        let text = if start < cursor.at { cursor.text(start, cursor.at)? } else { "" };
+        Ok(Self { text, start, at: 0 })
+    }
+}
+
+impl<'a> Iterator for Parameters<'a> {
+    type Item = Raw<'a>;
+
+    fn next(&mut self) -> Option<Raw<'a>> {
+        let bytes = self.text.as_bytes();
+        while bytes.get(self.at) == Some(&b' ') {
+            self.at += 1;
+        }
+        let rest = bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
+        let name = rest.iter().position(|b| matches!(b, b'=' | b' ')).unwrap_or(rest.len());
+        let raw = Raw { at: self.start + self.at, keyword: &rest[..name], value: None };
+        self.at += name;
+        if rest.get(name) != Some(&b'=') {
+            return Some(raw);
+        }
+        let value = &rest[name + 1..];
+        let len = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
+        let start = self.at + 1;
+        self.at = start + len;
+        Some(Raw { value: self.text.get(start..self.at), ..raw })
+    }
+}
+
 /// A parameter split at its `=`.
 struct Raw<'a> {
     at: usize,
@@ -20,22 +61,6 @@ struct Raw<'a> {
 }
 
 impl<'a> Raw<'a> {
-    fn next(cursor: &mut Cursor<'a>) -> Result<Option<Self>, CommandErrorKind> {
-        cursor.skip_spaces();
-        let (at, rest) = (cursor.at, cursor.rest());
-        if rest.is_empty() {
-            return Ok(None);
-        }
-        let name = rest.iter().position(|b| matches!(b, b'=' | b' ')).unwrap_or(rest.len());
-        let len = match rest.get(name) {
-            Some(b'=') => name + rest[name..].iter().position(|b| *b == b' ').unwrap_or(rest.len() - name),
-            _ => name,
-        };
-        cursor.at += len;
-        let word = cursor.text(at, at + len)?;
-        Ok(Some(Self { at, keyword: &rest[..name], value: word.get(name + 1..) }))
-    }
-
     fn is(&self, keyword: &str) -> bool {
         self.keyword.eq_ignore_ascii_case(keyword.as_bytes())
     }
@@ -84,7 +109,7 @@ fn once_flag(flag: &mut bool, at: usize) -> Result<(), CommandErrorKind> {
 
 pub(super) fn mail(cursor: &mut Cursor<'_>) -> Result<MailParams, CommandErrorKind> {
     let mut params = MailParams::default();
-    while let Some(raw) = Raw::next(cursor)? {
+    for raw in Parameters::new(cursor)? {
         let at = raw.at;
         if raw.is("SIZE") {
             // RFC 1870 §5: at most 20 digits.
@@ -128,7 +153,7 @@ pub(super) fn mail(cursor: &mut Cursor<'_>) -> Result<MailParams, CommandErrorKi
 
 pub(super) fn rcpt(cursor: &mut Cursor<'_>) -> Result<RcptParams, CommandErrorKind> {
     let mut params = RcptParams::default();
-    while let Some(raw) = Raw::next(cursor)? {
+    for raw in Parameters::new(cursor)? {
         let at = raw.at;
         if raw.is("NOTIFY") {
             once(&mut params.notify, raw.value("NOTIFY", notify)?, at)?;

@@ -4,7 +4,6 @@
 //! the meaning of a quoted local part asks for it ([`Mailbox::local_part_unquoted`]); whoever writes the address writes
 //! what was read, so that `"a@b"@c` never turns into `a@b@c`.
 
-use super::Input;
 use core::fmt;
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -97,21 +96,22 @@ impl Mailbox {
     ///
     /// If the text is not one mailbox from its first to its last byte.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
-        let (mailbox, end) = Self::parse_at(Input::from(text), 0)?;
+        let (mailbox, end) = Self::parse_at(text.as_bytes(), 0)?;
         if end == text.len() { Ok(mailbox) } else { Err(AddressError::Trailing(end)) }
     }
 
     /// Parses the mailbox that begins at `start`; gives it with the place behind its end.
-    pub(crate) fn parse_at(input: Input<'_>, start: usize) -> Result<(Self, usize), AddressError> {
-        let at = local_part_end(input.bytes, start)?;
-        if input.bytes.get(at) != Some(&b'@') {
+    pub(crate) fn parse_at(input: &[u8], start: usize) -> Result<(Self, usize), AddressError> {
+        let at = local_part_end(input, start)?;
+        if input.get(at) != Some(&b'@') {
             return Err(AddressError::At(at));
         }
         if at - start > MAX_LOCAL {
             return Err(AddressError::TooLong(start));
         }
-        let end = domain_end(input.bytes, at + 1)?;
-        let text = input.text(start, end).map_err(AddressError::Utf8)?;
+        let end = domain_end(input, at + 1)?;
+        let text = core::str::from_utf8(&input[start..end])
+            .map_err(|error| AddressError::Utf8(start + error.valid_up_to()))?;
         let at = u16::try_from(at - start).map_err(|_| AddressError::TooLong(start))?;
         Ok((Self { text: text.into(), at }, end))
     }
@@ -308,16 +308,15 @@ impl Path {
 
 fn whole_path(
     text: &str,
-    parse: impl FnOnce(Input<'_>, usize) -> Result<(Path, usize), AddressError>,
+    parse: impl FnOnce(&[u8], usize) -> Result<(Path, usize), AddressError>,
 ) -> Result<Path, AddressError> {
-    let (path, end) = parse(Input::from(text), 0)?;
+    let (path, end) = parse(text.as_bytes(), 0)?;
     if end == text.len() { Ok(path) } else { Err(AddressError::Trailing(end)) }
 }
 
 /// Parses `<…>` at `at`. With `brackets` false, a mailbox without brackets will do as well.
-pub(crate) fn path_at(input: Input<'_>, at: usize, brackets: bool) -> Result<(Path, usize), AddressError> {
-    let bytes = input.bytes;
-    if bytes.get(at) != Some(&b'<') {
+pub(crate) fn path_at(input: &[u8], at: usize, brackets: bool) -> Result<(Path, usize), AddressError> {
+    if input.get(at) != Some(&b'<') {
         if brackets {
             return Err(AddressError::Bracket(at, '<'));
         }
@@ -325,16 +324,16 @@ pub(crate) fn path_at(input: Input<'_>, at: usize, brackets: bool) -> Result<(Pa
         return Ok((Path::Mailbox(mailbox), end));
     }
     let start = at + 1;
-    match &bytes[start..] {
+    match &input[start..] {
         [b'>', ..] => return Ok((Path::Null, start + 1)),
         rest if rest.len() > 10 && rest[10] == b'>' && rest[..10].eq_ignore_ascii_case(b"postmaster") => {
             return Ok((Path::Postmaster, start + 11));
         }
         _ => {}
     }
-    let start = skip_route(bytes, start)?;
+    let start = skip_route(input, start)?;
     let (mailbox, end) = Mailbox::parse_at(input, start)?;
-    match bytes.get(end) {
+    match input.get(end) {
         Some(b'>') => Ok((Path::Mailbox(mailbox), end + 1)),
         _ => Err(AddressError::Bracket(end, '>')),
     }
@@ -611,7 +610,7 @@ mod tests {
 
     #[test]
     fn invalid_utf8_is_told_by_its_place() {
-        assert_eq!(Mailbox::parse_at(Input::new(b"a\xff@x"), 0).unwrap_err(), AddressError::Utf8(1));
+        assert_eq!(Mailbox::parse_at(b"a\xff@x", 0).unwrap_err(), AddressError::Utf8(1));
     }
 
     proptest! {

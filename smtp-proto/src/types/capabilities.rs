@@ -120,21 +120,34 @@ impl Capabilities {
     /// has it for unknown keywords.
     pub fn from_reply(reply: &Reply) -> Self {
         let mut capabilities = Self::default();
-        for line in reply.lines().skip(1) {
-            capabilities.add(line.trim_ascii_end());
+        let mut rest = reply.text_behind_first_line();
+        while !rest.is_empty() {
+            rest = capabilities.add(rest);
         }
         capabilities
     }
 
-    fn add(&mut self, line: &[u8]) {
-        let end = line.iter().position(|b| *b == b' ').unwrap_or(line.len());
-        let args = line.get(end + 1..).unwrap_or_default();
-        let mut upper = [0u8; MAX_KEYWORD];
-        let Some(upper) = upper.get_mut(..end) else { return self.keep(line) };
-        for (upper, byte) in upper.iter_mut().zip(line) {
+    /// Reads the line at the front of `text`; gives what follows it. Most lines are a keyword and nothing else, so the
+    /// end of the line is found along with that of the keyword.
+    fn add<'a>(&mut self, text: &'a [u8]) -> &'a [u8] {
+        let (mut upper, mut end) = ([0u8; MAX_KEYWORD + 1], 0);
+        for (upper, byte) in upper.iter_mut().zip(text).take_while(|(_, byte)| !matches!(byte, b' ' | b'\n'))
+        {
             *upper = byte.to_ascii_uppercase();
+            end += 1;
         }
-        match &*upper {
+        let len = match text.get(end) {
+            Some(b'\n') => end,
+            _ => memchr::memchr(b'\n', text).unwrap_or(text.len()),
+        };
+        let line = text[..len].trim_ascii_end();
+        self.add_line(line, &upper[..end], line.get(end + 1..).unwrap_or_default());
+        text.get(len + 1..).unwrap_or_default()
+    }
+
+    /// `upper` is the keyword in capitals, as far as it can be one that is known.
+    fn add_line(&mut self, line: &[u8], upper: &[u8], args: &[u8]) {
+        match upper {
             b"PIPELINING" => self.pipelining = true,
             b"SIZE" => self.size = Some(number(args)),
             b"8BITMIME" => self.eight_bit_mime = true,

@@ -5,7 +5,6 @@ mod capabilities;
 mod command;
 mod date;
 mod hello;
-mod input;
 mod params;
 mod reply;
 mod trace;
@@ -17,7 +16,6 @@ pub use capabilities::{Capabilities, Limits};
 pub use command::{Command, EtrnTarget, Protocol, Verb, VerifyTarget, XclientAttributes};
 pub use date::{DateError, DateTime};
 pub use hello::{Domain, DomainError, HelloName};
-pub(crate) use input::Input;
 pub use params::{
     Body, ByMode, DeliverBy, Hold, MailAuth, MailParams, Notify, OriginalRecipient, Parameter, RcptParams,
     Ret, Rrvs, RrvsAction,

@@ -282,6 +282,11 @@ impl Reply {
         self.enhanced
     }
 
+    /// The lines behind the first, each ended by LF.
+    pub(crate) fn text_behind_first_line(&self) -> &[u8] {
+        memchr::memchr(b'\n', &self.lines).map_or(&[][..], |end| &self.lines[end + 1..])
+    }
+
     /// The lines of text as they came, without the enhanced code being taken off.
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;

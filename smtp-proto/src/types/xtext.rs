@@ -63,8 +63,8 @@ impl Xtext {
     /// If it is not xtext, or stands for what [`new`](Self::new) refuses.
     pub fn decode(encoded: &str) -> Result<Self, XtextError> {
         let bytes = encoded.as_bytes();
-        if bytes.iter().all(|b| matches!(b, b'!'..=b'~') && !matches!(b, b'+' | b'=')) {
-            return Self::new(encoded);
+        if matches!(bytes.len(), 1..=Self::MAX) && bytes.iter().fold(true, |plain, &b| plain & is_xchar(b)) {
+            return Ok(Self(encoded.into()));
         }
         let mut plain = String::with_capacity(bytes.len().min(Self::MAX));
         let mut at = 0;
@@ -93,6 +93,11 @@ impl Xtext {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// RFC 3461 §4: what stands for itself.
+fn is_xchar(byte: u8) -> bool {
+    matches!(byte, b'!'..=b'~') & (byte != b'+') & (byte != b'=')
 }
 
 /// RFC 3461 §4: only upper-case digits.
