@@ -57,9 +57,16 @@ class Wire:
     def send(self, data):
         """Sends bytes as they are, or a text in UTF-8."""
         data = data.encode() if isinstance(data, str) else data
-        note("> " + repr(data if len(data) <= 200 else data[:200] + b"..."))
+        self.send_parts([data])
+
+    def send_parts(self, parts):
+        """Sends bytes, each part in a write of its own."""
+        whole = b"".join(parts)
+        shown = f" (in {len(parts)} writes)" if len(parts) > 1 else ""
+        note(f"> {whole[:200]!r}{'...' if len(whole) > 200 else ''}{shown}")
         try:
-            self.socket.sendall(data)
+            for part in parts:
+                self.socket.sendall(part)
         except OSError as error:
             # What the server said before it closed can still be read.
             note(f"! sending: {error}")
