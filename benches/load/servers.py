@@ -195,4 +195,6 @@ postlog unix-dgram n - n - 1 postlogd
         return self.folder / "mail" / USER / "Maildir" / "new"
 
     def __exit__(self, *_):
+        master = self.pid
         subprocess.run(["postfix", "-c", self.folder / "etc", "stop"], check=False, capture_output=True)
+        processes.wait_until(lambda: not os.path.exists(f"/proc/{master}"), "the end of postfix")
