@@ -6,7 +6,7 @@
 )]
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -205,25 +205,30 @@ fn exit_codes_tell_what_went_wrong() {
     }
 }
 
-/// A server that says these lines, each after it has read one from the client, then closes.
+/// A server that says these lines to each client, each after it has read one, then closes.
 fn scripted(lines: &'static [&'static str]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut reader = BufReader::new(stream.try_clone().unwrap());
-        for (index, line) in lines.iter().enumerate() {
-            if index > 0 && reader.read_line(&mut String::new()).unwrap_or(0) == 0 {
-                return;
-            }
-            if stream.write_all(line.as_bytes()).is_err() {
-                return;
-            }
+        for stream in listener.incoming().flatten() {
+            converse(stream, lines);
         }
-        // What the client says last is read, so that no reset overtakes what it was told.
-        let _ = reader.read_line(&mut String::new());
     });
     address
+}
+
+fn converse(mut stream: TcpStream, lines: &[&str]) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    for (index, line) in lines.iter().enumerate() {
+        if index > 0 && reader.read_line(&mut String::new()).unwrap_or(0) == 0 {
+            return;
+        }
+        if stream.write_all(line.as_bytes()).is_err() {
+            return;
+        }
+    }
+    // What the client says last is read, so that no reset overtakes what it was told.
+    let _ = reader.read_line(&mut String::new());
 }
 
 #[test]
@@ -272,6 +277,27 @@ fn failures_among_many_are_counted_and_the_first_is_told() {
     assert!(run.out.starts_with("accepted 7, refused 2, failed 1\n"), "{}", run.out);
     assert!(run.err.contains("451 4.3.0 busy"), "{}", run.err);
     assert_eq!(office.office.mails().len(), 7);
+}
+
+#[test]
+fn a_server_that_closes_after_each_message_costs_connections_not_messages() {
+    let lines = &[
+        "220 mx\r\n",
+        "250 mx\r\n",
+        "250 ok\r\n",
+        "250 ok\r\n",
+        "354 go\r\n",
+        "",
+        "",
+        "",
+        "",
+        "250 ok\r\n421 bye\r\n",
+    ];
+    let server = scripted(lines).to_string();
+    let load = ["--server", &server, "--size", "1", "--count", "3"];
+    let run = smtp_send(&[&ENVELOPE[..], &load].concat(), "");
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    assert!(run.out.starts_with("accepted 3, refused 0, failed 0\n"), "{}", run.out);
 }
 
 #[test]

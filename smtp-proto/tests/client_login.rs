@@ -134,6 +134,19 @@ fn starttls_is_used_where_offered_and_what_was_learnt_before_is_forgotten() {
 }
 
 #[test]
+fn nothing_is_known_of_the_server_between_starttls_and_the_next_ehlo() {
+    use mail_wire::{Connection, LayerInfo};
+    let mut embedder = Embedder::new(with_tls(TlsPolicy::Required), &[]);
+    embedder.feed(b"220 mx\r\n", 100);
+    embedder.feed(b"250-mx\r\n250-SIZE 5\r\n250 STARTTLS\r\n", 100);
+    assert_eq!(embedder.client.capabilities().size, Some(5));
+    embedder.feed(b"220 go\r\n", 100);
+    let now = embedder.now;
+    embedder.client.upgraded(LayerInfo::Tls(tls_info(false)), now);
+    assert_eq!(*embedder.client.capabilities(), smtp_proto::types::Capabilities::default());
+}
+
+#[test]
 fn starttls_is_not_used_where_it_is_not_wanted() {
     play(&with_tls(TlsPolicy::Never), &[], "S: 220 mx\nC: EHLO c\nS: 250-mx\nS: 250 STARTTLS\n= ready");
 }

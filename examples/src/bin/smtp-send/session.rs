@@ -12,7 +12,7 @@ use mail_wire::Secret;
 use mail_wire::sasl::Credentials;
 use mailwright::driver::{Conn, Settings};
 use mailwright::tls::{ClientTls, Trust};
-use smtp_proto::client::{Client, ClientConfig, Event, Outcome, SendError, Timeouts};
+use smtp_proto::client::{Client, ClientConfig, Event, Outcome, Timeouts};
 use smtp_proto::types::{HelloName, Protocol};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -210,13 +210,12 @@ impl Session {
 
     /// Sends a message.
     pub(crate) async fn deliver(&mut self, message: &Message) -> Result<Delivery, Failure> {
+        if self.sent > 0 && self.has_ended().await {
+            return Ok(Delivery::Spent);
+        }
         match self.conn.client.send(message.transaction.clone()) {
             Ok(_) => {}
             Err(error) if error.needs_reconnect() && self.sent > 0 => return Ok(Delivery::Spent),
-            // The server closed the connection behind the message before.
-            Err(SendError::Busy) => {
-                return self.conn.next().await.map(|_| Delivery::Spent).map_err(Into::into);
-            }
             Err(error) => return Err(error.into()),
         }
         let mut rest = message.content.as_slice();
@@ -236,6 +235,15 @@ impl Session {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Whether the server has closed the connection behind the message before: many take a few, and go.
+    async fn has_ended(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            event = self.conn.next() => event.is_err(),
+            () = std::future::ready(()) => false,
         }
     }
 
