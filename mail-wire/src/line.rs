@@ -5,7 +5,7 @@
 //! is not. The limit holds while bytes arrive: a line over the limit is told as soon as it is over, not at its end.
 //! The scanner remembers how far it has searched, so bytes that trickle in are looked at once.
 
-use memchr::{memchr, memchr2, memchr3};
+use memchr::{memchr, memchr2};
 
 /// What a line holds that it should not (RFC 5321 §2.3.8: CR and LF only ever come as the pair CRLF).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,12 +81,12 @@ impl LineScanner {
     pub fn scan(&mut self, data: &[u8], max: usize) -> Scan {
         let window = &data[..data.len().min(max)];
         let from = self.searched.min(window.len());
-        // The usual case in one search: a whole line without a flaw.
-        if from == 0
-            && let Some(text) = memchr3(b'\r', b'\n', 0, window)
-            && window[text..].starts_with(b"\r\n")
-        {
-            return Scan::Line(Line { text, total: text + 2, flaw: None });
+        // The usual case in one search: a whole line without a control character.
+        if from == 0 {
+            let text = printable_len(window);
+            if window[text..].starts_with(b"\r\n") {
+                return Scan::Line(Line { text, total: text + 2, flaw: None });
+            }
         }
         match memchr(b'\n', &window[from..]) {
             Some(at) => {
@@ -135,6 +135,23 @@ impl LineScanner {
     }
 }
 
+/// How many bytes at the front are no control characters of ASCII: eight at a time, which for lines as short as most
+/// commands and replies is faster than a search that must first find its stride.
+fn printable_len(data: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    let (eights, rest) = data.as_chunks::<8>();
+    for (index, eight) in eights.iter().enumerate() {
+        let word = u64::from_le_bytes(*eight);
+        // The high bit of each byte below a space; above the first such byte it may be set in others as well.
+        let controls = word.wrapping_sub(ONES * 0x20) & !word & (ONES * 0x80);
+        if controls != 0 {
+            return index * 8 + controls.trailing_zeros() as usize / 8;
+        }
+    }
+    let rest_len = rest.iter().position(|byte| *byte < b' ').unwrap_or(rest.len());
+    data.len() - rest.len() + rest_len
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,5 +197,20 @@ mod tests {
         assert_eq!(scanner.discard(&[b'x'; 40]), (40, false));
         assert_eq!(scanner.discard(b"xx\r\nNOOP\r\n"), (4, true));
         assert_eq!(scanner.scan(b"NOOP\r\n", 16), Scan::Line(Line { text: 4, total: 6, flaw: None }));
+    }
+
+    #[test]
+    fn control_characters_are_found_at_every_place() {
+        for len in 0..40 {
+            assert_eq!(printable_len(&vec![0xff; len]), len);
+            for at in 0..len {
+                for (control, others) in [(b'\r', b' '), (0, 0x80), (0x1f, 0x20), (b'\n', 0xff)] {
+                    let mut data = vec![others; len];
+                    data[at] = control;
+                    data[len - 1] = control;
+                    assert_eq!(printable_len(&data), at, "{control} in {len} bytes");
+                }
+            }
+        }
     }
 }
