@@ -395,6 +395,20 @@ fn bdat_is_not_used_on_its_own_where_it_gains_nothing() {
 }
 
 #[test]
+fn bdat_is_not_used_on_its_own_where_it_saves_no_round_trip() {
+    play_after(
+        &["CHUNKING", "SIZE"],
+        &[Action::Send(to(&["b@mx"]).with_size(3), Vec::new())],
+        "C: MAIL FROM:<a@c> SIZE=3
+         S: 250 ok
+         C: RCPT TO:<b@mx>
+         S: 250 ok
+         = rcpt 0: 250 ok
+         C: DATA",
+    );
+}
+
+#[test]
 fn a_binary_message_goes_by_bdat_as_it_is() {
     let transaction = to(&["b@mx"]).with_body(Body::BinaryMime);
     play_after(
@@ -600,6 +614,27 @@ fn lmtp_by_bdat_has_a_result_for_each_as_well() {
 }
 
 #[test]
+fn lmtp_by_bdat_to_nobody_has_one_reply_and_a_reset() {
+    let transaction = to(&["b@mx"]).with_size(3);
+    play_lmtp(
+        &lmtp(),
+        &["PIPELINING", "CHUNKING", "SIZE"],
+        &[Action::Send(transaction, b"x\r\n".to_vec())],
+        "C: MAIL FROM:<a@c> SIZE=3
+         C: RCPT TO:<b@mx>
+         C: BDAT 3 LAST
+         C: x
+         S: 250 ok
+         S: 550 who?
+         S: 503 nobody
+         = rcpt 0: 550 who?
+         C: RSET
+         S: 250 ok
+         = sent | not 550 who? (in the reply to RCPT)",
+    );
+}
+
+#[test]
 fn the_last_chunk_of_lmtp_waits_for_those_before_it() {
     let mut config = chunked();
     config.protocol = Protocol::Lmtp;
@@ -664,22 +699,25 @@ fn a_message_behind_data_is_broken_off_by_closing() {
 #[test]
 fn a_message_by_bdat_is_broken_off_by_a_reset() {
     let line = "x".repeat(1022);
-    let script = greeted(&["PIPELINING", "CHUNKING"])
-        + &format!(
-            "C: MAIL FROM:<a@c>
+    // What the server says to the chunk counts for nothing.
+    for reply in ["250 chunk", "552 too large"] {
+        let script = greeted(&["PIPELINING", "CHUNKING"])
+            + &format!(
+                "C: MAIL FROM:<a@c>
              C: RCPT TO:<b@mx>
              C: BDAT 1024
              C: {line}
              S: 250 ok
              S: 250 ok
-             S: 250 chunk
+             S: {reply}
              C: RSET
              S: 250 ok
              = aborted
              C: NOOP"
-        );
-    let abort = Action::Abort(to(&["b@mx"]), format!("{line}\nhalf").into());
-    play(&chunked(), &[abort, Action::Call(Client::noop)], &script);
+            );
+        let abort = Action::Abort(to(&["b@mx"]), format!("{line}\nhalf").into());
+        play(&chunked(), &[abort, Action::Call(Client::noop)], &script);
+    }
 }
 
 #[test]

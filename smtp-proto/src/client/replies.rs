@@ -271,6 +271,24 @@ mod tests {
     }
 
     #[test]
+    fn only_a_refusal_may_come_before_the_end_of_a_message() {
+        for (input, fine) in [
+            ("", true),
+            ("5", true),
+            ("452 full\r\n", true),
+            ("250 ok\r\n", false),
+            ("2", false),
+            ("x", false),
+        ] {
+            assert_eq!(channel(input.as_bytes()).expect_verdict().is_ok(), fine, "{input:?}");
+        }
+        let config = ClientConfig::new(HelloName::parse("localhost").unwrap());
+        let mut channel = channel(b"250-part\r\n");
+        assert_eq!(channel.reply(&config, Stage::Body), Ok(None));
+        assert!(channel.expect_verdict().is_err());
+    }
+
+    #[test]
     fn part_of_a_reply_is_no_answer_to_a_later_command_either() {
         let config = ClientConfig::new(HelloName::parse("localhost").unwrap());
         let mut channel = channel(b"250-part\r\n");

@@ -277,8 +277,7 @@ impl Transfer {
         }
         self.mail = MailReply::Refused;
         Ok(match self.step {
-            // With the reply to DATA it is seen whether the server waits for a message all the same.
-            TransferStep::DataSent | TransferStep::Void(_) => Pumped::Progress,
+            TransferStep::Void(_) => Pumped::Progress,
             _ => self.void(Fate::Sent),
         })
     }
@@ -294,7 +293,7 @@ impl Transfer {
             Recipient::Accepted
         };
         let nobody = index + 1 == self.recipients.len() && self.accepted() == 0;
-        if nobody && !matches!(self.step, TransferStep::DataSent) {
+        if nobody {
             self.void(Fate::Sent);
         }
         Pumped::Event(Event::Recipient { index, reply })
