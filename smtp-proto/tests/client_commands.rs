@@ -205,6 +205,8 @@ fn xclient_begins_the_session_anew() {
          S: 235 ok
          = ready";
     let actions = [Action::Call(|client| client.xclient(attributes()))];
+    let played = play(&config, &actions, &format!("{begin}S: 220 mx again\nC: EHLO c"));
+    assert_eq!(played.client.authenticated(), None);
     let played = play(&config, &actions, &format!("{begin}{again}"));
     assert!(played.client.capabilities().xclient.is_none());
     assert_eq!(played.client.greeting().unwrap().to_string(), "220 mx again");

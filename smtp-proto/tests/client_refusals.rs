@@ -187,6 +187,7 @@ fn a_deadline_is_dropped_or_insisted_on_as_its_mode_says() {
 fn a_hold_is_insisted_on() {
     let hold = |seconds| mail(|params| params.hold = Some(Hold::For(seconds)));
     sent(&["FUTURERELEASE 600 2030-01-01T00:00:00Z"], hold(600), &[], " HOLDFOR=600", "");
+    sent(&["FUTURERELEASE"], hold(601), &[], " HOLDFOR=601", "");
     refused(
         &["FUTURERELEASE 600 2030-01-01T00:00:00Z"],
         hold(601),
