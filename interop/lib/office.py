@@ -13,7 +13,7 @@ from lib.checks import Failed, equal, expect
 
 DOMAIN = "example.test"
 HOSTNAME = "mail.example.test"
-USERS = {"alice": "secret", "bob": "pass word/ä", "carol": "x"}
+USERS = {"alice": "k3Qz-uncommon", "bob": "pass word/ä", "carol": "x"}
 
 _TRACE = re.compile(
     rb"Return-Path: (?P<sender><[^\n]*>)\n"
@@ -41,7 +41,7 @@ class Office:
         self.log = self.folder / "log"
         lines = [
             f'hostname = "{HOSTNAME}"',
-            f'domains = ["{DOMAIN}", "other.test"]',
+            f'domains = ["{DOMAIN}", "other.test", "lmtp.test"]',
             'listen = ["smtp=127.0.0.1:0", "submission=127.0.0.1:0", "submissions=127.0.0.1:0", "lmtp=127.0.0.1:0"]',
         ]
         text = "\n".join(lines) + "\n" + config

@@ -9,10 +9,9 @@ import hashlib
 import hmac
 import socket
 import ssl
-import time
 
 from lib.checks import check, equal, expect
-from lib.office import USERS, Office, open_files, resident_kib
+from lib.office import USERS, Office, eventually, open_files, resident_kib
 from lib.samples import PLAIN, message
 from lib.wire import Wire, b64, stuffed, trusting
 
@@ -392,20 +391,17 @@ def ends_of_connections(office):
             wire.cmd("DATA", "354")
             wire.send(b"x" * 78 + b"\r\n" + b"y" * (1 << 20))
             wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        until = time.monotonic() + 5
-        while office.unfinished() and time.monotonic() < until:
-            time.sleep(0.02)
+        eventually(lambda: not office.unfinished(), "an empty tmp")
         office.nothing_arrives(mark)
-    with check("H a client that is gone before its reply has its message all the same, or is not told 250"):
+    with check("H a client that is gone after its message and before the reply: the message is delivered, once"):
         mark = office.mark()
         with Wire(office.smtp) as wire:
             wire.hello()
             wire.envelope()
             wire.cmd("DATA", "354")
             wire.send(stuffed(PLAIN))
-        with Wire(office.smtp) as wire:
-            wire.hello()
-        expect(len(office.arrived(mark)) <= 1, "one message at the most", office.arrived(mark))
+        eventually(lambda: office.arrived(mark), "the message")
+        office.arrives(mark, PLAIN)
 
 
 def refused_data(office):
@@ -546,7 +542,8 @@ def starttls(office, context):
 
 
 def logins(office, context):
-    plain = b64("\0alice\0secret")
+    word = USERS["alice"]
+    plain = b64(f"\0alice\0{word}")
     rows = [
         ("PLAIN before TLS", office.submission, None, [(f"AUTH PLAIN {plain}", "538 5.7.11|503|504")]),
         ("an unknown mechanism", office.submissions, context, [("AUTH FOO", "504 5.5.4")]),
@@ -556,13 +553,13 @@ def logins(office, context):
         ("EXTERNAL", office.submissions, context, [("AUTH EXTERNAL =", "504 5.5.4")]),
         ("AUTH without a mechanism", office.submissions, context, [("AUTH", "501 5.5.4")]),
         ("bad base64", office.submissions, context, [("AUTH PLAIN !!!!", "501 5.5.2"), ("AUTH PLAIN", "334"), ("a=b", "501 5.5.2")]),
-        ("base64 without its padding", office.submissions, context, [("AUTH PLAIN AGFsaWNlAHNlY3JldA", "501 5.5.2")]),
+        ("base64 without its padding", office.submissions, context, [(f"AUTH PLAIN {plain.rstrip('=')}", "501 5.5.2")]),
         ("a cancel", office.submissions, context, [("AUTH PLAIN", "334"), ("*", "501 5.7.0"), ("AUTH LOGIN", "334"), ("*", "501 5.7.0")]),
         ("a response of 13,000 bytes", office.submissions, context, [("AUTH PLAIN", "334"), ("A" * 13000, "500 5.5.6")]),
         ("an initial response of 13,000 bytes", office.submissions, context, [("AUTH PLAIN " + "A" * 13000, "500")]),
         ("PLAIN with an empty password", office.submissions, context, [(f"AUTH PLAIN {b64(chr(0) + 'alice' + chr(0))}", "501 5.5.2|535 5.7.8")]),
-        ("PLAIN with four parts", office.submissions, context, [(f"AUTH PLAIN {b64(chr(0).join(['', 'alice', 'secret', 'x']))}", "501 5.5.2|535 5.7.8")]),
-        ("PLAIN as somebody else", office.submissions, context, [(f"AUTH PLAIN {b64(chr(0).join(['bob', 'alice', 'secret']))}", "535 5.7.8")]),
+        ("PLAIN with four parts", office.submissions, context, [(f"AUTH PLAIN {b64(chr(0).join(['', 'alice', word, 'x']))}", "501 5.5.2|535 5.7.8")]),
+        ("PLAIN as somebody else", office.submissions, context, [(f"AUTH PLAIN {b64(chr(0).join(['bob', 'alice', word]))}", "535 5.7.8")]),
         ("PLAIN that is not UTF-8", office.submissions, context, [("AUTH PLAIN " + b64(b"\0\xff\0secret"), "501 5.5.2|535 5.7.8")]),
         ("SCRAM with nonsense", office.submissions, context, [("AUTH SCRAM-SHA-256", "334"), (b64("n,,n=alice"), "501 5.5.2|535 5.7.8")]),
         ("a second AUTH", office.submissions, context, [(f"AUTH PLAIN {plain}", "235"), (f"AUTH PLAIN {plain}", "503 5.5.1")]),
