@@ -3,6 +3,8 @@
 //! Both grow while traffic fills them, up to their cap, and give the memory back when they are drained
 //! and the machine says that it is [idle](RecvBuffer::shrink). A machine keeps one of each for its whole life.
 
+use core::fmt;
+
 /// Size of a buffer after its first use.
 const FIRST: usize = 2048;
 /// Growth at a time: few steps to the cap, since each costs a read that could have been larger.
@@ -20,7 +22,6 @@ const IDLE: usize = 8192;
 /// recv.consume(6);
 /// assert!(recv.data().is_empty());
 /// ```
-#[derive(Debug)]
 pub struct RecvBuffer {
     bytes: Vec<u8>,
     start: usize,
@@ -118,7 +119,6 @@ impl RecvBuffer {
 ///
 /// Replies are small and bounded by what the peer may ask; above the [high-water mark](Self::is_high) a machine parses
 /// no further command, so that a peer that sends without reading cannot make the buffer grow.
-#[derive(Debug)]
 pub struct SendBuffer {
     bytes: Vec<u8>,
     start: usize,
@@ -196,6 +196,20 @@ impl SendBuffer {
     /// Bytes of memory held.
     pub fn capacity(&self) -> usize {
         self.bytes.capacity()
+    }
+}
+
+/// Without the bytes, which may hold a password or a message.
+impl fmt::Debug for RecvBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RecvBuffer({} bytes)", self.data().len())
+    }
+}
+
+/// Without the bytes, which may hold a password or a message.
+impl fmt::Debug for SendBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SendBuffer({} bytes)", self.data().len())
     }
 }
 

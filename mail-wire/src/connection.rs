@@ -19,12 +19,18 @@ use crate::sasl::ChannelBinding;
 use std::time::Instant;
 
 /// The buffers of a machine, lent to its driver for one round of I/O.
-#[derive(Debug)]
 pub struct Io<'a> {
     /// Where bytes from the peer go. Empty while the machine wants none (back-pressure).
     pub recv: &'a mut [u8],
     /// Bytes for the peer, in order. Empty when there is nothing to send.
     pub send: &'a [u8],
+}
+
+/// Without the bytes, which may hold a password or a message.
+impl core::fmt::Debug for Io<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Io({} bytes to send, room for {})", self.send.len(), self.recv.len())
+    }
 }
 
 /// A protocol machine: client or server of any of the mail protocols.

@@ -9,7 +9,7 @@
 //! [`Encoder`] writes content so that no bare CR or LF leaves and no line is taken for the end, whatever the content is.
 
 use crate::line::Flaw;
-use memchr::{memchr2, memchr3};
+use memchr::{memchr2, memchr3, memmem};
 
 const CR: u8 = b'\r';
 const LF: u8 = b'\n';
@@ -76,7 +76,8 @@ impl Decoder {
         Self { framing, at_line_start: true }
     }
 
-    /// Says what is at the front of `data`. The caller drops what was told before it calls again; after
+    /// Says what is at the front of `data`. The caller must drop what was told before it calls again, since the decoder
+    /// goes on from behind it; after
     /// [`Decoded::NeedMore`] the same data comes again with more at its end.
     pub fn decode(&mut self, data: &[u8]) -> Decoded {
         let dots = self.framing == Framing::Dots;
@@ -105,6 +106,31 @@ impl Decoder {
         };
         self.at_line_start = false;
         Decoded::Flaw(flaw)
+    }
+
+    /// Like [`decode`](Self::decode), for a body that is dropped: looks for nothing but the end. [`Decoded::Data`] is
+    /// whatever is not the end, stuffing dots and flaws with it.
+    pub fn skip(&mut self, data: &[u8]) -> Decoded {
+        if self.framing == Framing::Counted {
+            return if data.is_empty() { Decoded::NeedMore } else { Decoded::Data(data.len()) };
+        }
+        if self.at_line_start {
+            match data {
+                [] | [b'.'] | [b'.', CR] => return Decoded::NeedMore,
+                [b'.', CR, LF, ..] => return Decoded::End(3),
+                _ => {}
+            }
+        }
+        let n = match memmem::find(data, b"\r\n.") {
+            Some(at) => at + 2,
+            None if data.last() == Some(&CR) => data.len() - 1,
+            None => data.len(),
+        };
+        if n == 0 {
+            return Decoded::NeedMore;
+        }
+        self.at_line_start = data[..n].ends_with(b"\r\n");
+        Decoded::Data(n)
     }
 
     /// Whether the content up to here ends with a whole line (or is empty). For [`Framing::Counted`], a CR that is left
@@ -379,6 +405,37 @@ mod tests {
                     "{} by {chunk}",
                     wire.escape_ascii()
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn skipping_finds_the_same_end_as_decoding() {
+        let wires: &[&[u8]] = &[
+            b".\r\nN",
+            b"a\r\n.\r\nN",
+            b"a\n.\r\nb\r\n..\r\n.\r\nN",
+            b"\r\n.\0\r\n\r\n.\r\nN",
+            b"..\r\n.\r\nN",
+            b"a\r\n.\rb\r\r\n.\r\nN",
+            b"x.\r\n.\r\nN",
+            b"a\r\n.x\r\n...\r\n.\r\nN",
+        ];
+        for wire in wires {
+            for chunk in [1, 2, 3, 100] {
+                let (mut decoder, mut start, mut end) = (Decoder::new(Framing::Dots), 0, 0);
+                let rest = loop {
+                    match decoder.skip(&wire[start..end]) {
+                        Decoded::Data(n) => start += n,
+                        Decoded::End(n) => break &wire[start + n..],
+                        Decoded::NeedMore => {
+                            assert!(end < wire.len(), "{} has an end", wire.escape_ascii());
+                            end = (end + chunk).min(wire.len());
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                };
+                assert_eq!(rest, &b"N"[..rest.len()], "{} by {chunk}", wire.escape_ascii());
             }
         }
     }

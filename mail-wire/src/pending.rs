@@ -23,7 +23,8 @@ pub struct Pending<Q> {
 impl<Q> Drop for Pending<Q> {
     fn drop(&mut self) {
         if let Some(dropped) = self.dropped.take() {
-            dropped.store(self.ticket, Ordering::Release);
+            // Tickets rise: a cancelled token that is dropped late must not hide the open one.
+            dropped.fetch_max(self.ticket, Ordering::Release);
         }
     }
 }
@@ -127,6 +128,17 @@ mod tests {
         drop(second);
         assert!(lane.take_dropped());
         assert!(!lane.take_dropped(), "told once");
+    }
+
+    #[test]
+    fn tokens_dropped_out_of_order_are_all_noticed() {
+        let mut lane = Lane::new();
+        let first = lane.ask::<Q>();
+        lane.cancel();
+        let second = lane.ask::<Q>();
+        drop(second);
+        drop(first);
+        assert!(lane.take_dropped());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 mod support;
 
 use mail_wire::{Connection, Step};
-use smtp_proto::server::{BareNewlines, EarlyTalkers, ServerError, Stage};
+use smtp_proto::server::{BareNewlines, EarlyTalkers, NulPolicy, ServerError, Stage};
 use std::time::Duration;
 use support::{Driven, config, with_auth};
 
@@ -544,4 +544,155 @@ fn recipient_domains_over_the_announced_limit_get_452() {
         .feed(b"RCPT TO:<bob@mx.example>\r\nRCPT TO:<x@other.example>\r\nRCPT TO:<alice@MX.example>\r\n", 1);
     let codes: Vec<_> = driven.sent().lines().map(|line| line[..9].to_owned()).collect();
     assert_eq!(codes, ["250 2.1.5", "452 4.5.3", "550 5.7.1"]);
+}
+
+/// Counts what the server did: messages taken, replies sent.
+fn after_big_message(config: smtp_proto::server::ServerConfig, pieces: &[&[u8]]) -> (usize, String) {
+    let mut driven = Driven::new(config);
+    driven.feed(ENVELOPE, usize::MAX);
+    driven.feed(b"DATA\r\n", usize::MAX);
+    driven.sent();
+    for piece in pieces {
+        driven.feed(piece, usize::MAX);
+    }
+    (driven.messages.len(), driven.sent())
+}
+
+#[test]
+fn a_message_that_grows_over_the_limit_hides_no_end() {
+    let mut config = quick();
+    config.limits = config.limits.with_message_size(65536);
+    let line = [&[b'x'; 78][..], b"\r\n"].concat();
+    let filler = line.repeat(819);
+    let evil = b"MAIL FROM:<boss@b>\r\nRCPT TO:<bob@mx.example>\r\nDATA\r\nevil\r\n.\r\n";
+    // The limit is crossed by a stuffed dot's line, by a dot at the start of a read, and everywhere around.
+    for extra in 0..40 {
+        let body = [&filler[..], &vec![b'y'; extra], b"\r\n..\r\n"].concat();
+        let (messages, sent) = after_big_message(config.clone(), &[&body, evil]);
+        assert_eq!(messages, 0, "{extra}: {sent}");
+        assert_eq!(sent.matches("\r\n").count(), 1, "{extra}: {sent}");
+    }
+    let (messages, sent) = after_big_message(config, &[&[b'x'; 65535], b".\r\n", evil, b".\r\n"]);
+    assert_eq!((messages, sent.starts_with("552 5.3.4")), (0, true), "{sent}");
+}
+
+#[test]
+fn no_policy_lets_a_message_grow_past_the_limit() {
+    for (bare, nul, byte) in [
+        (BareNewlines::Repair, NulPolicy::Reject, b'\n'),
+        (BareNewlines::Keep, NulPolicy::Reject, b'\n'),
+        (BareNewlines::Keep, NulPolicy::Reject, b'\r'),
+        (BareNewlines::Reject, NulPolicy::Keep, 0),
+        (BareNewlines::Reject, NulPolicy::Strip, 0),
+        (BareNewlines::Reject, NulPolicy::Reject, b'\n'),
+    ] {
+        let mut config = quick();
+        config.bare_newlines = bare;
+        config.nul = nul;
+        config.limits = config.limits.with_message_size(65536).with_refused_bytes(100_000);
+        let mut driven = Driven::new(config);
+        driven.feed(ENVELOPE, usize::MAX);
+        driven.feed(b"DATA\r\n", usize::MAX);
+        let mut fed = 0;
+        while driven.result.is_none() && fed < 1 << 20 {
+            driven.feed(&[byte; 10_000], usize::MAX);
+            fed += 10_000;
+        }
+        assert!(driven.result.is_some() && fed <= 200_000, "{bare:?} {nul:?} {byte}: took {fed} bytes");
+        assert!(driven.messages.is_empty());
+    }
+}
+
+#[test]
+fn a_chunk_that_ends_with_cr_takes_nothing_from_what_follows() {
+    for next in [&b"\r"[..], b"\n", b"N", b""] {
+        for policy in [BareNewlines::Reject, BareNewlines::Repair, BareNewlines::Keep] {
+            for chunk in [1, usize::MAX] {
+                let mut config = quick();
+                config.bare_newlines = policy;
+                let mut driven = Driven::new(config);
+                driven.feed(ENVELOPE, usize::MAX);
+                driven.sent();
+                driven.feed(&[b"BDAT 4 LAST\r\nabc\r", next, b"\r\nNOOP\r\n"].concat(), chunk);
+                let sent = driven.sent();
+                let first = if policy == BareNewlines::Reject { "550 5.6.11" } else { "250 2.0.0" };
+                assert!(sent.starts_with(first), "{policy:?}: {sent}");
+                assert!(sent.ends_with("250 2.0.0 ok\r\n"), "the NOOP is read: {sent}");
+                let expected: &[&[u8]] = match policy {
+                    BareNewlines::Reject => &[],
+                    BareNewlines::Repair => &[b"abc "],
+                    BareNewlines::Keep => &[b"abc\r"],
+                };
+                assert_eq!(driven.messages, expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bare_cr_between_two_chunks_is_kept_once() {
+    for (policy, message) in
+        [(BareNewlines::Keep, &b"abc\r\rdef\r\n"[..]), (BareNewlines::Repair, b"abc  def\r\n")]
+    {
+        for chunk in [1, usize::MAX] {
+            let mut config = quick();
+            config.bare_newlines = policy;
+            let mut driven = Driven::new(config);
+            driven.feed(ENVELOPE, usize::MAX);
+            driven.feed(b"BDAT 4\r\nabc\rBDAT 6 LAST\r\n\rdef\r\n", chunk);
+            assert_eq!(driven.messages, [message.to_vec()]);
+        }
+    }
+}
+
+#[test]
+fn content_that_comes_late_behind_a_refused_data_closes_the_connection() {
+    let mut driven =
+        after(b"EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<nobody@mx.example>\r\nDATA\r\n", usize::MAX);
+    driven.feed(b"Hello Bob,\r\nRSET\r\n", usize::MAX);
+    assert_eq!(driven.sent(), "421 4.5.0 content sent before the reply to DATA\r\n");
+    let mut driven =
+        after(b"EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<nobody@mx.example>\r\nDATA\r\n", usize::MAX);
+    driven.feed(b"RSET\r\nWHAT\r\n", usize::MAX);
+    assert_eq!(driven.sent(), "250 2.0.0 ok\r\n500 5.5.2 command not recognized\r\n");
+}
+
+#[test]
+fn asking_for_users_without_end_ends_the_connection() {
+    let mut config = quick();
+    config.extensions.vrfy = true;
+    config.extensions.etrn = true;
+    for command in ["VRFY bob\r\n", "VRFY x\r\n", "EHLO x\r\n"] {
+        let mut driven = Driven::new(config.clone());
+        driven.feed(b"EHLO x\r\n", usize::MAX);
+        driven.feed(command.repeat(1000).as_bytes(), usize::MAX);
+        assert_eq!(driven.result, Some(Err(ServerError::TooManyErrors)), "{command}");
+    }
+}
+
+#[test]
+fn a_proxied_client_inherits_no_trust() {
+    let mut config = quick();
+    config.proxy_protocol = true;
+    config.extensions.xclient = true;
+    let mut peer = smtp_proto::server::Peer::new("198.51.100.9:1".parse().unwrap());
+    peer.trusted = true;
+    let mut driven = Driven::from_peer(config, peer);
+    driven.feed(b"PROXY TCP4 192.0.2.1 198.51.100.1 1234 25\r\nEHLO x\r\nXCLIENT LOGIN=root\r\n", usize::MAX);
+    assert!(driven.sent().ends_with("502 5.5.1 command not implemented\r\n"));
+    assert_eq!(driven.server.peer().address, "192.0.2.1:1234".parse().unwrap());
+}
+
+#[test]
+fn what_is_shown_for_debugging_holds_no_secret_and_no_message() {
+    let mut driven = Driven::new(with_auth());
+    driven.feed(b"EHLO x\r\nAUTH PLAIN AGFsaWNlAHNlY3JldA==", usize::MAX);
+    let text = format!("{:?}", driven.server) + &format!("{:?}", driven.server.io());
+    assert!(!text.contains("AGFsaWNl") && !text.contains("65, 71, 70"), "{text}");
+    driven.feed(b"\r\nMAIL FROM:<a@b>\r\nRCPT TO:<bob@mx.example>\r\nDATA\r\n", usize::MAX);
+    let room = driven.server.io().recv;
+    room[..6].copy_from_slice(b"secret");
+    driven.server.received(6, driven.now);
+    let text = format!("{:?}", driven.server);
+    assert!(!text.contains("secret") && !text.contains("115, 101"), "{text}");
 }

@@ -173,3 +173,34 @@ fn an_idle_connection_holds_little_memory() {
     driven.run();
     assert!(driven.server.buffered() <= 12_288, "{} bytes", driven.server.buffered());
 }
+
+#[test]
+fn shutdown_waits_for_nobody_but_messages() {
+    let mut long_line = ready();
+    long_line.feed(&[b'x'; 3000], usize::MAX);
+    long_line.sent();
+    long_line.server.shutdown();
+    long_line.run();
+    assert_eq!(long_line.sent(), "421 4.3.2 service shutting down, closing transmission channel\r\n");
+    let mut between_chunks = Driven::new(config());
+    between_chunks
+        .feed(b"EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<bob@mx.example>\r\nBDAT 3\r\na\r\n", usize::MAX);
+    between_chunks.sent();
+    between_chunks.server.shutdown();
+    between_chunks.run();
+    assert_eq!(between_chunks.sent(), "");
+    between_chunks.feed(b"BDAT 0 LAST\r\n", usize::MAX);
+    assert!(between_chunks.sent().starts_with("250 2.0.0 ok"));
+    assert_eq!((between_chunks.messages.len(), between_chunks.result), (1, Some(Ok(()))));
+}
+
+#[test]
+fn a_client_may_be_slow_to_begin_its_message() {
+    let mut driven = ready();
+    driven.feed(b"MAIL FROM:<a@b>\r\nRCPT TO:<bob@mx.example>\r\nDATA\r\n", usize::MAX);
+    driven.wait(4 * MINUTE);
+    driven.feed(b"Subject: x\r\n", usize::MAX);
+    driven.wait(4 * MINUTE);
+    driven.feed(b"\r\nhello\r\n.\r\n", usize::MAX);
+    assert_eq!(driven.messages.len(), 1);
+}

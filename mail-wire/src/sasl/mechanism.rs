@@ -41,9 +41,6 @@ pub enum Mechanism {
     ScramSha256Plus,
 }
 
-/// Length of the longest name: `SCRAM-SHA-256-PLUS`.
-const MAX_NAME: usize = 18;
-
 impl Mechanism {
     /// Every mechanism, strongest first.
     pub const ALL: [Self; 11] = [
@@ -63,25 +60,19 @@ impl Mechanism {
     /// Finds the mechanism of that name, in any letter case; `None` where it is not one of ours.
     pub fn parse(name: impl AsRef<[u8]>) -> Option<Self> {
         let name = name.as_ref();
-        let mut capitals = [0; MAX_NAME];
-        let capitals = capitals.get_mut(..name.len())?;
-        for (capital, byte) in capitals.iter_mut().zip(name) {
-            *capital = byte.to_ascii_uppercase();
-        }
-        Some(match &*capitals {
-            b"ANONYMOUS" => Self::Anonymous,
-            b"LOGIN" => Self::Login,
-            b"PLAIN" => Self::Plain,
-            b"CRAM-MD5" => Self::CramMd5,
-            b"XOAUTH2" => Self::XOAuth2,
-            b"OAUTHBEARER" => Self::OAuthBearer,
-            b"SCRAM-SHA-1" => Self::ScramSha1,
-            b"SCRAM-SHA-256" => Self::ScramSha256,
-            b"EXTERNAL" => Self::External,
-            b"SCRAM-SHA-1-PLUS" => Self::ScramSha1Plus,
-            b"SCRAM-SHA-256-PLUS" => Self::ScramSha256Plus,
-            _ => return None,
-        })
+        // By length first: no more than two names share one.
+        let candidates: &[Self] = match name.len() {
+            5 => &[Self::Plain, Self::Login],
+            7 => &[Self::XOAuth2],
+            8 => &[Self::CramMd5, Self::External],
+            9 => &[Self::Anonymous],
+            11 => &[Self::ScramSha1, Self::OAuthBearer],
+            13 => &[Self::ScramSha256],
+            16 => &[Self::ScramSha1Plus],
+            18 => &[Self::ScramSha256Plus],
+            _ => &[],
+        };
+        candidates.iter().copied().find(|known| known.name().as_bytes().eq_ignore_ascii_case(name))
     }
 
     /// The registered name, in capitals.

@@ -78,13 +78,58 @@ impl Receiving {
     pub(super) fn is_lent(&self) -> bool {
         self.lent > 0 || !self.substitute.is_empty()
     }
+
+    /// Says what the front of `data` is. Whatever is told is to be taken off before the next call.
+    fn front(&mut self, data: &[u8]) -> Front {
+        let Some(chunk) = self.chunk else {
+            let decoded = match self.refused {
+                None => self.decoder.decode(data),
+                Some(_) => match self.decoder.skip(data) {
+                    Decoded::Data(n) => return Front::Refused(n),
+                    other => other,
+                },
+            };
+            return match decoded {
+                Decoded::Data(n) => Front::Content(n),
+                Decoded::StuffedDot => Front::Dot,
+                Decoded::Flaw(flaw) => Front::Flaw(flaw),
+                Decoded::End(n) => Front::End(n),
+                Decoded::NeedMore => Front::NeedMore,
+            };
+        };
+        let data = &data[..data.len().min(usize::try_from(chunk.left).unwrap_or(usize::MAX))];
+        let whole = data.len() as u64 == chunk.left;
+        match data {
+            [] => Front::NeedMore,
+            _ if self.refused.is_some() => Front::Refused(data.len()),
+            _ if self.binary => Front::Content(data.len()),
+            [b'\n', ..] if self.held_cr => Front::CompletesCr,
+            _ if self.held_cr => Front::LeavesCrBare,
+            [b'\r'] if whole => Front::HoldCr,
+            _ => match self.decoder.decode(data) {
+                Decoded::Data(n) => Front::Content(n),
+                Decoded::Flaw(flaw) => Front::Flaw(flaw),
+                // Neither dots nor an end in counted framing.
+                Decoded::NeedMore | Decoded::StuffedDot | Decoded::End(_) => Front::NeedMore,
+            },
+        }
+    }
 }
 
 /// What the front of the received data is.
 enum Front {
+    /// Content, to be lent.
     Content(usize),
-    Drop(usize),
+    /// Bytes of a message that is refused, up to its end at the most.
+    Refused(usize),
+    /// A stuffing dot.
+    Dot,
+    /// One byte that should not be there.
     Flaw(Flaw),
+    /// The CR held back from the chunk before has its LF here.
+    CompletesCr,
+    /// The CR held back from the chunk before stays alone; nothing of it is in the buffer.
+    LeavesCrBare,
     /// The last byte of a chunk is a CR.
     HoldCr,
     End(usize),
@@ -138,25 +183,40 @@ impl Server {
     }
 
     pub(super) fn read_body(&mut self) -> Next {
-        let State::Body(receiving) = &self.state else { return None };
+        let State::Body(receiving) = &mut self.state else { return None };
         if receiving.is_lent() {
             return Some(Step::Event(Event::Body));
         }
         if let Some(chunk) = receiving.chunk.filter(|chunk| chunk.left == 0) {
             return self.end_of_chunk(chunk);
         }
-        match self.front() {
-            Front::Content(n) => self.content(n),
-            Front::Drop(n) => {
-                self.take(n);
+        match receiving.front(self.recv.data()) {
+            Front::Content(n) => {
+                receiving.lent = n;
+                self.charge(n)
+            }
+            Front::Refused(n) => self.drop_refused(n),
+            Front::Dot => {
+                self.take(1);
                 None
             }
-            Front::Flaw(flaw) => self.flaw(flaw),
-            Front::HoldCr => {
+            Front::Flaw(flaw) => {
                 self.take(1);
-                if let State::Body(receiving) = &mut self.state {
-                    receiving.held_cr = true;
-                }
+                self.flaw(flaw)
+            }
+            Front::CompletesCr => {
+                receiving.held_cr = false;
+                receiving.substitute = b"\r\n";
+                self.take(1);
+                self.charge(2)
+            }
+            Front::LeavesCrBare => {
+                receiving.held_cr = false;
+                self.flaw(Flaw::BareCr)
+            }
+            Front::HoldCr => {
+                receiving.held_cr = true;
+                self.take(1);
                 None
             }
             Front::End(n) => {
@@ -167,91 +227,45 @@ impl Server {
         }
     }
 
-    fn front(&mut self) -> Front {
-        let State::Body(receiving) = &mut self.state else { return Front::NeedMore };
-        let data = self.recv.data();
-        let Some(chunk) = receiving.chunk else {
-            return match receiving.decoder.decode(data) {
-                Decoded::Data(n) => Front::Content(n),
-                Decoded::StuffedDot => Front::Drop(1),
-                Decoded::Flaw(flaw) => Front::Flaw(flaw),
-                Decoded::End(n) => Front::End(n),
-                Decoded::NeedMore => Front::NeedMore,
-            };
-        };
-        let data = &data[..data.len().min(usize::try_from(chunk.left).unwrap_or(usize::MAX))];
-        let whole = data.len() as u64 == chunk.left;
-        match data {
-            [] => Front::NeedMore,
-            _ if receiving.binary || receiving.refused.is_some() => Front::Content(data.len()),
-            [first, ..] if receiving.held_cr => {
-                receiving.held_cr = false;
-                if *first == b'\n' {
-                    receiving.substitute = b"\r\n";
-                    receiving.size += 2;
-                    Front::Drop(1)
-                } else {
-                    Front::Flaw(Flaw::BareCr)
-                }
-            }
-            [b'\r'] if whole => Front::HoldCr,
-            _ => match receiving.decoder.decode(data) {
-                Decoded::Data(n) => Front::Content(n),
-                Decoded::Flaw(flaw) => Front::Flaw(flaw),
-                // Neither dots nor an end in counted framing.
-                Decoded::NeedMore | Decoded::StuffedDot | Decoded::End(_) => Front::NeedMore,
-            },
-        }
+    /// Counts content that was just made ready to be lent; where the message gets too large, takes it back.
+    fn charge(&mut self, content: usize) -> Next {
+        let limit = self.config.limits.message_size();
+        let State::Body(receiving) = &mut self.state else { return None };
+        receiving.size += content as u64;
+        if receiving.size > limit { self.refuse_message(TOO_LARGE) } else { None }
     }
 
-    /// Lends `n` bytes of content, or drops them where the message is refused.
-    fn content(&mut self, n: usize) -> Next {
-        let limit = self.config.limits.message_size();
-        let droppable = self.config.limits.refused_bytes();
-        let State::Body(receiving) = &mut self.state else { return None };
-        receiving.size += n as u64;
-        if receiving.refused.is_none() && receiving.size > limit {
-            return self.refuse_message(TOO_LARGE);
-        }
-        if receiving.refused.is_none() {
-            receiving.lent = n;
-            return Some(Step::Event(Event::Body));
-        }
-        receiving.dropped += n as u64;
-        if receiving.dropped > droppable {
-            self.give_up_reading();
-            return None;
-        }
+    /// Drops bytes of a message that is refused. One that goes on and on is told why, and the connection closed.
+    fn drop_refused(&mut self, n: usize) -> Next {
+        let most = self.config.limits.refused_bytes();
         self.take(n);
+        let State::Body(receiving) = &mut self.state else { return None };
+        receiving.dropped += n as u64;
+        if receiving.dropped > most {
+            if let Some(refusal) = receiving.refused.take() {
+                self.reply_refusal(&refusal);
+            }
+            self.close(Err(ServerError::Protocol(Stage::Message)));
+        }
         None
     }
 
-    /// A message that is refused goes on and on: tells why and closes.
-    fn give_up_reading(&mut self) {
-        let State::Body(receiving) = &mut self.state else { return };
-        if let Some(refusal) = receiving.refused.take() {
-            self.reply_refusal(&refusal);
-        }
-        self.close(Err(ServerError::Protocol(Stage::Message)));
-    }
-
-    /// Refuses the message that is coming; the rest of it is dropped, the reply waits for its end.
+    /// Refuses the message that is coming: what was ready to be lent and what follows is dropped, the reply waits for
+    /// the end.
     fn refuse_message(&mut self, refusal: Refusal) -> Next {
         let State::Body(receiving) = &mut self.state else { return None };
         receiving.refused = Some(refusal.clone());
+        receiving.substitute = &[];
+        let lent = core::mem::take(&mut receiving.lent);
+        self.take(lent);
         Some(Step::Event(Event::MessageRefused(refusal)))
     }
 
+    /// Deals with a byte that should not have been there, and is not in the buffer any more.
     fn flaw(&mut self, flaw: Flaw) -> Next {
         let (bare, nul) = (self.config.bare_newlines, self.config.nul);
         let State::Body(receiving) = &mut self.state else { return None };
-        // A CR that was held back from the chunk before is not in the buffer any more.
-        let in_buffer = !(flaw == Flaw::BareCr && self.recv.data().first() != Some(&b'\r'));
-        if receiving.refused.is_some() {
-            self.take(usize::from(in_buffer));
-            return None;
-        }
-        let substitute: &'static [u8] = match (flaw, bare, nul) {
+        receiving.substitute = match (flaw, bare, nul) {
             (Flaw::Nul, _, NulPolicy::Reject) => return self.refuse_message(NUL_IN_MESSAGE),
             (Flaw::Nul, _, NulPolicy::Strip) => b"",
             (Flaw::Nul, _, NulPolicy::Keep) => b"\0",
@@ -261,10 +275,9 @@ impl Server {
             (Flaw::BareCr, BareNewlines::Keep, _) => b"\r",
             (_, BareNewlines::Keep, _) => b"\n",
         };
-        receiving.size += substitute.len() as u64;
-        receiving.substitute = substitute;
-        self.take(usize::from(in_buffer));
-        None
+        // What is stripped counts as well, or a message of nothing else would have no end.
+        let content = receiving.substitute.len().max(1);
+        self.charge(content)
     }
 
     fn end_of_chunk(&mut self, chunk: Chunk) -> Next {
@@ -284,8 +297,12 @@ impl Server {
             return self.end_of_message();
         }
         self.await_command();
+        let from = self.send.tail().len();
         let text = ReplyText::sanitized(&format!("{} bytes received", chunk.size));
         self.reply_verdict(&Verdict::AcceptWith(text), &Positive::new(250, (2, 0, 0), ""));
+        if chunk.size == 0 {
+            self.count_junk(from);
+        }
         None
     }
 

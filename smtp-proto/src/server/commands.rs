@@ -2,7 +2,7 @@
 
 use super::event::{Event, ServerError, Stage, VerifyAnswer};
 use super::machine::{Asked, Server, State};
-use super::order;
+use super::order::{self, OutOfOrder};
 use super::replies::Positive;
 use crate::types::{Command, EtrnTarget, HelloName, Refusal, Verb, Verdict, VerifyTarget, XclientAttributes};
 use mail_wire::line::{Flaw, Line};
@@ -29,7 +29,9 @@ impl Server {
             Ok(command) => self.command(command),
             Err(error) => {
                 let refusal = error.refusal();
-                if refusal.closes() {
+                if self.session.content_may_come && error.verb.is_none() {
+                    self.refuse_content();
+                } else if refusal.closes() {
                     self.reply_fatal(&refusal, Stage::Command);
                 } else if error.verb == Some(Verb::Bdat) {
                     // The length of what follows is not known, so nothing that follows can be read.
@@ -45,7 +47,7 @@ impl Server {
     }
 
     fn flawed_line(&mut self, line: Line, flaw: Flaw) -> Next {
-        self.recv.consume(line.total);
+        self.recv.consume_secret(line.total);
         // RFC 5321 §2.3.8: CR and LF must not come alone.
         let refusal = match flaw {
             Flaw::BareLf => Refusal::from_static(500, (5, 5, 2), "bare LF received, end lines with CRLF"),
@@ -63,8 +65,9 @@ impl Server {
             self.reply_fatal(&IMPROPER, Stage::Command);
             return None;
         }
-        if let Err(refusal) = order::check(verb, self.session.phase()) {
-            return self.out_of_order(command, &refusal);
+        self.session.content_may_come = false;
+        if let Err(why) = order::check(verb, self.session.phase()) {
+            return self.out_of_order(command, why);
         }
         if let Some(refusal) = self.needs_tls_first(verb) {
             self.reply_error(&refusal);
@@ -109,36 +112,36 @@ impl Server {
         }
     }
 
-    fn out_of_order(&mut self, command: Command, refusal: &Refusal) -> Next {
+    fn out_of_order(&mut self, command: Command, why: OutOfOrder) -> Next {
         const NO_RECIPIENTS: Refusal = Refusal::from_static(554, (5, 5, 1), "no valid recipients");
         let attempted = self.session.envelope.as_ref().is_some_and(|envelope| envelope.attempted > 0);
-        let refusal = match command {
-            Command::Data | Command::Bdat { .. }
-                if attempted && refusal.text().as_str().ends_with("RCPT") =>
-            {
-                &NO_RECIPIENTS
-            }
-            _ => refusal,
-        };
+        let refusal =
+            if attempted && why == OutOfOrder::NeedRecipient { NO_RECIPIENTS } else { why.refusal() };
         match command {
             // RFC 3030 §2: the bytes come whatever the reply is.
-            Command::Bdat { size, last } => self.swallow_chunk(size, last, refusal.clone()),
+            Command::Bdat { size, last } => self.swallow_chunk(size, last, refusal),
             Command::Data => {
-                self.reply_error(refusal);
+                self.reply_error(&refusal);
                 self.drop_content_behind_data();
             }
-            _ => self.reply_error(refusal),
+            _ => self.reply_error(&refusal),
         }
         None
     }
 
-    /// What a client sent behind DATA without waiting for 354 is content: it must not be read as commands.
+    /// What a client sent behind DATA without waiting for 354 is content: it must not be read as commands. What is still
+    /// on its way shows by its first line being no command.
     pub(super) fn drop_content_behind_data(&mut self) {
+        self.session.content_may_come = true;
         if self.has_more_input() {
-            const CONTENT: Refusal =
-                Refusal::from_static(421, (4, 5, 0), "content sent before the reply to DATA");
-            self.reply_fatal(&CONTENT, Stage::Message);
+            self.refuse_content();
         }
+    }
+
+    fn refuse_content(&mut self) {
+        const CONTENT: Refusal =
+            Refusal::from_static(421, (4, 5, 0), "content sent before the reply to DATA");
+        self.reply_fatal(&CONTENT, Stage::Message);
     }
 
     fn needs_tls_first(&self, verb: Verb) -> Option<Refusal> {
@@ -194,14 +197,18 @@ impl Server {
         if let Verdict::Refuse(refusal) = verdict {
             return self.reply_error(&refusal);
         }
+        let from = self.send.tail().len();
         if extended {
             self.reply_extensions(name.as_str());
         } else {
             let text = ReplyText::sanitized(&format!("{} greets {name}", self.config.hostname));
             self.reply_lines(250, None, &[text]);
         }
-        self.session.hello = Some(name);
+        let again = self.session.hello.replace(name).is_some();
         self.session.extended = extended;
+        if again {
+            self.count_junk(from);
+        }
     }
 
     fn rset(&mut self) -> Next {
@@ -238,7 +245,6 @@ impl Server {
             self.count_junk(from);
             return None;
         }
-        self.counters.junk += 1;
         let pending = self.ask(Asked::Verify { utf8: target.smtputf8() });
         Some(Step::Event(event(target, pending)))
     }
@@ -254,6 +260,7 @@ impl Server {
 
     pub(super) fn answer_verify(&mut self, answer: VerifyAnswer) {
         let utf8 = matches!(self.asked(), Some(Asked::Verify { utf8: true }));
+        let from = self.send.tail().len();
         match answer {
             VerifyAnswer::Found(lines) if !utf8 && lines.iter().any(|line| !line.as_str().is_ascii()) => {
                 // RFC 6531 §3.7.4.2: the reply would need SMTPUTF8, which was not asked for.
@@ -264,6 +271,7 @@ impl Server {
             VerifyAnswer::Refuse(refusal) => self.reply_error(&refusal),
             VerifyAnswer::Found(_) | VerifyAnswer::CannotVerify => self.reply_cannot_verify(),
         }
+        self.count_junk(from);
     }
 
     fn starttls(&mut self) -> Next {
@@ -287,15 +295,16 @@ impl Server {
         if !self.config.extensions.etrn {
             return self.not_implemented();
         }
-        self.counters.junk += 1;
         let pending = self.ask(Asked::Etrn);
         Some(Step::Event(Event::Etrn(target, pending)))
     }
 
     pub(super) fn answer_etrn(&mut self, verdict: Verdict) {
         self.asked();
+        let from = self.send.tail().len();
         // RFC 1985 §5.3
         self.reply_verdict(&verdict, &Positive::new(250, (2, 0, 0), "queuing for node started"));
+        self.count_junk(from);
     }
 
     fn atrn(&mut self, domains: Vec<crate::types::Domain>) -> Next {

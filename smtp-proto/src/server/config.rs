@@ -248,7 +248,8 @@ limits! {
     errors / with_errors: u32 = 20, floor 3;
     /// From how many on each further one is answered with a [delay](ServerTimeouts::error_delay).
     soft_errors / with_soft_errors: u32 = 10, floor 1;
-    /// How many NOOP, RSET, VRFY, EXPN, HELP and ETRN without a message are taken; further ones count as errors.
+    /// How many commands that do nothing for mail are taken without a message between: NOOP, RSET, VRFY, EXPN, HELP,
+    /// ETRN, a further EHLO, an empty chunk. Further ones count as errors.
     junk_commands / with_junk_commands: u32 = 100, floor 10;
     /// How many failed AUTH commands end the connection.
     auth_failures / with_auth_failures: u32 = 5, floor 1;
@@ -262,10 +263,11 @@ pub struct ServerTimeouts {
     pub command: Duration,
     /// Between two blocks of a message: 5 minutes (RFC 5321 §4.5.3.2.7; a client waits 3 minutes at the most).
     pub data_block: Duration,
-    /// Least rate of a message, in bytes a second, judged over each [`rate_window`](Self::rate_window) in which the
-    /// embedder did not hold the message up. 20 by default; 0 for none.
+    /// Least rate of a message, in bytes a second, judged at the end of each [`rate_window`](Self::rate_window),
+    /// unless the embedder holds the message up then. 20 by default; 0 for none.
     pub data_rate: u32,
-    /// See [`data_rate`](Self::data_rate). 2 minutes.
+    /// See [`data_rate`](Self::data_rate). 10 minutes, well over [`data_block`](Self::data_block), since a client may
+    /// be slow to begin.
     pub rate_window: Duration,
     /// For the peer to take at least some of what is being sent to it: 5 minutes.
     pub send: Duration,
@@ -285,12 +287,19 @@ impl Default for ServerTimeouts {
             command: 5 * MINUTE,
             data_block: 5 * MINUTE,
             data_rate: 20,
-            rate_window: 2 * MINUTE,
+            rate_window: 10 * MINUTE,
             send: 5 * MINUTE,
             answer: 10 * MINUTE,
             error_delay: Duration::from_secs(1),
             auth_failure_delay: Duration::from_secs(1),
         }
+    }
+}
+
+impl ServerLimits {
+    /// Room for what may be taken ahead, and for the longest line.
+    pub(super) fn receive_buffer(&self) -> usize {
+        self.pipelined_bytes.max(self.auth_line).max(self.command_line)
     }
 }
 

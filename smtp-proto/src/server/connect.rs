@@ -21,6 +21,8 @@ impl Server {
                     self.session.peer.address = addresses.source;
                     self.session.peer.local = Some(addresses.destination);
                     self.session.peer.name = None;
+                    // It was the proxy that was trusted, not whom it speaks for.
+                    self.session.peer.trusted = false;
                 }
             }
         }

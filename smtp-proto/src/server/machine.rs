@@ -3,8 +3,9 @@
 use super::body::Receiving;
 use super::config::ServerConfig;
 use super::event::{Event, Question, ServerError, Stage, sealed::Seal};
-use super::session::{Envelope, Peer, Session};
+use super::session::{Envelope, Peer, Progress, Session};
 use crate::types::{HelloName, Refusal, Verdict, WithProtocol, XclientAttributes};
+use core::fmt;
 use mail_wire::line::{LineScanner, Scan};
 use mail_wire::sasl::{self, Identity};
 use mail_wire::{
@@ -12,14 +13,12 @@ use mail_wire::{
 };
 use std::sync::Arc;
 use std::time::Instant;
-
 /// Replies gather up to here before the next command has to wait for the peer to read.
 const HIGH_WATER: usize = 16 << 10;
 /// How many bytes of a command line that is too long are dropped before the connection is closed instead.
 const MAX_LINE_DISCARD: usize = 64 << 10;
 
 /// The server's side of an SMTP or LMTP connection. See the [module docs](super).
-#[derive(Debug)]
 pub struct Server {
     pub(super) config: Arc<ServerConfig>,
     pub(super) recv: RecvBuffer,
@@ -122,7 +121,7 @@ impl Server {
     pub fn new(config: Arc<ServerConfig>, peer: Peer, random: [u8; Self::RANDOM], now: Instant) -> Self {
         let state = if config.proxy_protocol { State::Proxy } else { Self::after_proxy(&config) };
         let mut server = Self {
-            recv: RecvBuffer::new(config.limits.pipelined_bytes()),
+            recv: RecvBuffer::new(config.limits.receive_buffer()),
             send: SendBuffer::new(HIGH_WATER),
             scanner: LineScanner::new(),
             lane: Lane::new(),
@@ -300,6 +299,11 @@ impl Server {
         self.timers.set(timer as usize, self.now + after);
     }
 
+    /// Whether it is for the peer to say something.
+    fn awaits_peer(&self) -> bool {
+        matches!(self.state, State::Command | State::Discarding(_) | State::Response)
+    }
+
     pub(super) fn stage(&self) -> Stage {
         match &self.state {
             State::Proxy | State::Connect | State::Greeting | State::Asked(Asked::Connected) => {
@@ -315,6 +319,9 @@ impl Server {
 
     /// One step of the state; `None` to go on with the next.
     fn advance(&mut self) -> Option<Step<Event, ServerError>> {
+        if self.shutting_down && self.shut_down() {
+            return None;
+        }
         match &mut self.state {
             State::Proxy => self.read_proxy_header(),
             State::ImplicitTls => Some(Step::Upgrade(Layer::Tls)),
@@ -324,22 +331,29 @@ impl Server {
             }
             State::Greeting => self.greet_when_due(),
             State::Asked(_) | State::Turned => Some(Step::Blocked),
-            State::Command if self.shutting_down => {
-                self.reply_refusal(&Refusal::SHUTTING_DOWN);
-                self.close(Ok(()));
-                None
-            }
-            State::Response if self.shutting_down => {
-                self.reply_refusal(&Refusal::SHUTTING_DOWN);
-                self.close(Ok(()));
-                None
-            }
             State::Command => self.read_command(),
             State::Discarding(_) => self.discard_line(),
             State::Response => self.read_response(),
             State::Body(_) => self.read_body(),
             State::StartTls => Some(Step::Upgrade(Layer::Tls)),
         }
+    }
+
+    /// Ends the connection, unless a message is under way or a question is open. Says whether it did.
+    fn shut_down(&mut self) -> bool {
+        let chunks =
+            matches!(&self.session.envelope, Some(Envelope { progress: Progress::Chunks { .. }, .. }));
+        match self.state {
+            State::Asked(_) | State::Body(_) | State::Turned => return false,
+            State::Command | State::Discarding(_) if chunks => return false,
+            // There is nobody yet who could read a reply.
+            State::Proxy | State::ImplicitTls | State::StartTls => {}
+            State::Connect | State::Greeting | State::Command | State::Discarding(_) | State::Response => {
+                self.reply_refusal(&Refusal::SHUTTING_DOWN);
+            }
+        }
+        self.close(Ok(()));
+        true
     }
 
     /// Waits for input; at its end, ends.
@@ -376,7 +390,7 @@ impl Server {
     fn discard_line(&mut self) -> Option<Step<Event, ServerError>> {
         let State::Discarding(dropped) = self.state else { return None };
         let (n, ended) = self.scanner.discard(self.recv.data());
-        self.recv.consume(n);
+        self.recv.consume_secret(n);
         if ended {
             self.await_command();
             return None;
@@ -422,6 +436,19 @@ impl Server {
     }
 }
 
+/// Without what was received or is to be sent, which may hold a password or a message.
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("state", &self.state)
+            .field("session", &self.session)
+            .field("counters", &self.counters)
+            .field("recv", &self.recv)
+            .field("send", &self.send)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Connection for Server {
     type Event = Event;
     type Error = ServerError;
@@ -458,10 +485,17 @@ impl Connection for Server {
         self.send.sent(n);
         if self.send.is_empty() {
             self.timers.clear(Timer::Send as usize);
-            if matches!(self.state, State::Command | State::Response) {
-                // A client's time begins when it has its reply.
-                self.set_timer(Timer::Wait, self.config.timeouts.command);
-                self.send.shrink();
+            // A client's time begins when it has its reply.
+            match self.state {
+                State::Command | State::Response => {
+                    self.set_timer(Timer::Wait, self.config.timeouts.command);
+                    self.send.shrink();
+                }
+                State::Body(_) => {
+                    self.set_timer(Timer::Wait, self.config.timeouts.data_block);
+                    self.set_timer(Timer::Rate, self.config.timeouts.rate_window);
+                }
+                _ => {}
             }
         } else {
             self.set_timer(Timer::Send, self.config.timeouts.send);
@@ -520,7 +554,9 @@ impl Connection for Server {
                 HOLD => self.release_held(),
                 // While a reply is held, or the peer takes none, it is not the peer's turn.
                 WAIT | RATE if self.closed.is_some() => {}
-                WAIT if !self.held.is_empty() => self.set_timer(Timer::Wait, self.config.timeouts.command),
+                WAIT if self.awaits_peer() && !(self.held.is_empty() && self.send.is_empty()) => {
+                    self.set_timer(Timer::Wait, self.config.timeouts.command);
+                }
                 WAIT => {
                     let greeting = matches!(self.state, State::Greeting);
                     self.wait_is_over();

@@ -43,15 +43,34 @@ const fn phases(verb: Verb) -> u8 {
     }
 }
 
-/// Whether `verb` may come in `phase`; if not, the reply that says why.
-pub(super) fn check(verb: Verb, phase: Phase) -> Result<(), Refusal> {
-    const HELLO_FIRST: Refusal =
-        Refusal::from_static(503, (5, 5, 1), "bad sequence of commands: send EHLO first");
-    const MAIL_FIRST: Refusal = Refusal::from_static(503, (5, 5, 1), "bad sequence of commands: need MAIL");
-    const RCPT_FIRST: Refusal = Refusal::from_static(503, (5, 5, 1), "bad sequence of commands: need RCPT");
-    const NESTED: Refusal = Refusal::from_static(503, (5, 5, 1), "not within a mail transaction");
-    const CHUNKING: Refusal = Refusal::from_static(503, (5, 5, 1), "BDAT already in progress");
-    const NEED_RSET: Refusal = Refusal::from_static(503, (5, 5, 1), "transaction failed, need RSET");
+/// Why a verb may not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OutOfOrder {
+    NeedHello,
+    NeedMail,
+    NeedRecipient,
+    WithinTransaction,
+    WithinChunks,
+    NeedReset,
+}
+
+impl OutOfOrder {
+    /// The reply that says so.
+    pub(super) const fn refusal(self) -> Refusal {
+        let text = match self {
+            OutOfOrder::NeedHello => "bad sequence of commands: send EHLO first",
+            OutOfOrder::NeedMail => "bad sequence of commands: need MAIL",
+            OutOfOrder::NeedRecipient => "bad sequence of commands: need RCPT",
+            OutOfOrder::WithinTransaction => "not within a mail transaction",
+            OutOfOrder::WithinChunks => "BDAT already in progress",
+            OutOfOrder::NeedReset => "transaction failed, need RSET",
+        };
+        Refusal::from_static(503, (5, 5, 1), text)
+    }
+}
+
+/// Whether `verb` may come in `phase`.
+pub(super) fn check(verb: Verb, phase: Phase) -> Result<(), OutOfOrder> {
     let bit = match phase {
         Phase::Start => START,
         Phase::Ready => READY,
@@ -64,12 +83,12 @@ pub(super) fn check(verb: Verb, phase: Phase) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(match (phase, verb) {
-        (Phase::Start, _) => HELLO_FIRST,
-        (Phase::Ready, _) => MAIL_FIRST,
-        (Phase::Mail, Verb::Data | Verb::Bdat | Verb::Burl) => RCPT_FIRST,
-        (Phase::Chunks, Verb::Data | Verb::Rcpt) => CHUNKING,
-        (Phase::Failed, _) => NEED_RSET,
-        _ => NESTED,
+        (Phase::Start, _) => OutOfOrder::NeedHello,
+        (Phase::Ready, _) => OutOfOrder::NeedMail,
+        (Phase::Mail, Verb::Data | Verb::Bdat | Verb::Burl) => OutOfOrder::NeedRecipient,
+        (Phase::Chunks, Verb::Data | Verb::Rcpt) => OutOfOrder::WithinChunks,
+        (Phase::Failed, _) => OutOfOrder::NeedReset,
+        _ => OutOfOrder::WithinTransaction,
     })
 }
 
@@ -108,15 +127,18 @@ mod tests {
     }
 
     #[test]
-    fn every_refusal_of_the_order_is_503() {
-        assert_eq!(check(Verb::Mail, Phase::Start).unwrap_err().code().get(), 503);
-        assert_eq!(
-            check(Verb::Data, Phase::Chunks).unwrap_err().to_string(),
-            "503 5.5.1 BDAT already in progress"
-        );
-        assert_eq!(
-            check(Verb::Mail, Phase::Failed).unwrap_err().text().as_str(),
-            "transaction failed, need RSET"
-        );
+    fn each_verb_out_of_order_is_told_why() {
+        use OutOfOrder::*;
+        for (verb, phase, why) in [
+            (Verb::Mail, Phase::Start, NeedHello),
+            (Verb::Rcpt, Phase::Ready, NeedMail),
+            (Verb::Data, Phase::Mail, NeedRecipient),
+            (Verb::Mail, Phase::Recipients, WithinTransaction),
+            (Verb::Data, Phase::Chunks, WithinChunks),
+            (Verb::Mail, Phase::Failed, NeedReset),
+        ] {
+            assert_eq!(check(verb, phase), Err(why));
+            assert_eq!(why.refusal().code().get(), 503);
+        }
     }
 }

@@ -52,7 +52,9 @@ impl Server {
     pub(super) fn reply_error(&mut self, refusal: &Refusal) {
         let from = self.send.tail().len();
         self.reply_refusal(refusal);
-        self.count_error(from);
+        if !refusal.closes() {
+            self.count_error(from);
+        }
     }
 
     /// Counts an error whose reply was written since `from`.

@@ -39,6 +39,8 @@ pub(super) struct Session {
     pub(super) envelope: Option<Envelope>,
     /// Transactions begun, for MAILMAX.
     pub(super) transactions: u32,
+    /// DATA was refused, and content that the client sent without waiting may still come.
+    pub(super) content_may_come: bool,
     /// Domains of recipients, for RCPTDOMAINMAX; empty where that is not announced.
     pub(super) recipient_domains: Vec<Box<str>>,
 }
@@ -74,6 +76,7 @@ impl Session {
             identity: None,
             envelope: None,
             transactions: 0,
+            content_may_come: false,
             recipient_domains: Vec::new(),
         }
     }

@@ -201,7 +201,10 @@ impl Server {
             self.swallow_chunk(size, last, NOT_OFFERED);
             return None;
         }
-        let Some(envelope) = &self.session.envelope else { return None };
+        let Some(envelope) = &self.session.envelope else {
+            self.swallow_chunk(size, last, Refusal::LOCAL_ERROR);
+            return None;
+        };
         let before = match envelope.progress {
             Progress::Chunks { size, .. } => size,
             Progress::Addressing | Progress::Failed => 0,
@@ -226,6 +229,7 @@ impl Server {
         match (self.asked(), verdict) {
             (Some(Asked::Data), Verdict::Refuse(refusal)) => {
                 self.session.envelope = None;
+                self.queued = Some(Event::Reset);
                 self.reply_error(&refusal);
                 self.drop_content_behind_data();
             }

@@ -112,8 +112,8 @@ impl fmt::Display for Limits {
     }
 }
 
-/// Length of the longest keyword that is known: `ENHANCEDSTATUSCODES`.
-const MAX_KEYWORD: usize = 19;
+/// The one known keyword of more than 16 letters.
+const LONGEST: &[u8] = b"ENHANCEDSTATUSCODES";
 
 impl Capabilities {
     /// Reads the lines behind the first of an EHLO reply. Lines that make no sense are ignored, as RFC 5321 §4.1.1.1
@@ -130,24 +130,29 @@ impl Capabilities {
     /// Reads the line at the front of `text`; gives what follows it. Most lines are a keyword and nothing else, so the
     /// end of the line is found along with that of the keyword.
     fn add<'a>(&mut self, text: &'a [u8]) -> &'a [u8] {
-        let (mut upper, mut end) = ([0u8; MAX_KEYWORD + 1], 0);
-        for (upper, byte) in upper.iter_mut().zip(text).take_while(|(_, byte)| !matches!(byte, b' ' | b'\n'))
-        {
-            *upper = byte.to_ascii_uppercase();
+        let (mut capitals, mut end) = (0u128, 0);
+        for byte in text.iter().take_while(|byte| !matches!(byte, b' ' | b'\n')) {
+            capitals = capitals << 8 | u128::from(byte.to_ascii_uppercase());
             end += 1;
         }
+        let capitals = capitals.to_be_bytes();
+        let keyword = match end {
+            0..=16 => &capitals[16 - end..],
+            _ if text[..end].eq_ignore_ascii_case(LONGEST) => LONGEST,
+            _ => b"",
+        };
         let len = match text.get(end) {
             Some(b'\n') => end,
             _ => memchr::memchr(b'\n', text).unwrap_or(text.len()),
         };
         let line = text[..len].trim_ascii_end();
-        self.add_line(line, &upper[..end], line.get(end + 1..).unwrap_or_default());
+        self.add_line(line, keyword, line.get(end + 1..).unwrap_or_default());
         text.get(len + 1..).unwrap_or_default()
     }
 
-    /// `upper` is the keyword in capitals, as far as it can be one that is known.
-    fn add_line(&mut self, line: &[u8], upper: &[u8], args: &[u8]) {
-        match upper {
+    /// `keyword` is in capitals; empty where it is longer than any that is known.
+    fn add_line(&mut self, line: &[u8], keyword: &[u8], args: &[u8]) {
+        match keyword {
             b"PIPELINING" => self.pipelining = true,
             b"SIZE" => self.size = Some(number(args)),
             b"8BITMIME" => self.eight_bit_mime = true,
@@ -156,7 +161,7 @@ impl Capabilities {
             b"BINARYMIME" => self.binary_mime = true,
             b"STARTTLS" => self.starttls = true,
             b"AUTH" => self.auth = self.auth.union(MechanismSet::parse(args)),
-            b"ENHANCEDSTATUSCODES" => self.enhanced_status_codes = true,
+            LONGEST => self.enhanced_status_codes = true,
             b"DSN" => self.dsn = true,
             b"DELIVERBY" => self.deliver_by = Some(number(args)),
             b"FUTURERELEASE" => self.future_release = Some(number(args)),
