@@ -175,7 +175,7 @@ pub struct LimitsConfig {
     pub received_fields: usize,
     /// Most connections at a time. 10,000.
     pub connections: usize,
-    /// Most connections at a time from one address (IPv6: one /64). 100.
+    /// Most connections at a time from one address (IPv6: one /64). 1,000.
     pub connections_per_address: usize,
     /// Wrong commands and refused recipients until the connection is closed. 20.
     pub errors: u32,
@@ -190,7 +190,7 @@ impl Default for LimitsConfig {
             recipients: 1000,
             received_fields: 100,
             connections: 10_000,
-            connections_per_address: 100,
+            connections_per_address: 1000,
             errors: 20,
             auth_failures: 5,
         }

@@ -4,7 +4,7 @@
 //! `Return-Path` fields are taken out, since the one we add is to be the only one (RFC 5321 §4.4).
 
 /// Longest beginning of a line that is looked at: a field name, blanks behind it, and its colon.
-const LOOK: usize = 24;
+pub(crate) const LOOK: usize = 24;
 
 /// Filters a message that comes in slices of any size.
 #[derive(Debug)]

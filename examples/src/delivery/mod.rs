@@ -1,7 +1,7 @@
 //! The sink behind SMTP and LMTP: what becomes of a message that was taken.
 //!
 //! [`Sink`] is where messages go: Maildirs, memory or nowhere. [`Incoming`] is one message on its way there. Small
-//! messages (up to [`SPILL`] bytes) are handed to the committer in one piece; larger ones are written out as they come,
+//! messages (up to 32 KiB) are handed to the committer in one piece; larger ones are written out as they come,
 //! off the async threads and only so many at a time. No message is ever whole in memory, but in the memory sink.
 
 mod header;
@@ -15,12 +15,12 @@ use maildrop::{Delivered, Delivery, Error, UserName};
 use smtp_proto::types::Refusal;
 use tokio::sync::Semaphore;
 
-use header::HeaderFilter;
+use header::{HeaderFilter, LOOK};
 pub(crate) use store::{Copy, MailStore};
 pub(crate) use trace::{Origin, message_id, prefix};
 
 /// Up to this many bytes of a message gather before they are written out.
-pub(crate) const SPILL: usize = 64 * 1024;
+const SPILL: usize = 32 * 1024;
 /// How many messages are written out at the same time.
 const WRITERS: usize = 8;
 
@@ -121,9 +121,14 @@ impl Incoming {
         }
     }
 
-    /// Takes bytes of the message. After each call, [`spill`](Self::spill) is to be called where the message
-    /// [is due](Self::is_due) for it.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
+    /// Takes the front of these bytes of the message and says how many. After each call, [`spill`](Self::spill) is to be
+    /// called where the message [is due](Self::is_due) for it.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> usize {
+        let room = match self.sink {
+            Sink::Disk { .. } => SPILL.saturating_sub(self.body.len()).max(1),
+            Sink::Memory | Sink::Discard(_) => usize::MAX,
+        };
+        let bytes = &bytes[..bytes.len().min(room)];
         self.size += bytes.len() as u64;
         match (&self.sink, &self.spool) {
             (_, Spool::Failed(_)) => {}
@@ -133,8 +138,18 @@ impl Incoming {
                     self.body.clear();
                 }
             }
-            _ => self.filter.push(bytes, &mut self.body),
+            (Sink::Memory, _) => self.filter.push(bytes, &mut self.body),
+            (Sink::Disk { .. }, _) => {
+                let wanted = self.body.len() + bytes.len() + LOOK;
+                if wanted > self.body.capacity() {
+                    // Doubling, but not beyond what is ever needed.
+                    let size = (self.body.capacity() * 2).min(SPILL + LOOK).max(wanted);
+                    self.body.reserve_exact(size - self.body.len());
+                }
+                self.filter.push(bytes, &mut self.body);
+            }
         }
+        bytes.len()
     }
 
     /// Whether enough has gathered to be written out.

@@ -386,6 +386,18 @@ where
                         break;
                     }
                     if self.machine.io().send.is_empty() && !self.unflushed {
+                        // After the protocol's own end the peer has nothing more to say. Where nothing of it lies
+                        // unread, closing sends no reset, and there is nothing to linger for.
+                        let done = matches!(closing.why, Closed::Done);
+                        if done
+                            && matches!(self.wire, Wire::Plain(_))
+                            && (self.ended || self.wire.poll_read_raw(cx, &mut [0; 1]).is_pending())
+                        {
+                            break;
+                        }
+                        let Phase::Closing(closing) = &mut self.phase else {
+                            return Poll::Ready(Closed::Done);
+                        };
                         closing.step = CloseStep::Shutdown;
                         continue;
                     }

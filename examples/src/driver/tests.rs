@@ -477,20 +477,30 @@ async fn a_close_sends_what_is_left() {
 #[tokio::test(start_paused = true)]
 async fn input_after_the_end_is_swallowed_for_a_moment_only() {
     let (mut peer, ours) = duplex(64);
-    let mut conn = Conn::new(Toy::new(), ours, settings());
-    peer.write_all(b"QUIT\n").await.unwrap();
+    let began = tokio::time::Instant::now();
+    let deadline = began.into_std() + Duration::from_secs(1);
+    let mut conn = Conn::new(Toy::with_deadline(deadline), ours, settings());
     let endless = tokio::spawn(async move {
         let mut sent = 0;
-        while peer.write_all(b"more\n").await.is_ok() {
+        while peer.write_all(b"more ").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(100)).await;
             sent += 1;
         }
         sent
     });
-    let began = tokio::time::Instant::now();
+    let closed = conn.next().await.unwrap_err();
+    assert!(matches!(closed, Closed::Protocol(Fault("timeout"))), "{closed}");
+    assert_eq!(began.elapsed().as_secs(), 3, "the deadline and the linger");
+    assert!(endless.await.unwrap() >= 30);
+}
+
+#[tokio::test]
+async fn a_close_in_order_does_not_linger_where_nothing_lies_unread() {
+    let (mut peer, ours) = duplex(64);
+    let mut conn = Conn::new(Toy::new(), ours, settings());
+    peer.write_all(b"QUIT\n").await.unwrap();
     assert!(is_done(&conn.next().await.unwrap_err()));
-    assert_eq!(began.elapsed().as_secs(), 2);
-    assert!(endless.await.unwrap() >= 20);
+    assert_eq!(read_all(&mut peer).await, "BYE\n");
 }
 
 #[test]

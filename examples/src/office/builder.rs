@@ -10,7 +10,7 @@ use mail_wire::Secret;
 use mail_wire::sasl::{Mechanism, MechanismSet};
 use smtp_proto::server::{self, EarlyTalkers, NulPolicy, Protocol, ServerConfig, ServerLimits};
 use smtp_proto::types::Domain;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
 use super::arrivals::Arrivals;
@@ -30,6 +30,8 @@ use crate::users::{StoredPassword, UserError, Users, UsersFileError};
 const REMEMBERED: usize = 1000;
 /// How much memory arrivals may take together, where mail is kept in memory.
 const REMEMBERED_BYTES: u64 = 256 << 20;
+/// Connections that the system holds while the listener is busy.
+const BACKLOG: u32 = 1024;
 
 /// A post office being put together. See [`PostOffice::builder`].
 #[derive(Debug)]
@@ -318,7 +320,7 @@ impl Builder {
                 )?));
             }
             let failed = |error| StartError::Bind { service, address, error };
-            let listener = TcpListener::bind(address).await.map_err(failed)?;
+            let listener = bind(address).map_err(failed)?;
             let bound = Bound { service, address: listener.local_addr().map_err(failed)? };
             listeners.push((bound, listener));
         }
@@ -532,4 +534,14 @@ fn kept_key(data: &Path) -> Result<Vec<u8>, StartError> {
         std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
     file.write_all(&key).map_err(failed)?;
     Ok(key)
+}
+
+/// A listener whose connections come without Nagle's algorithm: replies are gathered before they are written, so there is
+/// nothing for it to gather, and a connection inherits the option.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
+    socket.set_reuseaddr(true)?;
+    socket.set_nodelay(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }

@@ -91,8 +91,6 @@ impl Endpoint {
             warn!(%error, "no random numbers to be had, connection dropped");
             return None;
         }
-        // Replies are gathered before they are written, so there is nothing for Nagle's algorithm to gather.
-        let _ = stream.set_nodelay(true);
         let now = tokio::time::Instant::now().into_std();
         let server = Server::new(Arc::clone(&self.config), Peer::new(address), entropy, now);
         let conn = Conn::new(server, stream, Arc::clone(&self.settings));

@@ -241,16 +241,15 @@ impl Session {
 
     async fn take_body(&mut self) {
         let body = self.conn.body();
-        let len = body.len();
-        let incoming = self.envelope.as_mut().and_then(|envelope| envelope.incoming.as_mut());
-        let due = incoming.and_then(|incoming| {
-            incoming.push(body);
-            incoming.is_due().then_some(incoming)
-        });
-        if let Some(incoming) = due {
+        let Some(incoming) = self.envelope.as_mut().and_then(|envelope| envelope.incoming.as_mut()) else {
+            let len = body.len();
+            return self.conn.consume(len);
+        };
+        let taken = incoming.push(body);
+        if incoming.is_due() {
             incoming.spill().await;
         }
-        self.conn.consume(len);
+        self.conn.consume(taken);
     }
 
     async fn end_message(&mut self, pending: Pending<MessageEnd>) {
@@ -271,7 +270,9 @@ impl Session {
         for (recipient, outcome) in recipients.into_iter().zip(outcome) {
             verdicts.push(match outcome {
                 Ok(kept) => {
-                    info!(id, from = %from, to = %recipient.path, user = %recipient.user, size, "delivered");
+                    if !matches!(kept, Kept::Nowhere) {
+                        info!(id, from = %from, to = %recipient.path, user = %recipient.user, size, "delivered");
+                    }
                     self.office.arrived(&from, recipient, size, kept);
                     // Digits and letters, so nothing is lost.
                     Verdict::AcceptWith(ReplyText::sanitized(&format!("ok, delivered as {id}")))

@@ -1,6 +1,7 @@
 //! `postoffice serve`.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::net::{SocketAddr, TcpListener};
 
 use mailwright::config::Config;
 use mailwright::service::{Listen, Service};
@@ -88,7 +89,7 @@ fn builder(options: &Serve) -> Result<Builder, Failure> {
     config.discard |= options.discard;
     if config.listen.is_empty() {
         config.listen = Service::ALL
-            .map(|service| Listen { service, address: ([127, 0, 0, 1], service.demo_port()).into() })
+            .map(|service| Listen { service, address: default_address(service, options.is_demo()) })
             .to_vec();
     }
     let nobody = options.user.is_empty() && config.users.is_empty() && config.users_file.is_none();
@@ -106,6 +107,18 @@ fn builder(options: &Serve) -> Result<Builder, Failure> {
         ));
     }
     Ok(builder)
+}
+
+/// The service's port on loopback; for the demo any that is free where another program has that: a demo should start.
+fn default_address(service: Service, demo: bool) -> SocketAddr {
+    let address = SocketAddr::from(([127, 0, 0, 1], service.demo_port()));
+    match TcpListener::bind(address) {
+        Err(error) if demo && error.kind() == ErrorKind::AddrInUse => {
+            tracing::warn!(%service, %address, "another program listens there, taking a port that is free");
+            SocketAddr::from(([127, 0, 0, 1], 0))
+        }
+        _ => address,
+    }
 }
 
 fn start_logging(level: Option<&str>) -> Result<(), Failure> {
