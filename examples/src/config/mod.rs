@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
+use mail_wire::Secret;
 use mail_wire::sasl::{Mechanism, MechanismSet};
 
 use crate::service::Listen;
@@ -33,7 +34,8 @@ pub struct Config {
     /// Where to listen. None by default; the program takes its loopback ports then.
     pub listen: Vec<Listen>,
     /// Users: a password or `{SCHEME}data` by name.
-    pub users: BTreeMap<String, String>,
+    #[serde(deserialize_with = "secrets")]
+    pub users: BTreeMap<String, Secret>,
     /// A file of users in Dovecot's passwd-file form.
     pub users_file: Option<PathBuf>,
     /// Who gets mail for postmaster; the first user by default.
@@ -307,6 +309,12 @@ fn mechanisms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Mecha
         })?);
     }
     Ok(Some(set))
+}
+
+/// Passwords, which are not to be shown by `Debug`.
+fn secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Secret>, D::Error> {
+    let users = BTreeMap::<String, String>::deserialize(deserializer)?;
+    Ok(users.into_iter().map(|(name, password)| (name, Secret::new(password))).collect())
 }
 
 #[cfg(test)]

@@ -229,7 +229,7 @@ impl Incoming {
                         }
                     });
                     match staged.await {
-                        Ok(staged) => store.commit(staged).await,
+                        Ok(staged) => store.commit(staged, self.together).await,
                         Err(_) => None,
                     }
                 }

@@ -8,17 +8,18 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use maildrop::{
-    Delivered, Delivery, DeliveryOptions, Error, Faults, LineEndings, MailRoot, Maildir, Staged, UserName,
-    commit_all,
+    Delivered, Delivery, DeliveryOptions, Error, Faults, LineEndings, MailRoot, Maildir, STALE_AFTER, Staged,
+    UserName, commit_all,
 };
 use tokio::sync::oneshot;
 
 /// Most messages that are committed together, so that the first does not wait for too many others to be written.
 const BATCH: usize = 256;
 /// Most Maildirs that are kept open: each holds some file descriptors.
-const OPEN_MAILDIRS: usize = 1024;
+const OPEN_MAILDIRS: usize = 200;
 
 /// A copy of a message: whose it is, and the fields that stand before it.
 #[derive(Debug, Clone)]
@@ -54,14 +55,14 @@ enum Work {
     /// A message that was small enough to be handed over in one piece.
     Whole { body: Vec<u8>, copies: Vec<Copy>, together: bool },
     /// Copies that lie on disk already, or why they do not.
-    Staged(Vec<Result<Staged, Error>>),
+    Staged { copies: Vec<Result<Staged, Error>>, together: bool },
 }
 
 impl core::fmt::Debug for Work {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::Whole { .. } => "Whole(..)",
-            Self::Staged(_) => "Staged(..)",
+            Self::Staged { .. } => "Staged(..)",
         })
     }
 }
@@ -94,8 +95,24 @@ impl MailStore {
     }
 
     /// Delivers a message that was written out before.
-    pub(crate) async fn commit(&self, staged: Vec<Result<Staged, Error>>) -> Option<Outcome> {
-        self.submit(Work::Staged(staged)).await
+    pub(crate) async fn commit(&self, copies: Vec<Result<Staged, Error>>, together: bool) -> Option<Outcome> {
+        self.submit(Work::Staged { copies, together }).await
+    }
+
+    /// Removes what deliveries that were cut off left in `tmp/` of each Maildir, once it is 36 hours old. Blocks.
+    pub(crate) fn clean_tmp(&self) {
+        let folder = self.mailboxes.root.path();
+        let Ok(entries) = std::fs::read_dir(folder) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let Some(user) = name.to_str().and_then(|name| UserName::parse(name).ok()) else { continue };
+            match self.mailboxes.clean_tmp(&user) {
+                Ok(0) => {}
+                Ok(files) => tracing::info!(%user, files, "stale files removed from tmp"),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => tracing::warn!(%user, %error, "tmp could not be cleaned"),
+            }
+        }
     }
 
     async fn submit(&self, work: Work) -> Option<Outcome> {
@@ -163,6 +180,16 @@ impl Mailboxes {
         if together { all_or_none(staged) } else { staged }
     }
 
+    fn clean_tmp(&self, user: &UserName) -> Result<u64, Error> {
+        let now = std::time::SystemTime::now();
+        let maildir = self.root.open(user)?;
+        let mut files = maildir.clean_tmp(now, STALE_AFTER)?.files;
+        for folder in maildir.folders()? {
+            files += maildir.folder(&folder)?.clean_tmp(now, STALE_AFTER)?.files;
+        }
+        Ok(files)
+    }
+
     /// Does something with a user's Maildir, which is kept open. Where it was removed or replaced meanwhile, it is made
     /// or opened afresh.
     fn with<T>(&self, user: &UserName, act: impl Fn(&Maildir) -> Result<T, Error>) -> Result<T, Error> {
@@ -174,6 +201,11 @@ impl Mailboxes {
             }
         }
         let maildir = self.root.create(user)?;
+        // What a crash left behind is cleared away once, when a Maildir is opened. It is in nobody's way, so failing to
+        // is no reason not to deliver.
+        if let Err(error) = maildir.clean_tmp(SystemTime::now(), STALE_AFTER) {
+            tracing::warn!(%error, "stale files could not be removed");
+        }
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.len() >= OPEN_MAILDIRS
             && let Some(other) = open.keys().next().cloned()
@@ -200,18 +232,20 @@ fn commit_jobs(mailboxes: &Mailboxes, jobs: &Receiver<Job>) {
         let (mut batch, mut waiting) = (Vec::new(), Vec::new());
         let mut next = Some(first);
         while let Some(Job { work, done }) = next {
-            let staged = match work {
-                Work::Whole { body, copies, together } => mailboxes.stage(&body, &copies, together),
-                Work::Staged(staged) => staged,
+            let (staged, together) = match work {
+                Work::Whole { body, copies, together } => {
+                    (mailboxes.stage(&body, &copies, together), together)
+                }
+                Work::Staged { copies, together } => (copies, together),
             };
             // In place of a staged copy stands its turn in the batch.
             let turns: Vec<Result<(), Error>> =
                 staged.into_iter().map(|copy| copy.map(|copy| batch.push(copy))).collect();
-            waiting.push((turns, done));
+            waiting.push((turns, together, done));
             next = if batch.len() < BATCH { jobs.try_recv().ok() } else { None };
         }
         let mut committed = commit_all(batch).into_iter();
-        for (turns, done) in waiting {
+        for (turns, together, done) in waiting {
             let outcome: Outcome = turns
                 .into_iter()
                 .filter_map(|turn| match turn {
@@ -221,9 +255,23 @@ fn commit_jobs(mailboxes: &Mailboxes, jobs: &Receiver<Job>) {
                 .collect();
             // A session that is gone is not told. Its message is delivered all the same: it may have gone just because
             // it did not want to wait any longer, and a message twice is better than none.
-            let _ = done.send(outcome);
+            let _ = done.send(if together { take_back_where_one_failed(outcome) } else { outcome });
         }
     }
+}
+
+/// Where a copy could not be made durable, takes the others back: the client is told of one outcome for all, and will
+/// send the message again.
+fn take_back_where_one_failed(outcome: Outcome) -> Outcome {
+    if outcome.iter().any(Result::is_err) {
+        for delivered in outcome.iter().flatten() {
+            if let Err(error) = std::fs::remove_file(delivered.path()) {
+                tracing::warn!(path = %delivered.path().display(), %error, "a copy could not be taken back");
+            }
+        }
+        return outcome.into_iter().find(Result::is_err).into_iter().collect();
+    }
+    outcome
 }
 
 #[cfg(test)]
@@ -267,6 +315,22 @@ mod tests {
             let delivered = ["a", "b", "c"].map(|user| files(folder.path(), user).len());
             assert_eq!(delivered, if together { [0, 0, 0] } else { [1, 0, 1] });
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_left_long_ago_is_cleared_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = || MailStore::new(folder.path(), LineEndings::ToLf, None).unwrap();
+        assert!(store().deliver(b"\r\nhi\r\n".to_vec(), vec![copy("a")], true).await.unwrap()[0].is_ok());
+        let tmp = folder.path().join("a/Maildir/tmp");
+        for (name, age) in [("old", 2 * STALE_AFTER), ("recent", STALE_AFTER / 2)] {
+            let file = std::fs::File::create(tmp.join(name)).unwrap();
+            let time = SystemTime::now() - age;
+            file.set_times(std::fs::FileTimes::new().set_modified(time).set_accessed(time)).unwrap();
+        }
+        assert!(store().deliver(b"\r\nhi\r\n".to_vec(), vec![copy("a")], true).await.unwrap()[0].is_ok());
+        let left: Vec<_> = std::fs::read_dir(&tmp).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["recent"]);
     }
 
     #[tokio::test]

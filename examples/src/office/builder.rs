@@ -5,11 +5,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mail_wire::Secret;
 use mail_wire::sasl::{Mechanism, MechanismSet};
 use smtp_proto::server::{self, EarlyTalkers, NulPolicy, Protocol, ServerConfig, ServerLimits};
-use smtp_proto::types::Domain;
+use smtp_proto::types::{Domain, Limits};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
@@ -76,6 +77,9 @@ pub enum StartError {
         /// What is wrong.
         error: UserError,
     },
+    /// There is nobody to get mail.
+    #[error("there are no users, so there is nobody to get mail: name one, or a file that has one")]
+    NoUsers,
     /// The users file cannot be taken.
     #[error(transparent)]
     UsersFile(#[from] UsersFileError),
@@ -343,6 +347,9 @@ impl Builder {
             office.bound.push(bound);
             office.tasks.push(tokio::spawn(endpoint.serve(listener, stopped.clone())));
         }
+        if let Sink::Disk { store, .. } = &shared.sink {
+            office.tasks.push(tokio::spawn(clean_daily(store.clone(), stopped)));
+        }
         Ok(office)
     }
 
@@ -357,11 +364,12 @@ impl Builder {
                 .add(&name, StoredPassword::plain(password))
                 .map_err(|error| StartError::User { name: name.clone(), error })?;
         }
-        for (name, text) in &self.config.users {
+        for (name, password) in &self.config.users {
+            let text = password.expose_str().unwrap_or_default();
             // In this file a bare password is one: braces or dollars show what is not.
             let password = match text.starts_with(['{', '$']) {
                 true => StoredPassword::parse(text).map_err(UserError::from),
-                false => Ok(StoredPassword::plain(text.as_str())),
+                false => Ok(StoredPassword::plain(password.clone())),
             };
             password
                 .and_then(|password| users.add(name, password))
@@ -369,6 +377,10 @@ impl Builder {
         }
         if let Some(path) = &self.config.users_file {
             users.read_file(path)?;
+        }
+        // Postmaster must always have somebody who gets the mail.
+        if users.names().is_empty() {
+            return Err(StartError::NoUsers);
         }
         Ok(users)
     }
@@ -465,6 +477,9 @@ impl Builder {
             }
             server.mechanisms = mechanisms.intersection(config.auth.mechanisms.unwrap_or(MechanismSet::ALL));
         }
+        // RFC 9422 §4.2
+        let recipients = u32::try_from(config.limits.recipients.max(100)).unwrap_or(u32::MAX);
+        server.extensions.limits = Limits::NONE.with_rcpt_max(recipients);
         server.require_auth = service.is_submission();
         server.require_tls = service.is_submission() && !config.auth.submission_without_tls;
         server.plaintext_auth_without_tls = config.auth.plaintext_without_tls;
@@ -530,10 +545,32 @@ fn kept_key(data: &Path) -> Result<Vec<u8>, StartError> {
         Err(error) => return Err(failed(error)),
     }
     let key = random_key()?;
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
-    file.write_all(&key).map_err(failed)?;
+    // Whole or not at all: another key would show which users are not.
+    let draft = data.join("decoy.key.draft");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)
+        .map_err(failed)?;
+    file.write_all(&key).and_then(|()| file.sync_all()).map_err(failed)?;
+    std::fs::rename(&draft, &path).map_err(failed)?;
     Ok(key)
+}
+
+/// Cleans `tmp/` of all Maildirs at once, and then once a day.
+async fn clean_daily(store: MailStore, mut stop: watch::Receiver<bool>) {
+    loop {
+        let store = store.clone();
+        if tokio::task::spawn_blocking(move || store.clean_tmp()).await.is_err() {
+            return;
+        }
+        let day = tokio::time::sleep(Duration::from_secs(24 * 60 * 60));
+        if tokio::time::timeout_at(day.deadline(), stop.wait_for(|stop| *stop)).await.is_ok() {
+            return;
+        }
+    }
 }
 
 /// A listener whose connections come without Nagle's algorithm: replies are gathered before they are written, so there is

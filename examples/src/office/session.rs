@@ -38,7 +38,10 @@ struct Envelope {
     from: ReversePath,
     /// What the client says that the message's size is.
     size: Option<u64>,
+    /// Who gets a copy.
     recipients: Vec<Recipient>,
+    /// For each accepted RCPT, whose copy it is: the same address given twice gets one.
+    copy_of: Vec<usize>,
     incoming: Option<Incoming>,
     id: String,
 }
@@ -94,6 +97,7 @@ impl Session {
                         from,
                         size: params.size,
                         recipients: Vec::new(),
+                        copy_of: Vec::new(),
                         incoming: None,
                         id: String::new(),
                     }));
@@ -217,8 +221,19 @@ impl Session {
         let office = &self.office;
         let recipient = resolve(to, &office.users, office.postmaster.as_ref(), authenticated)?;
         let Some(envelope) = &mut self.envelope else { return Err(Refusal::LOCAL_ERROR) };
-        office.sink.check_room(&recipient.user, envelope.size).await?;
-        envelope.recipients.push(recipient);
+        let known = envelope
+            .recipients
+            .iter()
+            .position(|other| other.user == recipient.user && other.address == recipient.address);
+        let copy = match known {
+            Some(copy) => copy,
+            None => {
+                office.sink.check_room(&recipient.user, envelope.size).await?;
+                envelope.recipients.push(recipient);
+                envelope.recipients.len() - 1
+            }
+        };
+        envelope.copy_of.push(copy);
         Ok(())
     }
 
@@ -256,7 +271,7 @@ impl Session {
         let Some(envelope) = self.envelope.take() else {
             return self.conn.answer(pending, Refusal::LOCAL_ERROR.into());
         };
-        let Envelope { from, recipients, incoming, id, .. } = *envelope;
+        let Envelope { from, recipients, copy_of, incoming, id, .. } = *envelope;
         let Some(incoming) = incoming else {
             return self.conn.answer(pending, Refusal::LOCAL_ERROR.into());
         };
@@ -283,7 +298,8 @@ impl Session {
                 }
             });
         }
-        self.conn.answer(pending, Delivered::Each(verdicts));
+        let each = copy_of.into_iter().filter_map(|copy| verdicts.get(copy).cloned()).collect();
+        self.conn.answer(pending, Delivered::Each(each));
     }
 
     async fn authenticate(&self, question: Question) -> Answer {

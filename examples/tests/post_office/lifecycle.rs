@@ -90,7 +90,12 @@ async fn a_shutdown_does_not_wait_for_ever() {
 
 #[tokio::test]
 async fn dropping_an_office_cuts_everybody_off() {
-    let office = PostOffice::builder().listen(Service::Smtp, "127.0.0.1:0").start().await.unwrap();
+    let office = PostOffice::builder()
+        .user("alice", "secret")
+        .listen(Service::Smtp, "127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
     let mut client = smtp(&office).await;
     drop(office);
     client.expect_end().await;
@@ -100,7 +105,13 @@ async fn dropping_an_office_cuts_everybody_off() {
 async fn an_address_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
-    let error = PostOffice::builder().listen(Service::Smtp, &addr).start().await.unwrap_err().to_string();
+    let error = PostOffice::builder()
+        .user("alice", "secret")
+        .listen(Service::Smtp, &addr)
+        .start()
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains(&addr) && error.contains("smtp"), "{error}");
 }
 

@@ -4,8 +4,14 @@ use std::sync::Arc;
 
 use crate::client::{Client, LONG};
 use mail_wire::sasl::{Credentials, Mechanism};
+use mailwright::config::Config;
+use mailwright::tls::SelfSigned;
 use mailwright::users::Scheme;
 use mailwright::{PostOffice, Service};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, SanType,
+};
 use tokio::task::JoinSet;
 
 async fn office() -> PostOffice {
@@ -146,6 +152,76 @@ async fn users_of_a_file_log_in_by_each_scheme() {
                 assert!(reply.starts_with(expected), "{scheme}: {reply}");
             });
         }
+    }
+    while let Some(session) = sessions.join_next().await {
+        session.unwrap();
+    }
+}
+
+/// A certificate authority for clients, and what it issues: for a mail address, or for a common name.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn issue(&self, address: Option<&str>, name: &str) -> (String, String) {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params
+            .subject_alt_names
+            .extend(address.map(|address| SanType::Rfc822Name(address.try_into().unwrap())));
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_clients_authority_logs_its_owner_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let authority = Authority::new();
+    std::fs::write(path("ca.pem"), authority.0.pem()).unwrap();
+    let made = SelfSigned::generate(["localhost"]).unwrap();
+    made.write(&path("cert.pem"), &path("key.pem")).unwrap();
+    let mut config = Config::default();
+    config.data = path("data");
+    config.tls.certificate = Some(path("cert.pem"));
+    config.tls.key = Some(path("key.pem"));
+    config.tls.client_ca = Some(path("ca.pem"));
+    let office = PostOffice::builder()
+        .config(config)
+        .user("alice", "secret")
+        .user("bob", "geheim")
+        .listen(Service::Submissions, "127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
+    let mut sessions = JoinSet::new();
+    for (own, authzid, expected) in [
+        (Some(authority.issue(Some("alice@localhost"), "bob")), None, "235"),
+        (Some(authority.issue(Some("alice@localhost"), "bob")), Some("alice"), "235"),
+        (Some(authority.issue(Some("alice@localhost"), "bob")), Some("bob"), "535"),
+        (Some(authority.issue(None, "bob")), None, "235"),
+        (Some(authority.issue(None, "nobody")), None, "535"),
+        (None, None, "5"),
+    ] {
+        let client = Client::silent(office.addr(Service::Submissions).unwrap()).await;
+        let certificate = made.certificate_pem().to_owned();
+        sessions.spawn(async move {
+            let own = own.as_ref().map(|(certificate, key)| (certificate.as_str(), key.as_str()));
+            let mut client = client.tls_as(&certificate, own).await;
+            client.expect("220").await;
+            client.say("EHLO client.test", "250").await;
+            let credentials = Credentials::External { authzid: authzid.map(str::to_owned) };
+            let reply = client.auth(Mechanism::External, &credentials).await;
+            assert!(reply.starts_with(expected), "{authzid:?}: {reply}");
+        });
     }
     while let Some(session) = sessions.join_next().await {
         session.unwrap();

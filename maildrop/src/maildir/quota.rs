@@ -60,16 +60,20 @@ impl Maildir {
         self.quota_with(QuotaUsage::default())
     }
 
-    /// Whether a message of `size` octets would be refused here. Messages in the folder `Trash` never are.
+    /// Whether a message of `size` octets would be refused here. Messages in the folder `Trash` never are, nor is any
+    /// while `maildirsize` cannot be read: mail is not lost for a quota that nobody can tell.
     ///
     /// # Errors
-    /// As [`Maildir::quota`].
+    /// [`Error::Io`], as for [`Maildir::quota`].
     pub fn would_exceed(&self, size: u64) -> Result<bool, Error> {
         if !self.dirs.counted {
             return Ok(false);
         }
-        let quota = self.quota_with(QuotaUsage { bytes: size, messages: 1 })?;
-        Ok(quota.is_some_and(|quota| quota.would_exceed(size)))
+        match self.quota_with(QuotaUsage { bytes: size, messages: 1 }) {
+            Ok(quota) => Ok(quota.is_some_and(|quota| quota.would_exceed(size))),
+            Err(Error::QuotaFile { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Adds a line to `maildirsize`: what was added, or removed if negative, by other means than a [`Delivery`]. Nothing

@@ -40,7 +40,7 @@ pub(crate) enum Command {
   postoffice serve
   postoffice serve --data /var/lib/postoffice --domain example.test --user alice:secret --listen smtp=0.0.0.0:25
   postoffice serve --config /etc/postoffice.toml --log debug
-  echo 'Subject: hi' | curl -s smtp://127.0.0.1:2525 --mail-from me@example.test --mail-rcpt demo@localhost -T -")]
+  printf 'Subject: hi\\r\\n\\r\\nIt works.\\r\\n' | curl -s smtp://127.0.0.1:2525 --mail-from me@example.test --mail-rcpt demo@localhost -T -")]
 pub(crate) struct Serve {
     /// Configuration as TOML; options given here go before what stands there
     #[arg(long, value_name = "FILE")]

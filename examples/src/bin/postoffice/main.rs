@@ -4,6 +4,7 @@ mod cli;
 mod passwd;
 mod serve;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -40,7 +41,8 @@ impl<E: core::error::Error> From<E> for Failure {
 
 fn cert(options: &cli::Cert) -> Result<(), Failure> {
     SelfSigned::generate(options.domain.iter().cloned())?.write(&options.cert, &options.key)?;
-    println!("certificate {}", options.cert.display());
-    println!("key {}", options.key.display());
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "certificate {}", options.cert.display())?;
+    writeln!(out, "key {}", options.key.display())?;
     Ok(())
 }

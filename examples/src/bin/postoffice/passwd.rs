@@ -19,9 +19,10 @@ pub(crate) fn run(options: &Passwd) -> Result<(), Failure> {
         read_line()?
     };
     let hash = options.scheme.hash(&password)?;
+    let mut out = io::stdout().lock();
     match &options.user {
-        Some(user) => println!("{user}:{hash}"),
-        None => println!("{hash}"),
+        Some(user) => writeln!(out, "{user}:{hash}")?,
+        None => writeln!(out, "{hash}")?,
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use mailwright::config::Config;
 use mailwright::service::{Listen, Service};
@@ -12,6 +13,9 @@ use tracing_subscriber::EnvFilter;
 
 use super::Failure;
 use super::cli::Serve;
+
+/// Signals within this time of the first are taken for the same.
+const ONE_WISH: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(options: &Serve) -> Result<(), Failure> {
     start_logging(options.log.as_deref())?;
@@ -38,11 +42,18 @@ async fn serve(builder: Builder) -> Result<(), Failure> {
     if messages > 0 {
         tracing::info!(messages, bytes, "discarded");
     }
+    // Supervisors signal a process and its group within moments: that is one wish, not two.
+    let again = async {
+        tokio::time::sleep(ONE_WISH).await;
+        signalled().await;
+    };
     tokio::select! {
-        () = office.shutdown() => tracing::info!("stopped"),
-        () = signalled() => tracing::warn!("stopped at once by a second signal"),
+        () = office.shutdown() => {
+            tracing::info!("stopped");
+            Ok(())
+        }
+        () = again => Err(Failure("stopped at once by a second signal, messages under way were cut off".to_owned())),
     }
-    Ok(())
 }
 
 fn announce(office: &PostOffice) {

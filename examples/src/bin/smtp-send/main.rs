@@ -8,6 +8,7 @@ mod report;
 mod session;
 mod transcript;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -68,7 +69,10 @@ async fn send(options: &Options, route: &Route, message: &Message) -> Result<Exi
 fn tell(options: &Options, outcome: &Outcome) {
     for (to, result) in options.to.iter().zip(outcome.results()) {
         match result {
-            Ok(reply) if !options.quiet => println!("accepted {to}: {reply}"),
+            Ok(reply) if !options.quiet => {
+                // The message is accepted whether or not anybody reads this.
+                let _ = writeln!(std::io::stdout(), "accepted {to}: {reply}");
+            }
             Ok(_) => {}
             Err(rejection) => eprintln!("smtp-send: {to} refused: {rejection}"),
         }
