@@ -221,10 +221,9 @@ impl Session {
         let office = &self.office;
         let recipient = resolve(to, &office.users, office.postmaster.as_ref(), authenticated)?;
         let Some(envelope) = &mut self.envelope else { return Err(Refusal::LOCAL_ERROR) };
-        let known = envelope
-            .recipients
-            .iter()
-            .position(|other| other.user == recipient.user && other.address == recipient.address);
+        let known = envelope.recipients.iter().position(|other| {
+            other.user == recipient.user && other.address.eq_ignore_ascii_case(&recipient.address)
+        });
         let copy = match known {
             Some(copy) => copy,
             None => {

@@ -7,6 +7,7 @@
 
 mod client;
 mod delivery;
+mod housekeeping;
 mod lifecycle;
 mod login;
 mod smtp;
