@@ -21,7 +21,18 @@ class Certificates:
     def _authority(self, name):
         certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
         run_ok(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "30",
+            ]
             + ["-subj", f"/CN={name} of the test run", "-keyout", key, "-out", certificate]
             + ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
         )

@@ -117,7 +117,9 @@ def run_fails(argv, code, *args, **options):
     ran = run(argv, *args, **options)
     codes = code if isinstance(code, tuple) else (code,)
     if ran.code not in codes:
-        raise Failed(f"expected {ran.argv[0]} to end with exit code {codes}, found {ran.code}: {ran.text[-500:]}")
+        raise Failed(
+            f"expected {ran.argv[0]} to end with exit code {codes}, found {ran.code}: {ran.text[-500:]}"
+        )
     return ran
 
 
@@ -133,7 +135,9 @@ def wait_port(port, child, within=20):
     until = time.monotonic() + within
     while time.monotonic() < until:
         if child.poll() is not None:
-            raise Failed(f"expected {child.args[0]} to listen on port {port}, found that it ended with {child.returncode}")
+            raise Failed(
+                f"expected {child.args[0]} to listen on port {port}, found that it ended with {child.returncode}"
+            )
         with socket.socket() as probe:
             probe.settimeout(1)
             if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -85,7 +85,9 @@ class Dovecot:
         config = self.folder / "dovecot.conf"
         config.write_text(
             CONFIG.format(
-                folder=self.folder, lmtp_port=self.lmtp_port, certificate=setting.certificates.server,
+                folder=self.folder,
+                lmtp_port=self.lmtp_port,
+                certificate=setting.certificates.server,
                 key=setting.certificates.server_key,
             )
         )
@@ -95,7 +97,10 @@ class Dovecot:
         children.wait_port(self.lmtp_port, self.child)
 
     def _tail(self):
-        return [f"dovecot: {line}" for line in children.tail(self.folder / "log", 8) + children.tail(self.folder / "out", 5)]
+        return [
+            f"dovecot: {line}"
+            for line in children.tail(self.folder / "log", 8) + children.tail(self.folder / "out", 5)
+        ]
 
     def stop(self):
         checks.unwatch(self._tail)

@@ -63,7 +63,9 @@ class Office:
     def start(self):
         """Starts it, again after `stop`, and reads its ports."""
         self.child = children.start(
-            [self.setting.postoffice, "serve", "--log", "info", *self.arguments], self.log, stdout=subprocess.PIPE
+            [self.setting.postoffice, "serve", "--log", "info", *self.arguments],
+            self.log,
+            stdout=subprocess.PIPE,
         )
         checks.watch(self._tail)
         self.ports = read_listeners(self.child, self._tail)
@@ -113,7 +115,9 @@ class Office:
         """What came since the mark: a list of `Delivered`, sorted by user."""
         return [Delivered(user, path) for user, path in sorted(self.mails() - mark)]
 
-    def arrives(self, mark, content=None, users=("alice",), sender=None, proto=None, hello=None, contains=None):
+    def arrives(
+        self, mark, content=None, users=("alice",), sender=None, proto=None, hello=None, contains=None
+    ):
         """Fails unless just one message for each of the users came since the mark, with its trace fields, as was sent."""
         came = self.arrived(mark)
         equal([mail.user for mail in came], sorted(users), "who got mail")
@@ -162,9 +166,15 @@ class Delivered:
         equal(int(size[1]), len(self.raw), "the size in the file's name")
         wire = re.search(r",W=(\d+)", self.path.name)
         if wire:
-            equal(int(wire[1]), len(self.raw) + self.raw.count(b"\n"), "the size with CRLF in the file's name")
+            equal(
+                int(wire[1]), len(self.raw) + self.raw.count(b"\n"), "the size with CRLF in the file's name"
+            )
         equal(self.received["by"], HOSTNAME, "our name in Received")
-        expect(bool(self.received["rcpt"]) == single, "the recipient in Received if it is the only one", self.received[0])
+        expect(
+            bool(self.received["rcpt"]) == single,
+            "the recipient in Received if it is the only one",
+            self.received[0],
+        )
         expect(b"\r" not in self.raw, "lines that end with LF", self.raw[:300])
 
     def holds(self, content):

@@ -7,7 +7,8 @@ packages=(
     python3 ca-certificates
 )
 programs=(swaks curl msmtp s-nail gsasl openssl postfix postconf smtp-source smtp-sink dovecot doveconf python3 node npm)
-nodemailer_version=10.6.0
+# Of the line that runs on Debian 12's Node.
+nodemailer_version=7.0.9
 
 # Installs with every service start denied, then puts the machine's own policy back.
 install_packages() {

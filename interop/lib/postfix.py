@@ -110,8 +110,14 @@ class Postfix:
         shown = ", ".join(f"{{ {domain} = {hop} }}" for domain, hop in (routes or {}).items())
         (self.config / "main.cf").write_text(
             MAIN.format(
-                folder=self.folder, uid=user.pw_uid, gid=user.pw_gid, certificate=setting.certificates.server,
-                key=setting.certificates.server_key, ca=setting.certificates.ca, auth_socket=auth_socket, routes=shown,
+                folder=self.folder,
+                uid=user.pw_uid,
+                gid=user.pw_gid,
+                certificate=setting.certificates.server,
+                key=setting.certificates.server_key,
+                ca=setting.certificates.ca,
+                auth_socket=auth_socket,
+                routes=shown,
                 smtp_tls=smtp_tls,
             )
         )
@@ -123,7 +129,10 @@ class Postfix:
         children.wait_port(self.smtp, self.child)
 
     def _tail(self):
-        return [f"postfix: {line}" for line in children.tail(self.folder / "log", 10) + children.tail(self.folder / "out", 5)]
+        return [
+            f"postfix: {line}"
+            for line in children.tail(self.folder / "log", 10) + children.tail(self.folder / "out", 5)
+        ]
 
     def stop(self):
         checks.unwatch(self._tail)

@@ -28,16 +28,24 @@ PLAIN = message("plain", b"Hello,\r\n\r\nhow are you?\r\n")
 SAMPLES = {
     "plain": PLAIN,
     "dots at line starts": message(
-        "dots", b".\r\n..\r\n...\r\n. \r\n.dot\r\n..two\r\n .\r\n\r\n.\r\n" + b"x" * 1022 + b"\r\n.\r\nlast.\r\n"
+        "dots",
+        b".\r\n..\r\n...\r\n. \r\n.dot\r\n..two\r\n .\r\n\r\n.\r\n" + b"x" * 1022 + b"\r\n.\r\nlast.\r\n",
     ),
     "a dot line first in the body": message("dot-first", b".\r\n"),
     "a body of dots": message("dot-lines", b".\r\n" * 2000),
     "long lines": message(
-        "long", b"\r\n".join(bytes([97 + n % 26]) * length for n, length in enumerate([77, 998, 1000, 1001, 2048, 10000]))
-        + b"\r\n" + b"." * 5000 + b"\r\n"
+        "long",
+        b"\r\n".join(
+            bytes([97 + n % 26]) * length for n, length in enumerate([77, 998, 1000, 1001, 2048, 10000])
+        )
+        + b"\r\n"
+        + b"." * 5000
+        + b"\r\n",
     ),
     "eight bits": message("eight-bit", bytes(range(0x80, 0x100)) + "\r\nGrüße, 你好, 📬\r\n".encode()),
-    "control characters": message("controls", bytes(c for c in range(1, 32) if c not in (10, 13)) + b"\x7f\r\n"),
+    "control characters": message(
+        "controls", bytes(c for c in range(1, 32) if c not in (10, 13)) + b"\x7f\r\n"
+    ),
     "no body": message("no-body", b""),
     "no empty line": header("no-empty-line"),
     "empty lines": message("empty-lines", b"\r\n" * 50),

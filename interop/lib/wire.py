@@ -146,7 +146,9 @@ class Wire:
         """Fails if anything comes, or the connection ends, within so long."""
         self.socket.settimeout(seconds)
         try:
-            expect(self.buffer == b"" and self._read(), "no reply", self.buffer or "the end of the connection")
+            expect(
+                self.buffer == b"" and self._read(), "no reply", self.buffer or "the end of the connection"
+            )
             raise Failed(f"expected no reply, found {self.buffer!r}")
         except TimeoutError:
             pass

@@ -14,7 +14,15 @@ from lib.wire import Wire, trusting
 
 EX_CONFIG = 78
 SCHEMES = {
-    "PLAIN": {"PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"},
+    "PLAIN": {
+        "PLAIN",
+        "LOGIN",
+        "CRAM-MD5",
+        "SCRAM-SHA-1",
+        "SCRAM-SHA-1-PLUS",
+        "SCRAM-SHA-256",
+        "SCRAM-SHA-256-PLUS",
+    },
     "SCRAM-SHA-256": {"PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"},
     "SHA512-CRYPT": {"PLAIN", "LOGIN"},
     "ARGON2ID": {"PLAIN", "LOGIN"},
@@ -27,8 +35,8 @@ def run(setting):
     passwords(setting)
     mistakes(setting)
     with check("the private key and the keys in the data folder are for the owner only"):
-        setting.office
-        for path in setting.office.data.glob("*.key"):
+        office = setting.office
+        for path in office.data.glob("*.key"):
             equal(stat.S_IMODE(path.stat().st_mode), 0o600, str(path))
 
 
@@ -76,7 +84,11 @@ def certificates(setting):
             + [folder / "cert.pem"]
         )
         public = run_ok(["openssl", "pkey", "-in", folder / "key.pem", "-pubout"]).out
-        equal(public, run_ok(["openssl", "x509", "-in", folder / "cert.pem", "-noout", "-pubkey"]).out, "the public key")
+        equal(
+            public,
+            run_ok(["openssl", "x509", "-in", folder / "cert.pem", "-noout", "-pubkey"]).out,
+            "the public key",
+        )
         equal(stat.S_IMODE((folder / "key.pem").stat().st_mode), 0o600, "the mode of the private key")
     with check("postoffice cert overwrites neither certificate nor key"):
         before = [(folder / name).read_bytes() for name in ("cert.pem", "key.pem")]
@@ -118,18 +130,36 @@ def mistakes(setting):
         with check(f"postoffice serve refuses {name}"):
             for path, text in files:
                 (folder / path).write_text(text)
-            ran = run_program(
-                [setting.postoffice, "serve", *listen, *arguments], cwd=folder, timeout=20
-            )
+            ran = run_program([setting.postoffice, "serve", *listen, *arguments], cwd=folder, timeout=20)
             equal(ran.code, code, "the exit code")
             expect(expected in ran.err.decode(), f"{expected!r} on standard error", ran.text)
             equal(ran.out, b"", "standard output")
 
-    refuses("a users file with an unknown scheme, naming the line", "users:3", ["--users", "users"],
-            [("users", "alice:{PLAIN}x\n# fine\nbob:{ROT13}k\n")])
-    refuses("a user who stands there twice", "users:2", ["--users", "users"], [("users", "alice:{PLAIN}x\nalice:{PLAIN}y\n")])
-    refuses("an unknown key, naming its place", "c.toml:2:1", ["--config", "c.toml"], [("c.toml", 'hostname = "x"\nusres = 1\n')])
+    refuses(
+        "a users file with an unknown scheme, naming the line",
+        "users:3",
+        ["--users", "users"],
+        [("users", "alice:{PLAIN}x\n# fine\nbob:{ROT13}k\n")],
+    )
+    refuses(
+        "a user who stands there twice",
+        "users:2",
+        ["--users", "users"],
+        [("users", "alice:{PLAIN}x\nalice:{PLAIN}y\n")],
+    )
+    refuses(
+        "an unknown key, naming its place",
+        "c.toml:2:1",
+        ["--config", "c.toml"],
+        [("c.toml", 'hostname = "x"\nusres = 1\n')],
+    )
     refuses("a user name that leaves its folder", "..", ["--user", "../../etc:secret"])
     refuses("a certificate without its key", "--tls-key", ["--user", "a:b", "--tls-cert", "cert.pem"], code=2)
-    refuses("a service that there is none of", "smpt", ["--user", "a:b", "--listen", "smpt=127.0.0.1:0"], code=2)
-    refuses("a port that is taken", "Address already in use", ["--user", "a:b", "--listen", f"smtp=127.0.0.1:{setting.office.smtp}"])
+    refuses(
+        "a service that there is none of", "smpt", ["--user", "a:b", "--listen", "smpt=127.0.0.1:0"], code=2
+    )
+    refuses(
+        "a port that is taken",
+        "Address already in use",
+        ["--user", "a:b", "--listen", f"smtp=127.0.0.1:{setting.office.smtp}"],
+    )

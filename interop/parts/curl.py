@@ -53,43 +53,114 @@ def run(setting):
         curl(smtp(office.smtp), "--crlf", content=b"Subject: lf\n\n.dot\nlast")
         office.arrives(mark, b"Subject: lf\n\n.dot\nlast\n")
     delivers("plain SMTP", smtp(office.smtp), proto="ESMTP")
-    delivers("several recipients", smtp(office.smtp), to=("alice@example.test", "bob@other.test", "carol@example.test"))
+    delivers(
+        "several recipients",
+        smtp(office.smtp),
+        to=("alice@example.test", "bob@other.test", "carol@example.test"),
+    )
     delivers("--ssl-reqd", smtp(office.smtp), "--ssl-reqd", *ca, proto="ESMTPS")
     delivers("--ssl-reqd, TLS 1.2", smtp(office.smtp), "--ssl-reqd", "--tls-max", "1.2", *ca, proto="ESMTPS")
     user = ["--user", f"alice:{USERS['alice']}"]
     for mechanism in ["PLAIN", "LOGIN", "CRAM-MD5"]:
         login = [*user, "--login-options", f"AUTH={mechanism}"]
-        delivers(f"--ssl-reqd, AUTH={mechanism}", smtp(office.submission), "--ssl-reqd", *ca, *login, proto="ESMTPSA")
+        delivers(
+            f"--ssl-reqd, AUTH={mechanism}",
+            smtp(office.submission),
+            "--ssl-reqd",
+            *ca,
+            *login,
+            proto="ESMTPSA",
+        )
         delivers(f"smtps, AUTH={mechanism}", smtps(office.submissions), *ca, *login, proto="ESMTPSA")
-        delivers(f"smtps, AUTH={mechanism} with --sasl-ir", smtps(office.submissions), *ca, *login, "--sasl-ir", proto="ESMTPSA")
+        delivers(
+            f"smtps, AUTH={mechanism} with --sasl-ir",
+            smtps(office.submissions),
+            *ca,
+            *login,
+            "--sasl-ir",
+            proto="ESMTPSA",
+        )
         refused(
-            f"AUTH={mechanism}, wrong password", smtps(office.submissions), REFUSED_LOGIN, "535 5.7.8", *ca,
-            "--user", "alice:wrong", "--login-options", f"AUTH={mechanism}",
+            f"AUTH={mechanism}, wrong password",
+            smtps(office.submissions),
+            REFUSED_LOGIN,
+            "535 5.7.8",
+            *ca,
+            "--user",
+            "alice:wrong",
+            "--login-options",
+            f"AUTH={mechanism}",
         )
     delivers(
-        "a password with a space and UTF-8", smtps(office.submissions), *ca, "--user", f"bob:{USERS['bob']}", proto="ESMTPSA"
+        "a password with a space and UTF-8",
+        smtps(office.submissions),
+        *ca,
+        "--user",
+        f"bob:{USERS['bob']}",
+        proto="ESMTPSA",
     )
     delivers(
-        "an authorization identity that is the user's own", smtps(office.submissions), *ca, *user, "--login-options",
-        "AUTH=PLAIN", "--sasl-authzid", "alice", proto="ESMTPSA",
+        "an authorization identity that is the user's own",
+        smtps(office.submissions),
+        *ca,
+        *user,
+        "--login-options",
+        "AUTH=PLAIN",
+        "--sasl-authzid",
+        "alice",
+        proto="ESMTPSA",
     )
     refused(
-        "an authorization identity of somebody else", smtps(office.submissions), REFUSED_LOGIN, "535 5.7.8", *ca, *user,
-        "--login-options", "AUTH=PLAIN", "--sasl-authzid", "bob",
+        "an authorization identity of somebody else",
+        smtps(office.submissions),
+        REFUSED_LOGIN,
+        "535 5.7.8",
+        *ca,
+        *user,
+        "--login-options",
+        "AUTH=PLAIN",
+        "--sasl-authzid",
+        "bob",
     )
     for mechanism in ["XOAUTH2", "OAUTHBEARER", "NTLM", "DIGEST-MD5", "GSSAPI"]:
         refused(
-            f"AUTH={mechanism} is not offered", smtps(office.submissions), REFUSED_LOGIN, None, *ca, *user,
-            "--login-options", f"AUTH={mechanism}", "--oauth2-bearer", "token",
+            f"AUTH={mechanism} is not offered",
+            smtps(office.submissions),
+            REFUSED_LOGIN,
+            None,
+            *ca,
+            *user,
+            "--login-options",
+            f"AUTH={mechanism}",
+            "--oauth2-bearer",
+            "token",
         )
     refused("submission without TLS", smtp(office.submission), SEND_FAILED, "530 5.7.0")
     refused("submission without AUTH", smtps(office.submissions), SEND_FAILED, "530 5.7.0", *ca)
     refused("unknown user", smtp(office.smtp), SEND_FAILED, "550 5.1.1", to=("nobody@example.test",))
     refused("relaying", smtp(office.smtp), SEND_FAILED, "550 5.7.1", to=("user@remote.example",))
-    refused("relaying after AUTH", smtps(office.submissions), SEND_FAILED, "550 5.7.1", *ca, *user, to=("user@remote.example",))
-    refused("a SIZE over the limit", smtp(office.smtp), SEND_FAILED, "552 5.3.4", content=b"x" * 78 + b"\r\n" + b"y" * (51 << 20))
     refused(
-        "a certificate that is not trusted", smtps(office.submissions), BAD_CERTIFICATE, None, "--cacert",
+        "relaying after AUTH",
+        smtps(office.submissions),
+        SEND_FAILED,
+        "550 5.7.1",
+        *ca,
+        *user,
+        to=("user@remote.example",),
+    )
+    refused(
+        "a SIZE over the limit",
+        smtp(office.smtp),
+        SEND_FAILED,
+        "552 5.3.4",
+        content=b"x" * 78 + b"\r\n" + b"y" * (51 << 20),
+    )
+    refused(
+        "a certificate that is not trusted",
+        smtps(office.submissions),
+        BAD_CERTIFICATE,
+        None,
+        "--cacert",
         setting.certificates.other_ca,
     )
     with check("curl --mail-rcpt-allowfails: those that are accepted get it"):
@@ -100,7 +171,15 @@ def run(setting):
         mark = office.mark()
         file = folder / "message"
         file.write_bytes(PLAIN)
-        one = [smtp(office.smtp), "--upload-file", file, "--mail-from", "a@example.com", "--mail-rcpt", "alice@example.test"]
+        one = [
+            smtp(office.smtp),
+            "--upload-file",
+            file,
+            "--mail-from",
+            "a@example.com",
+            "--mail-rcpt",
+            "alice@example.test",
+        ]
         ran = run_program(["curl", "-sv", *one, "--next", "-sv", *one])
         equal(ran.code, 0, "the exit code of curl")
         expect("Re-using existing connection" in ran.text, "one connection", ran.text)
@@ -125,7 +204,9 @@ def external(setting, curl, smtps):
     """SASL EXTERNAL by a client certificate."""
     keys = setting.certificates
     office = Office(
-        setting, "external", f'[tls]\ncertificate = "{keys.server}"\nkey = "{keys.server_key}"\nclient_ca = "{keys.ca}"\n'
+        setting,
+        "external",
+        f'[tls]\ncertificate = "{keys.server}"\nkey = "{keys.server_key}"\nclient_ca = "{keys.ca}"\n',
     )
     login = ["--cacert", keys.ca, "--user", "alice:", "--login-options", "AUTH=EXTERNAL"]
     try:
@@ -140,7 +221,15 @@ def external(setting, curl, smtps):
         with check("curl AUTH=EXTERNAL for somebody else"):
             mark = office.mark()
             login[3] = "bob:"
-            text = curl(smtps(office.submissions), *login, "--cert", keys.client, "--key", keys.client_key, code=REFUSED_LOGIN)
+            text = curl(
+                smtps(office.submissions),
+                *login,
+                "--cert",
+                keys.client,
+                "--key",
+                keys.client_key,
+                code=REFUSED_LOGIN,
+            )
             expect("< 535 5.7.8" in text, "535 5.7.8", text)
             office.nothing_arrives(mark)
     finally:

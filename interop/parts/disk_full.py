@@ -93,7 +93,11 @@ def full(office, disk):
             replies = [wire.reply(), wire.reply()]
         fits = [reply.fits("250") for reply in replies]
         expect(sorted(fits) == [False, True], "one 250", [str(reply) for reply in replies])
-        expect(replies[fits.index(False)].fits("452 4.3.1"), "452 4.3.1 for the other", [str(reply) for reply in replies])
+        expect(
+            replies[fits.index(False)].fits("452 4.3.1"),
+            "452 4.3.1 for the other",
+            [str(reply) for reply in replies],
+        )
         user = ["alice", "bob"][fits.index(True)]
         (mail,) = office.arrived(mark)
         equal(mail.user, user, "who got mail")

@@ -42,7 +42,15 @@ def run(setting):
             text = gsasl_tls(mechanism, "alice", "wrong").text
             expect("535 5.7.8" in text and "235" not in text, "535 5.7.8", text)
     for mechanism in ["CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]:
-        logs_in(f"without TLS, {mechanism}", office.smtp, mechanism, "alice", USERS["alice"], "--no-starttls", how=gsasl)
+        logs_in(
+            f"without TLS, {mechanism}",
+            office.smtp,
+            mechanism,
+            "alice",
+            USERS["alice"],
+            "--no-starttls",
+            how=gsasl,
+        )
     for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"]:
         logs_in(f"{mechanism}, password with a space and UTF-8", mechanism, "bob", USERS["bob"])
     with check("gsasl an unknown user gets as far with SCRAM as one who is known"):

@@ -16,7 +16,10 @@ def run(setting):
     dovecot = Dovecot(setting)
     # Names of their own, so that Postfix does not deliver them itself.
     office = Office(setting, "behind-postfix")
-    routes = {"other.test": f"smtp:[127.0.0.1]:{office.smtp}", "lmtp.test": f"lmtp:inet:127.0.0.1:{office.lmtp}"}
+    routes = {
+        "other.test": f"smtp:[127.0.0.1]:{office.smtp}",
+        "lmtp.test": f"lmtp:inet:127.0.0.1:{office.lmtp}",
+    }
     postfix = Postfix(setting, dovecot.auth_socket, routes)
     try:
         sending(setting, postfix)
@@ -72,23 +75,49 @@ def logging_in(setting, postfix):
         for mechanism in [None, "PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]:
             arguments = login + (["--auth", mechanism] if mechanism else [])
             for way, port in [("require", postfix.submission), ("implicit", postfix.submissions)]:
-                with check(f"smtp-send to Postfix: --tls {way}, {user}, {mechanism or 'the strongest mechanism'}"):
+                with check(
+                    f"smtp-send to Postfix: --tls {way}, {user}, {mechanism or 'the strongest mechanism'}"
+                ):
                     mark = postfix.files()
                     text = smtp_send(setting, port, "--tls", way, *arguments, content=PLAIN)
                     came_whole(postfix, mark, PLAIN)
                     expect(word not in text and b64(word) not in text, "no password in the transcript", text)
-                    expect(f"AUTH {mechanism or 'SCRAM-SHA-256'}" in text, "the mechanism in the transcript", text)
+                    expect(
+                        f"AUTH {mechanism or 'SCRAM-SHA-256'}" in text,
+                        "the mechanism in the transcript",
+                        text,
+                    )
     wrong = setting.scratch / "wrong-password"
     wrong.write_text("wrong\n")
     for mechanism in ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]:
         with check(f"smtp-send to Postfix: {mechanism}, wrong password: 77, and nothing is sent"):
             mark = postfix.files()
-            arguments = ["--tls", "require", "--user", "alice", "--password-file", wrong, "--auth", mechanism, *ca]
+            arguments = [
+                "--tls",
+                "require",
+                "--user",
+                "alice",
+                "--password-file",
+                wrong,
+                "--auth",
+                mechanism,
+                *ca,
+            ]
             smtp_send(setting, postfix.submission, *arguments, content=PLAIN, code=NOPERM)
             equal(postfix.files() - mark, set(), "what came")
     with check("smtp-send to Postfix: no mechanism in common: 78"):
         secret = setting.scratch / "password"
-        arguments = ["--tls", "require", "--user", "alice", "--password-file", secret, "--auth", "XOAUTH2", *ca]
+        arguments = [
+            "--tls",
+            "require",
+            "--user",
+            "alice",
+            "--password-file",
+            secret,
+            "--auth",
+            "XOAUTH2",
+            *ca,
+        ]
         smtp_send(setting, postfix.submission, *arguments, content=PLAIN, code=CONFIG)
 
 
@@ -98,13 +127,46 @@ def refusals(setting, postfix):
         ("an unknown user: 67", postfix.smtp, [], ["nobody@example.test"], PLAIN, NOUSER),
         ("relaying: 69", postfix.smtp, [], ["user@remote.example"], PLAIN, UNAVAILABLE),
         ("a user who is put off: 75", postfix.smtp, [], ["later@example.test"], PLAIN, TEMPFAIL),
-        ("TLS where Postfix requires it and we will not: 69", postfix.submission, ["--tls", "never"], ["alice@example.test"], PLAIN, UNAVAILABLE),
-        ("no login where Postfix requires one: 69", postfix.submission, ["--tls", "require", *ca], ["alice@example.test"], PLAIN, UNAVAILABLE),
-        ("a certificate that is not trusted: 76", postfix.smtp, ["--tls", "require", "--ca-file", setting.certificates.other_ca],
-         ["alice@example.test"], PLAIN, PROTOCOL),
-        ("a certificate for another name: 76", postfix.smtp, ["--tls", "require", "--tls-name", "other.example", *ca],
-         ["alice@example.test"], PLAIN, PROTOCOL),
-        ("a message over the announced SIZE: 65", postfix.smtp, [], ["alice@example.test"], b"Subject: x\r\n\r\n" + b"y" * 21_000_000, DATAERR),
+        (
+            "TLS where Postfix requires it and we will not: 69",
+            postfix.submission,
+            ["--tls", "never"],
+            ["alice@example.test"],
+            PLAIN,
+            UNAVAILABLE,
+        ),
+        (
+            "no login where Postfix requires one: 69",
+            postfix.submission,
+            ["--tls", "require", *ca],
+            ["alice@example.test"],
+            PLAIN,
+            UNAVAILABLE,
+        ),
+        (
+            "a certificate that is not trusted: 76",
+            postfix.smtp,
+            ["--tls", "require", "--ca-file", setting.certificates.other_ca],
+            ["alice@example.test"],
+            PLAIN,
+            PROTOCOL,
+        ),
+        (
+            "a certificate for another name: 76",
+            postfix.smtp,
+            ["--tls", "require", "--tls-name", "other.example", *ca],
+            ["alice@example.test"],
+            PLAIN,
+            PROTOCOL,
+        ),
+        (
+            "a message over the announced SIZE: 65",
+            postfix.smtp,
+            [],
+            ["alice@example.test"],
+            b"Subject: x\r\n\r\n" + b"y" * 21_000_000,
+            DATAERR,
+        ),
     ]
     for name, port, arguments, to, content, code in rows:
         with check(f"smtp-send to Postfix: {name}"):
@@ -113,7 +175,13 @@ def refusals(setting, postfix):
             equal(postfix.files() - mark, set(), "what came")
     with check("smtp-send to Postfix: one unknown user among others: 67, the others have it"):
         mark = postfix.files()
-        smtp_send(setting, postfix.smtp, content=PLAIN, to=["alice@example.test", "nobody@example.test", "bob@example.test"], code=NOUSER)
+        smtp_send(
+            setting,
+            postfix.smtp,
+            content=PLAIN,
+            to=["alice@example.test", "nobody@example.test", "bob@example.test"],
+            code=NOUSER,
+        )
         came_whole(postfix, mark, PLAIN, ["alice", "bob"])
 
 
@@ -127,7 +195,9 @@ def relayed(setting, postfix, office):
         for mail in came:
             equal(mail.received["proto"], proto, "the protocol in Received")
             equal(mail.received["hello"], "relay.example.net", "the client in Received")
-            expect(mail.content.endswith(b"\n" + lf(content)), "the content as it was sent", mail.content[-300:])
+            expect(
+                mail.content.endswith(b"\n" + lf(content)), "the content as it was sent", mail.content[-300:]
+            )
 
     for client, domain, proto in [("smtp(8)", "other.test", "ESMTPS"), ("lmtp(8)", "lmtp.test", "LMTPS")]:
         with check(f"Postfix's {client} to postoffice, with TLS: content of all kinds arrives as it is"):
@@ -137,7 +207,9 @@ def relayed(setting, postfix, office):
                 arrives(mark, content, ["alice"], proto)
     with check("Postfix's lmtp(8) to postoffice: several recipients, one of them unknown"):
         mark = office.mark()
-        postfix.submit(lf(PLAIN), "<>", ["alice@lmtp.test", "bob@lmtp.test", "nobody@lmtp.test", "carol@lmtp.test"])
+        postfix.submit(
+            lf(PLAIN), "<>", ["alice@lmtp.test", "bob@lmtp.test", "nobody@lmtp.test", "carol@lmtp.test"]
+        )
         arrives(mark, PLAIN, ["alice", "bob", "carol"], "LMTPS")
     with check("Postfix's smtp(8) to postoffice: 1 MiB to several recipients"):
         mark = office.mark()

@@ -100,7 +100,11 @@ def waiting(office, context):
                 pass
             expect(time.monotonic() - began < PATIENCE + GRACE, "an end", "none")
         expect(ended and trickling.buffer.startswith(b"421 "), "421", trickling.buffer)
-    for name, wire in [("no TLS handshake", no_handshake), ("no handshake after STARTTLS", no_upgrade), ("half a handshake", half_hello)]:
+    for name, wire in [
+        ("no TLS handshake", no_handshake),
+        ("no handshake after STARTTLS", no_upgrade),
+        ("half a handshake", half_hello),
+    ]:
         with check(f"slow: {name}: the connection is closed"), wire:
             wire.socket.settimeout(PATIENCE + GRACE)
             while wire._read():
@@ -120,13 +124,17 @@ def unread(office):
             except (ConnectionError, TimeoutError) as error:
                 expect(not isinstance(error, TimeoutError), "the connection to be closed", error)
             expect(sent < 100 << 20, "back-pressure", f"{sent} bytes taken")
-            expect(time.monotonic() - began < PATIENCE + GRACE + 10, "an end in time", time.monotonic() - began)
+            expect(
+                time.monotonic() - began < PATIENCE + GRACE + 10, "an end in time", time.monotonic() - began
+            )
         grown = resident_kib(office.child.pid) - before
         expect(grown < 8192, "less than 8 MiB of memory for it", f"{grown} KiB")
 
 
 def crowds(office):
-    with check("slow: the sixth connection from one address gets 421, others are served; after one went it is taken"):
+    with check(
+        "slow: the sixth connection from one address gets 421, others are served; after one went it is taken"
+    ):
         crowd = [Wire(office.smtp) for _ in range(5)]
         with Wire(office.smtp, greeted=False) as sixth:
             sixth.expect("421")
@@ -149,7 +157,10 @@ def crowds(office):
 def early(setting):
     office = Office(setting, "early", '[smtp]\nearly_talker_wait = "1s"\n')
     try:
-        with check("early: who talks before the greeting gets 554 and is closed"), Wire(office.smtp, greeted=False) as wire:
+        with (
+            check("early: who talks before the greeting gets 554 and is closed"),
+            Wire(office.smtp, greeted=False) as wire,
+        ):
             wire.send(b"EHLO spam.example\r\nMAIL FROM:<a@x>\r\n")
             wire.expect("554 5.5.0")
             wire.closes()
@@ -178,7 +189,9 @@ def improper(setting):
                 wire.closes()
         with check("improper: a group as RFC 2920 allows is taken"), Wire(office.smtp) as wire:
             wire.hello()
-            wire.send(b"MAIL FROM:<a@x>\r\nRCPT TO:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n")
+            wire.send(
+                b"MAIL FROM:<a@x>\r\nRCPT TO:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n"
+            )
             for wanted in ["250", "250", "250", "354"]:
                 wire.expect(wanted)
     finally:

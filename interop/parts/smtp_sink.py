@@ -40,7 +40,9 @@ class Sink:
 
     def recipients(self):
         """The recipients that the messages had."""
-        return re.findall(rb"^X-Rcpt-Args: <(.*?)>", b"".join(path.read_bytes() for path in self.folder.iterdir()), re.M)
+        return re.findall(
+            rb"^X-Rcpt-Args: <(.*?)>", b"".join(path.read_bytes() for path in self.folder.iterdir()), re.M
+        )
 
 
 @contextmanager
@@ -61,12 +63,25 @@ def run(setting):
     with check("smtp-send to a port where nobody listens: 75"):
         smtp_send(setting, children.free_port(), content=PLAIN, code=TEMPFAIL)
     with check("smtp-send to a host that there is none of: 68"):
-        argv = [setting.smtp_send, "--server", "nowhere.invalid:2525", "--from", "a@example.com", "--to", "b@example.com", "-"]
+        argv = [
+            setting.smtp_send,
+            "--server",
+            "nowhere.invalid:2525",
+            "--from",
+            "a@example.com",
+            "--to",
+            "b@example.com",
+            "-",
+        ]
         children.run_fails(argv, NOHOST, given=PLAIN)
 
 
 def contents(setting):
-    for name, options, arguments in [("DATA", [], []), ("LMTP", ["-L"], ["--lmtp"]), ("DATA without pipelining", ["-p"], [])]:
+    for name, options, arguments in [
+        ("DATA", [], []),
+        ("LMTP", ["-L"], ["--lmtp"]),
+        ("DATA without pipelining", ["-p"], []),
+    ]:
         with sink(setting, *options) as to:
             with check(f"smtp-send {name} to smtp-sink: content of all kinds arrives as it is"):
                 for index, (sample, content) in enumerate(SAMPLES.items()):
@@ -78,20 +93,40 @@ def contents(setting):
                     equal(came == lf(content), True, f"whether '{sample}' came as it was sent")
             with check(f"smtp-send {name} to smtp-sink: a message whose last line has no end"):
                 smtp_send(setting, to.port, *arguments, content=NO_FINAL_NEWLINE)
-                expect(lf(NO_FINAL_NEWLINE) + b"\n" in to.messages(), "the message with an end", to.messages()[-1][-100:])
+                expect(
+                    lf(NO_FINAL_NEWLINE) + b"\n" in to.messages(),
+                    "the message with an end",
+                    to.messages()[-1][-100:],
+                )
             with check(f"smtp-send {name} to smtp-sink: many recipients"):
-                smtp_send(setting, to.port, *arguments, content=PLAIN, to=[f"user{n}@example.test" for n in range(120)])
+                smtp_send(
+                    setting,
+                    to.port,
+                    *arguments,
+                    content=PLAIN,
+                    to=[f"user{n}@example.test" for n in range(120)],
+                )
                 equal(len([one for one in to.recipients() if one.startswith(b"user")]), 120, "the recipients")
 
 
 def stages(setting):
     """Each stage refused for good, for now, cut off, and cut off with 421."""
-    hard = {"CONNECT": UNAVAILABLE, "MAIL": UNAVAILABLE, "RCPT": UNAVAILABLE, "DATA": UNAVAILABLE, ".": UNAVAILABLE, "QUIT": OK}
+    hard = {
+        "CONNECT": UNAVAILABLE,
+        "MAIL": UNAVAILABLE,
+        "RCPT": UNAVAILABLE,
+        "DATA": UNAVAILABLE,
+        ".": UNAVAILABLE,
+        "QUIT": OK,
+    }
     for option, name in [("-f", "5yz"), ("-r", "4yz"), ("-q", "cut off"), ("-Q", "421")]:
         for stage, code in hard.items():
             if option != "-f" and code != OK:
                 code = TEMPFAIL
-            with check(f"smtp-send: {stage} gets {name}: exit code {code}"), sink(setting, option, stage) as to:
+            with (
+                check(f"smtp-send: {stage} gets {name}: exit code {code}"),
+                sink(setting, option, stage) as to,
+            ):
                 smtp_send(setting, to.port, content=PLAIN, code=code)
                 if stage not in (".", "QUIT"):
                     equal(len(to.messages()), 0, "the messages that came")
@@ -102,12 +137,20 @@ def stages(setting):
         smtp_send(setting, to.port, content=PLAIN, code=UNAVAILABLE)
     with check("smtp-send --lmtp: LHLO refused"), sink(setting, "-L", "-f", "LHLO") as to:
         smtp_send(setting, to.port, "--lmtp", content=PLAIN, code=UNAVAILABLE)
-    with check("smtp-send: RCPT gets 550 5.1.1: no such user"), sink(setting, "-f", "RCPT", "-B", "550 5.1.1 nobody here") as to:
+    with (
+        check("smtp-send: RCPT gets 550 5.1.1: no such user"),
+        sink(setting, "-f", "RCPT", "-B", "550 5.1.1 nobody here") as to,
+    ):
         smtp_send(setting, to.port, content=PLAIN, code=NOUSER)
     for stage, code in [("RCPT", UNAVAILABLE), ("DATA", UNAVAILABLE), (".", UNAVAILABLE)]:
         with check(f"smtp-send --lmtp: {stage} gets 5yz"), sink(setting, "-L", "-f", stage) as to:
-            smtp_send(setting, to.port, "--lmtp", content=PLAIN, code=code, to=["a@example.test", "b@example.test"])
-    with check("smtp-send: 550 after some of the message was read (smtp-sink -A)"), sink(setting, "-A", "0") as to:
+            smtp_send(
+                setting, to.port, "--lmtp", content=PLAIN, code=code, to=["a@example.test", "b@example.test"]
+            )
+    with (
+        check("smtp-send: 550 after some of the message was read (smtp-sink -A)"),
+        sink(setting, "-A", "0") as to,
+    ):
         smtp_send(setting, to.port, content=SAMPLES["one MiB"], code=UNAVAILABLE)
     with check("smtp-send: a server that is slow to answer is waited for"), sink(setting, "-w", "2") as to:
         smtp_send(setting, to.port, content=PLAIN)
@@ -135,7 +178,9 @@ def offers(setting):
             smtp_send(setting, to.port, "--tls", "require", content=PLAIN, code=UNAVAILABLE)
             equal(to.messages(), [], "what came")
         with check("smtp-send --tls implicit to a server without TLS"):
-            smtp_send(setting, to.port, "--tls", "implicit", content=PLAIN, code=(PROTOCOL, TEMPFAIL), wait="2s")
+            smtp_send(
+                setting, to.port, "--tls", "implicit", content=PLAIN, code=(PROTOCOL, TEMPFAIL), wait="2s"
+            )
             equal(to.messages(), [], "what came")
         with check("smtp-send --tls try where STARTTLS is not offered sends in the clear"):
             smtp_send(setting, to.port, "--tls", "try", content=PLAIN)
@@ -158,13 +203,23 @@ def offers(setting):
             smtp_send(setting, to.port, "--rcpt-params", "NOTIFY=NEVER", content=PLAIN)
             raw = b"".join(path.read_bytes() for path in to.folder.iterdir())
             expect(b"NOTIFY" not in raw, "no NOTIFY", raw[:400])
-        with check("smtp-send --mail-params REQUIRETLS where it is not offered: refused, and nothing is sent"):
+        with check(
+            "smtp-send --mail-params REQUIRETLS where it is not offered: refused, and nothing is sent"
+        ):
             before = len(to.messages())
             smtp_send(setting, to.port, "--mail-params", "REQUIRETLS", content=PLAIN, code=UNAVAILABLE)
             equal(len(to.messages()), before, "the messages")
     with sink(setting) as to:
         with check("smtp-send --rcpt-params NOTIFY, --mail-params RET and ENVID where DSN is offered"):
-            smtp_send(setting, to.port, "--mail-params", "RET=HDRS ENVID=x+2By", "--rcpt-params", "NOTIFY=FAILURE,DELAY", content=PLAIN)
+            smtp_send(
+                setting,
+                to.port,
+                "--mail-params",
+                "RET=HDRS ENVID=x+2By",
+                "--rcpt-params",
+                "NOTIFY=FAILURE,DELAY",
+                content=PLAIN,
+            )
             raw = next(to.folder.iterdir()).read_bytes()
             for wanted in [b"RET=HDRS", b"ENVID=x+2By", b"NOTIFY=FAILURE,DELAY"]:
                 expect(wanted in raw, wanted, raw[:400])
@@ -172,14 +227,23 @@ def offers(setting):
 
 def loads(setting):
     for arguments, count in [
-        (["--connections", "1"], 50), (["--connections", "10"], 300), (["--connections", "10", "--reconnect"], 100),
-        (["--connections", "5", "--no-pipelining"], 50), (["--connections", "50", "--threads", "2"], 500),
+        (["--connections", "1"], 50),
+        (["--connections", "10"], 300),
+        (["--connections", "10", "--reconnect"], 100),
+        (["--connections", "5", "--no-pipelining"], 50),
+        (["--connections", "50", "--threads", "2"], 500),
     ]:
         with check(f"smtp-send --count {count} {' '.join(arguments)}"), sink(setting) as to:
             smtp_send(setting, to.port, "--size", "4KiB", "--count", count, *arguments, quiet=True)
             messages = to.messages()
             equal(len(messages), count, "the messages that came")
-            expect(all(4000 < len(one) < 4200 for one in messages), "messages of 4 KiB", {len(one) for one in messages})
+            expect(
+                all(4000 < len(one) < 4200 for one in messages),
+                "messages of 4 KiB",
+                {len(one) for one in messages},
+            )
     with check("smtp-send --lmtp --count 100 --connections 5"), sink(setting, "-L") as to:
-        smtp_send(setting, to.port, "--lmtp", "--count", "100", "--connections", "5", content=PLAIN, quiet=True)
+        smtp_send(
+            setting, to.port, "--lmtp", "--count", "100", "--connections", "5", content=PLAIN, quiet=True
+        )
         equal(to.messages(), [lf(PLAIN)] * 100, "what came")

@@ -11,7 +11,9 @@ def run(setting):
         with check(f"smtp-source {name}"):
             mark = office.mark()
             argv = ["smtp-source", "-m", messages, "-f", "sender@example.com", "-t", "alice@example.test"]
-            run_ok([*argv, "-M", "client.example.com", "-l", length, *arguments, f"127.0.0.1:{port}"], timeout=90)
+            run_ok(
+                [*argv, "-M", "client.example.com", "-l", length, *arguments, f"127.0.0.1:{port}"], timeout=90
+            )
             came = office.arrived(mark)
             equal(len(came), messages, "how many messages came")
             # Each has a Message-Id and a Date of its own; the rest is the same.
@@ -32,7 +34,12 @@ def run(setting):
                 shown = ", connections kept" if disconnect else ", a connection each"
                 load(
                     f"{sessions} sessions, {messages} messages of {length} bytes{shown}",
-                    office.smtp, messages, "-s", sessions, *disconnect, length=length,
+                    office.smtp,
+                    messages,
+                    "-s",
+                    sessions,
+                    *disconnect,
+                    length=length,
                 )
     load("LMTP, 10 sessions", office.lmtp, 100, "-s", 10, "-L", proto="LMTP")
     load("LMTP, connections kept", office.lmtp, 100, "-s", 10, "-d", "-L", proto="LMTP")

@@ -54,7 +54,10 @@ def run(setting):
             equal((found, text.split(b" ")[0].decode()), (code, enhanced), "the refusal")
 
     for kind, port, proto in [(Smtp, office.smtp, "ESMTP"), (Lmtp, office.lmtp, "LMTP")]:
-        with check(f"smtplib {proto}: all kinds of messages on one connection"), connect(kind, port) as client:
+        with (
+            check(f"smtplib {proto}: all kinds of messages on one connection"),
+            connect(kind, port) as client,
+        ):
             for content in SAMPLES.values():
                 mark = office.mark()
                 equal(client.sendmail("sender@example.com", one, content), {}, "the refused")
@@ -93,10 +96,17 @@ def run(setting):
                         client.ehlo()
                         mark = office.mark()
                         client.user, client.password = "alice@example.test", USERS["alice"]
-                        equal(client.auth(mechanism, getattr(client, how), initial_response_ok=with_ir)[0], 235, "the reply")
+                        equal(
+                            client.auth(mechanism, getattr(client, how), initial_response_ok=with_ir)[0],
+                            235,
+                            "the reply",
+                        )
                         client.sendmail("sender@example.com", one, PLAIN)
                         office.arrives(mark, PLAIN, proto="ESMTPSA")
-        with check(f"smtplib AUTH {mechanism}, wrong password"), connect(SmtpTls, office.submissions, context=context) as client:
+        with (
+            check(f"smtplib AUTH {mechanism}, wrong password"),
+            connect(SmtpTls, office.submissions, context=context) as client,
+        ):
             client.ehlo()
             client.user, client.password = "alice", "wrong"
             refusal(535, "5.7.8", lambda: client.auth(mechanism, getattr(client, how)))
@@ -119,9 +129,16 @@ def run(setting):
         (came,) = office.arrives(mark, mail.as_bytes(), proto="UTF8SMTP")
         equal(came.sender, "<müller@bücher.example>", "Return-Path")
     with check("smtplib SMTPUTF8 to a user that there is none of"), connect(Smtp, office.smtp) as client:
-        refusal(550, "5.1.1", lambda: client.sendmail(
-            "sender@example.com", ["jürgen@example.test"], PLAIN, mail_options=["SMTPUTF8", "BODY=8BITMIME"]
-        ))
+        refusal(
+            550,
+            "5.1.1",
+            lambda: client.sendmail(
+                "sender@example.com",
+                ["jürgen@example.test"],
+                PLAIN,
+                mail_options=["SMTPUTF8", "BODY=8BITMIME"],
+            ),
+        )
     with check("smtplib BODY=8BITMIME and SIZE"), connect(Smtp, office.smtp) as client:
         content = message("8bit", "Grüße\r\n".encode())
         mark = office.mark()
@@ -131,7 +148,9 @@ def run(setting):
         mail = EmailMessage(policy=SMTP)
         mail["From"], mail["To"], mail["Subject"] = "sender@example.com", one[0], "attached"
         mail.set_content("see there\n.\n")
-        mail.add_attachment(bytes(range(256)) * 500, maintype="application", subtype="octet-stream", filename="all.bin")
+        mail.add_attachment(
+            bytes(range(256)) * 500, maintype="application", subtype="octet-stream", filename="all.bin"
+        )
         mail.set_boundary("=====")
         mark = office.mark()
         client.send_message(mail)
@@ -139,7 +158,9 @@ def run(setting):
 
     with check("smtplib several recipients, one refused"), connect(Smtp, office.smtp) as client:
         mark = office.mark()
-        refused = client.sendmail("sender@example.com", ["alice@example.test", "nobody@example.test", "bob@other.test"], PLAIN)
+        refused = client.sendmail(
+            "sender@example.com", ["alice@example.test", "nobody@example.test", "bob@other.test"], PLAIN
+        )
         equal({to: code for to, (code, _) in refused.items()}, {"nobody@example.test": 550}, "the refused")
         office.arrives(mark, PLAIN, ["alice", "bob"])
     with check("smtplib LMTP answers for each recipient"), connect(Lmtp, office.lmtp) as client:

@@ -45,7 +45,12 @@ def run(setting):
     verified = ["--tls-verify", "--tls-ca-path", setting.certificates.ca]
     delivers("SMTP, as HELO", office.smtp, "--protocol", "SMTP", proto="SMTP")
     delivers("ESMTP", office.smtp, proto="ESMTP")
-    delivers("ESMTP with PIPELINING", office.smtp, "--pipeline", to="alice@example.test,bob@example.test,carol@example.test")
+    delivers(
+        "ESMTP with PIPELINING",
+        office.smtp,
+        "--pipeline",
+        to="alice@example.test,bob@example.test,carol@example.test",
+    )
     delivers("LMTP", office.lmtp, "--protocol", "LMTP", proto="LMTP")
     delivers("LMTP with STARTTLS", office.lmtp, "--protocol", "LMTP", "-tls", *verified, proto="LMTPS")
     delivers("LMTP to several", office.lmtp, "--protocol", "LMTP", to="alice@example.test,carol@example.test")
@@ -77,43 +82,114 @@ def run(setting):
     for mechanism in ["PLAIN", "LOGIN", "CRAM-MD5"]:
         login = ["--auth", mechanism, "--auth-user", user, "--auth-password", word]
         delivers(f"STARTTLS, AUTH {mechanism}", office.submission, "-tls", *verified, *login, proto="ESMTPSA")
-        delivers(f"TLS on connect, AUTH {mechanism}", office.submissions, "-tlsc", *verified, *login, proto="ESMTPSA")
+        delivers(
+            f"TLS on connect, AUTH {mechanism}",
+            office.submissions,
+            "-tlsc",
+            *verified,
+            *login,
+            proto="ESMTPSA",
+        )
         wrong = ["--auth", mechanism, "--auth-user", user, "--auth-password", "wrong"]
-        refused(f"AUTH {mechanism}, wrong password", office.submissions, REFUSED_AUTH, "535 5.7.8", "-tlsc", *wrong)
+        refused(
+            f"AUTH {mechanism}, wrong password",
+            office.submissions,
+            REFUSED_AUTH,
+            "535 5.7.8",
+            "-tlsc",
+            *wrong,
+        )
     delivers(
-        "AUTH CRAM-MD5 without TLS, on the SMTP port", office.smtp, "--auth", "CRAM-MD5", "--auth-user", user,
-        "--auth-password", word, proto="ESMTPA",
+        "AUTH CRAM-MD5 without TLS, on the SMTP port",
+        office.smtp,
+        "--auth",
+        "CRAM-MD5",
+        "--auth-user",
+        user,
+        "--auth-password",
+        word,
+        proto="ESMTPA",
     )
     delivers(
-        "AUTH of the strongest mechanism it knows, password with a space and UTF-8", office.submissions, "-tlsc",
-        "--auth", "--auth-user", "bob@example.test", "--auth-password", USERS["bob"], proto="ESMTPSA",
+        "AUTH of the strongest mechanism it knows, password with a space and UTF-8",
+        office.submissions,
+        "-tlsc",
+        "--auth",
+        "--auth-user",
+        "bob@example.test",
+        "--auth-password",
+        USERS["bob"],
+        proto="ESMTPSA",
     )
     for mechanism in ["PLAIN", "LOGIN"]:
         refused(
-            f"AUTH {mechanism} without TLS is not offered", office.smtp, REFUSED_AUTH, None, "--auth", mechanism,
-            "--auth-user", user, "--auth-password", word,
+            f"AUTH {mechanism} without TLS is not offered",
+            office.smtp,
+            REFUSED_AUTH,
+            None,
+            "--auth",
+            mechanism,
+            "--auth-user",
+            user,
+            "--auth-password",
+            word,
         )
     for mechanism in ["DIGEST-MD5", "CRAM-SHA1"]:
         refused(
-            f"AUTH {mechanism} is not offered", office.submissions, REFUSED_AUTH, None, "-tlsc", "--auth", mechanism,
-            "--auth-user", user, "--auth-password", word,
+            f"AUTH {mechanism} is not offered",
+            office.submissions,
+            REFUSED_AUTH,
+            None,
+            "-tlsc",
+            "--auth",
+            mechanism,
+            "--auth-user",
+            user,
+            "--auth-password",
+            word,
         )
 
     refused("submission without TLS", office.submission, REFUSED_MAIL, "530 5.7.0")
     refused("submission without AUTH", office.submissions, REFUSED_MAIL, "530 5.7.0", "-tlsc")
     refused("unknown user", office.smtp, REFUSED_RCPT, "550 5.1.1", to="nobody@example.test")
-    refused("unknown user by LMTP", office.lmtp, REFUSED_RCPT, "550 5.1.1", "--protocol", "LMTP", to="nobody@example.test")
+    refused(
+        "unknown user by LMTP",
+        office.lmtp,
+        REFUSED_RCPT,
+        "550 5.1.1",
+        "--protocol",
+        "LMTP",
+        to="nobody@example.test",
+    )
     refused("relaying", office.smtp, REFUSED_RCPT, "550 5.7.1", to="user@remote.example")
     refused(
-        "relaying after AUTH", office.submissions, REFUSED_RCPT, "550 5.7.1", "-tlsc", "--auth", "PLAIN", "--auth-user", user,
-        "--auth-password", word, to="user@remote.example",
+        "relaying after AUTH",
+        office.submissions,
+        REFUSED_RCPT,
+        "550 5.7.1",
+        "-tlsc",
+        "--auth",
+        "PLAIN",
+        "--auth-user",
+        user,
+        "--auth-password",
+        word,
+        to="user@remote.example",
     )
     refused(
-        "a certificate that is not trusted", office.smtp, REFUSED_TLS, None, "-tls", "--tls-verify", "--tls-ca-path",
+        "a certificate that is not trusted",
+        office.smtp,
+        REFUSED_TLS,
+        None,
+        "-tls",
+        "--tls-verify",
+        "--tls-ca-path",
         setting.certificates.other_ca,
     )
     with check("swaks one unknown user among others"):
         mark = office.mark()
-        text = swaks(office.smtp, "--pipeline", to="alice@example.test,nobody@example.test,carol@example.test")
+        text = swaks(
+            office.smtp, "--pipeline", to="alice@example.test,nobody@example.test,carol@example.test"
+        )
         expect("550 5.1.1" in text, "550 5.1.1", text)
         office.arrives(mark, PLAIN, ["alice", "carol"])
