@@ -71,7 +71,7 @@ def discarding(options):
         lambda: servers.MailinSink(options.mailin_sink, 128),
     ]
     for load_name, load in (("smtp-source", smtp_source), ("smtp-send", SmtpSend(options.smtp_send))):
-        for size, counts in ((4 * KIB, (options.count, options.count // 2)), (MIB, (options.count // 20,) * 2)):
+        for size, counts in ((4 * KIB, (options.count, options.count // 2)), (MIB, (options.count // 100,) * 2)):
             for sessions in (1, 10, 100):
                 for keep, count in zip((True, False), counts):
                     results = []

@@ -17,6 +17,8 @@ use crate::types::{Reply, ReplyCode};
 #[derive(Debug, Default)]
 pub struct ReplyReader {
     code: Option<ReplyCode>,
+    /// The digits of the code, so that further lines need no more than a comparison.
+    digits: [u8; 3],
     lines: Vec<u8>,
     count: usize,
 }
@@ -61,7 +63,7 @@ impl ReplyReader {
 
     /// A reader before the first line of a reply.
     pub const fn new() -> Self {
-        Self { code: None, lines: Vec::new(), count: 0 }
+        Self { code: None, digits: [0; 3], lines: Vec::new(), count: 0 }
     }
 
     /// Takes the next line, without its CRLF; gives the reply when it is whole. An LF, which no line of the
@@ -90,20 +92,33 @@ impl ReplyReader {
         self.count > 0
     }
 
-    fn add(&mut self, line: &[u8]) -> Result<bool, ReplyError> {
-        self.count += 1;
-        let code = match line {
-            [a @ b'2'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', ..] => {
-                [a, b, c].iter().fold(0, |n, digit| n * 10 + u16::from(**digit - b'0'))
+    /// Takes the code of a line that has other digits than the one before.
+    #[cold]
+    fn code(&mut self, digits: [u8; 3]) -> Result<(), ReplyError> {
+        let code = match digits {
+            [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9'] => {
+                digits.iter().fold(0, |n, digit| n * 10 + u16::from(*digit - b'0'))
             }
             _ => return Err(ReplyError::Code(self.count)),
         };
         let code = ReplyCode::new(code).ok_or(ReplyError::Code(self.count))?;
-        let first = *self.code.get_or_insert(code);
-        if first != code {
+        if let Some(first) = self.code {
             return Err(ReplyError::Changed { first: first.get(), found: code.get(), line: self.count });
         }
-        let (last, text) = match &line[3..] {
+        self.code = Some(code);
+        self.digits = digits;
+        Ok(())
+    }
+
+    fn add(&mut self, line: &[u8]) -> Result<bool, ReplyError> {
+        self.count += 1;
+        let Some((digits, rest)) = line.split_first_chunk::<3>() else {
+            return Err(ReplyError::Code(self.count));
+        };
+        if *digits != self.digits {
+            self.code(*digits)?;
+        }
+        let (last, text) = match rest {
             // RFC 5321 §4.2: a reply without text may lack the space.
             [] => (true, &[][..]),
             [b' ', text @ ..] => (true, text),
@@ -114,7 +129,7 @@ impl ReplyReader {
             return Err(ReplyError::TooLong);
         }
         if self.lines.is_empty() {
-            self.lines.reserve(if last { text.len() + 1 } else { FIRST_LINES });
+            self.lines = Vec::with_capacity(if last { text.len() + 1 } else { FIRST_LINES });
         }
         self.lines.extend_from_slice(text);
         self.lines.push(b'\n');
