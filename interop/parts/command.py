@@ -58,7 +58,9 @@ def demo_session(setting):
             wire.cmd("DATA", "354")
             wire.send(PLAIN + b".\r\n")
             wire.expect("250")
-        equal(len(list((folder / "postoffice-data/mail/demo/Maildir/new").iterdir())), 1, "messages for demo")
+        argv = [setting.smtp_send, "--from", "me@localhost", "--to", "demo@localhost"]
+        run_ok([*argv, "--server", "127.0.0.1:2525", "-v", "-"], given=b"Subject: hello\n\nIt works.\n")
+        equal(len(list((folder / "postoffice-data/mail/demo/Maildir/new").iterdir())), 2, "messages for demo")
         made = folder / "postoffice-data/tls"
         equal(stat.S_IMODE((made / "key.pem").stat().st_mode), 0o600, "the mode of the private key")
         with Wire(2465, tls=trusting(made / "cert.pem"), name="localhost") as wire:
