@@ -1,15 +1,4 @@
 //! [`FaultRule`]: scripted failures, for testing what clients make of them.
-//!
-//! ```
-//! use mailwright::office::{FaultRule, Stage};
-//!
-//! // The first two tries for bob are put off, any others go through.
-//! let greylisting =
-//!     FaultRule::at(Stage::Recipient).matching("bob@*").times(2).refuse(450, (4, 2, 0), "greylisted, try again");
-//! // The third message is cut off at its end, without a word.
-//! let crash = FaultRule::at(Stage::MessageEnd).after(2).times(1).drop_connection();
-//! # let _ = (greylisting, crash);
-//! ```
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -44,7 +33,16 @@ pub(super) enum Action {
 
 /// A failure to be brought about. Rules are asked in the order they were given; the first that fits strikes.
 ///
-/// See the [module docs](self).
+/// ```
+/// use mailwright::office::{FaultRule, Stage};
+///
+/// // The first two tries for bob are put off, any others go through.
+/// let greylisting =
+///     FaultRule::at(Stage::Recipient).matching("bob@*").times(2).refuse(450, (4, 2, 0), "greylisted, try again");
+/// // The third message is cut off at its end, without a word.
+/// let crash = FaultRule::at(Stage::MessageEnd).after(2).times(1).drop_connection();
+/// # let _ = (greylisting, crash);
+/// ```
 #[derive(Debug, Clone)]
 pub struct FaultRule {
     stage: Stage,
