@@ -165,12 +165,15 @@ def main():
     parser.add_argument("--programs", required=True, help="folder of postoffice and smtp-send")
     parser.add_argument("--mailin-sink", required=True)
     parser.add_argument("--quick", action="store_true", help="fewer messages, one round")
+    parser.add_argument("--count", type=int, default=10_000, help="messages of 4 KiB in a round")
+    parser.add_argument("--repeat", type=int, default=3, help="rounds, of which the median counts")
     parser.add_argument("--only", nargs="*", choices=("discarding", "delivering", "memory"))
     options = parser.parse_args()
     options.postoffice = str(pathlib.Path(options.programs, "postoffice").resolve())
     options.smtp_send = str(pathlib.Path(options.programs, "smtp-send").resolve())
     options.mailin_sink = str(pathlib.Path(options.mailin_sink).resolve())
-    options.count, options.repeat = (2000, 1) if options.quick else (10_000, 3)
+    if options.quick:
+        options.count, options.repeat = 2000, 1
     parts = {"discarding": discarding, "delivering": delivering, "memory": memory}
     # Beside the build's output, so that all that is delivered lies on the disk that matters, not in a memory file system.
     with tempfile.TemporaryDirectory(prefix="mailwright-load-", dir=pathlib.Path(options.programs).resolve()) as folder:
