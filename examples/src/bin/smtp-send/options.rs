@@ -28,7 +28,7 @@ pub(crate) struct Options {
     /// Recipient; may be repeated
     #[arg(long, value_name = "ADDRESS", required = true, value_parser = forward_path)]
     pub(crate) to: Vec<ForwardPath>,
-    /// Where to connect: host, host:port, [2001:db8::1]:port or unix:/path/of/socket. Without a port 25, with --user
+    /// Where to connect: host, host:port, `[2001:db8::1]:port` or unix:/path/of/socket. Without a port 25, with --user
     /// 587, with --tls implicit 465, with --lmtp 24
     #[arg(long, value_name = "HOST:PORT", default_value = "localhost")]
     pub(crate) server: Target,
