@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
 use std::time::Duration;
 
 use mailwright::config::Config;
@@ -21,7 +22,14 @@ pub(crate) fn run(options: &Serve) -> Result<(), Failure> {
     start_logging(options.log.as_deref())?;
     raise_file_limit();
     let builder = builder(options)?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(builder))
+    // One core is left to the committer and to those who write large messages out; on a small machine a second worker would
+    // spend its time waking the first.
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.saturating_sub(1).max(1))
+        .enable_all()
+        .build()?
+        .block_on(serve(builder))
 }
 
 async fn serve(builder: Builder) -> Result<(), Failure> {
