@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lib import checks, children, office  # noqa: E402
 from lib.certificates import Certificates  # noqa: E402
+from lib.namespaces import in_own_processes  # noqa: E402
 
 # In the order they run. Each is a module of parts/ with a function run(setting).
 PARTS = [
@@ -79,6 +80,11 @@ def main(wanted):
             f"interop/run: expected parts of {', '.join(PARTS)}; found {', '.join(unknown)}", file=sys.stderr
         )
         return 2
+    return in_own_processes(lambda: run(chosen))
+
+
+def run(chosen):
+    """Runs these parts; the exit code."""
     for how in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(how, lambda number, frame: sys.exit(128 + number))
     scratch = Path(tempfile.mkdtemp(prefix="mailwright-interop."))

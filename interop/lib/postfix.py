@@ -11,6 +11,8 @@ from lib import checks, children
 from lib.children import run_ok
 from lib.office import eventually
 
+MASTER_PROGRAM = "/usr/lib/postfix/sbin/master"
+
 MAIN = """
 compatibility_level = 3.6
 queue_directory = {folder}/queue
@@ -124,7 +126,9 @@ class Postfix:
         (self.config / "master.cf").write_text(
             MASTER.format(smtp=self.smtp, submission=self.submission, submissions=self.submissions)
         )
-        self.child = children.start(["postfix", "-c", self.config, "start-fg"], self.folder / "out")
+        # This makes the queue. The master is our own child, rather than that of a script, so that it ends when we do.
+        run_ok(["postfix", "-c", self.config, "check"])
+        self.child = children.start([MASTER_PROGRAM, "-c", self.config, "-s"], self.folder / "out")
         checks.watch(self._tail)
         children.wait_port(self.smtp, self.child)
 
@@ -136,8 +140,6 @@ class Postfix:
 
     def stop(self):
         checks.unwatch(self._tail)
-        if self.child.poll() is None:
-            children.run(["postfix", "-c", self.config, "stop"])
         children.stop(self.child, signal.SIGTERM)
 
     def files(self):

@@ -7,7 +7,7 @@ from lib import children
 from lib.checks import check, equal, expect
 from lib.children import run as run_program
 from lib.children import run_fails, run_ok
-from lib.network import in_own_network
+from lib.namespaces import in_own_network
 from lib.office import USERS, Office, read_listeners
 from lib.samples import PLAIN
 from lib.wire import Wire, trusting
