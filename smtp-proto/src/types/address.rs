@@ -5,8 +5,8 @@
 //! what was read, so that `"a@b"@c` never turns into `a@b@c`.
 
 use core::fmt;
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::borrow::Cow;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Longest domain in bytes (RFC 5321 §4.5.3.1.2).
 const MAX_DOMAIN: usize = 255;
