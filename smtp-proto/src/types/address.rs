@@ -47,6 +47,10 @@ pub enum AddressError {
     /// Bytes that are not UTF-8.
     #[error("expected UTF-8 (RFC 6531) at byte {0}")]
     Utf8(usize),
+    /// A control character of Unicode's second set, U+0080 to U+009F. The grammar of RFC 6531 lets them pass, but they
+    /// drive terminals and have no place in a name (RFC 5198 §2).
+    #[error("expected no control character at byte {0}")]
+    Control(usize),
     /// The text goes on behind the address.
     #[error("expected the end of the address at byte {0}")]
     Trailing(usize),
@@ -112,6 +116,11 @@ impl Mailbox {
         let end = domain_end(input, at + 1)?;
         let text = core::str::from_utf8(&input[start..end])
             .map_err(|error| AddressError::Utf8(start + error.valid_up_to()))?;
+        if !text.is_ascii()
+            && let Some((at, _)) = text.char_indices().find(|(_, c)| c.is_control())
+        {
+            return Err(AddressError::Control(start + at));
+        }
         let at = u16::try_from(at - start).map_err(|_| AddressError::TooLong(start))?;
         Ok((Self { text: text.into(), at }, end))
     }
@@ -574,6 +583,9 @@ mod tests {
             ("a@[tag:a b]", Literal(2)),
             ("a@[]", Literal(2)),
             ("a@x ", Trailing(3)),
+            ("é\u{9b}@x", Control(2)),
+            ("\"\u{80}\"@x", Control(1)),
+            ("a@x\u{85}", Control(3)),
         ] {
             assert_eq!(Mailbox::parse(text), Err(error), "{text:?}");
         }
@@ -615,9 +627,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parsing_never_panics_and_round_trips(text in r#"[a-c.@"\\<>\[\]:,\u{e9} -]{0,24}"#) {
+        fn parsing_never_panics_and_round_trips(text in r#"[a-c.@"\\<>\[\]:,\u{85}\u{e9} -]{0,24}"#) {
             if let Ok(mailbox) = Mailbox::parse(&text) {
                 prop_assert_eq!(mailbox.to_string(), text.clone());
+                prop_assert!(!text.contains(char::is_control));
                 prop_assert_eq!(Mailbox::parse(mailbox.as_str()), Ok(mailbox));
             }
             if let Ok(path) = ReversePath::parse(&text) {
