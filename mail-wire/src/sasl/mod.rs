@@ -15,7 +15,9 @@
 //! A server that hides which users exist needs a [`Decoy`]; passwords are stored as [`Stored`] says, or anywhere else,
 //! such as in PAM, since the embedder answers. Passwords, tokens and keys travel as [`Secret`](crate::Secret): wiped on
 //! drop, compared in constant time, absent from `Debug`. Names are prepared by SASLprep (RFC 4013) before they are
-//! asked about, so that they hold no NUL, no control characters and have one spelling each.
+//! asked about, so that they hold no NUL, no control characters and are normalised. Where the embedder has
+//! one name for several spellings, such as `Alice` and `alice`, it answers with it ([`Answer::AcceptedAs`],
+//! [`Answer::StoredAs`]), and the [`Identity`] has that.
 //!
 //! A whole exchange:
 //!

@@ -90,6 +90,8 @@ pub struct Server {
     mechanism: Mechanism,
     params: ServerParams,
     state: State,
+    /// Whom the client says it is.
+    claimed: Option<String>,
 }
 
 /// What is awaited.
@@ -105,7 +107,11 @@ enum State {
     /// CRAM-MD5: the answer to the challenge.
     CramResponse,
     /// SCRAM: the proof.
-    ScramProof(Box<scram::server::Challenging>),
+    ScramProof {
+        /// The name that the client gave, where it is known under another.
+        alias: Option<String>,
+        challenging: Box<scram::server::Challenging>,
+    },
     /// OAUTHBEARER, XOAUTH2: whatever the client says to the refusal.
     TokenDummy,
     /// The empty response to the last challenge.
@@ -140,12 +146,21 @@ enum State {
 impl Server {
     /// Begins an exchange.
     pub const fn new(mechanism: Mechanism, params: ServerParams) -> Self {
-        Self { mechanism, params, state: State::Start }
+        Self { mechanism, params, state: State::Start, claimed: None }
     }
 
     /// The mechanism of the exchange.
     pub const fn mechanism(&self) -> Mechanism {
         self.mechanism
+    }
+
+    /// The name that the client gave, prepared, in whatever spelling; also after the exchange has failed. `None` as long
+    /// as it has given none that could be read.
+    ///
+    /// It is the client's word, and up to [`with_max_message`](ServerParams::with_max_message) long. People mistype, so
+    /// it may be a password in the field for the name.
+    pub fn claimed_user(&self) -> Option<&str> {
+        self.claimed.as_deref()
     }
 
     /// Takes the client's message, decoded from base64: first the initial response or `None` where the command had
@@ -200,9 +215,9 @@ impl Server {
                 let (authcid, digest) = cram_md5::parse(response)?;
                 Ok(self.ask_credentials(authcid.clone(), State::CramCredentials { authcid, digest }))
             }
-            State::ScramProof(challenging) => {
+            State::ScramProof { alias, challenging } => {
                 let proved = challenging.verify(self.mechanism, response)?;
-                Ok(self.authenticated(None, proved.username, proved.authzid, Some(proved.final_message)))
+                Ok(self.authenticated(alias, proved.username, proved.authzid, Some(proved.final_message)))
             }
             State::TokenDummy => Err(Failure::Credentials),
             State::FinalAcknowledgement(identity) if response.is_empty() => {
@@ -235,6 +250,7 @@ impl Server {
             }
             Mechanism::Login => {
                 let authcid = login::parse_name(response)?;
+                self.claimed = Some(authcid.clone());
                 self.state = State::LoginPassword { authcid };
                 Step::Challenge(login::PASSWORD_CHALLENGE.to_vec())
             }
@@ -242,6 +258,7 @@ impl Server {
             Mechanism::XOAuth2 => self.ask_token(oauth::parse_xoauth2(response)?),
             Mechanism::External => {
                 let authzid = external::parse(response)?;
+                self.claimed.clone_from(&authzid);
                 self.state = State::ExternalVerdict { authzid: authzid.clone() };
                 Step::Ask(Question::External { authzid })
             }
@@ -259,6 +276,7 @@ impl Server {
     }
 
     fn ask_password(&mut self, authcid: String, authzid: Option<String>, password: Secret) -> Step {
+        self.claimed = Some(authcid.clone());
         let question = Question::VerifyPassword {
             mechanism: self.mechanism,
             authcid: authcid.clone(),
@@ -269,12 +287,14 @@ impl Server {
     }
 
     fn ask_credentials(&mut self, authcid: String, state: State) -> Step {
+        self.claimed = Some(authcid.clone());
         self.state = state;
         Step::Ask(Question::Credentials { mechanism: self.mechanism, authcid })
     }
 
     fn ask_token(&mut self, message: oauth::Message) -> Step {
         let oauth::Message { user, token, host, port } = message;
+        self.claimed.clone_from(&user);
         if token.is_empty() {
             return self.refuse_token(None);
         }
@@ -300,27 +320,8 @@ impl Server {
             (State::PasswordVerdict { authcid, authzid, .. }, Answer::AcceptedAs(name)) => {
                 Ok(self.authenticated(Some(authcid), name, authzid, None))
             }
-            (State::PasswordVerdict { authcid, authzid, password }, Answer::Stored(stored)) => {
-                match stored.verify_password(&authcid, &password, &self.params.decoy) {
-                    true => Ok(self.authenticated(None, authcid, authzid, None)),
-                    false => Err(Failure::Credentials),
-                }
-            }
-
-            (State::CramCredentials { authcid, digest }, Answer::Stored(stored)) => {
-                let (password, known) = stored.cram_password(&authcid, &self.params.decoy);
-                let fits = cram_md5::verify(&password, self.cram_challenge().as_bytes(), &digest);
-                match fits && known {
-                    true => Ok(self.authenticated(None, authcid, None, None)),
-                    false => Err(Failure::Credentials),
-                }
-            }
-            (State::ScramCredentials(named), Answer::Stored(stored)) => {
-                let (keys, known) = stored.scram_keys(named.hash, &named.username, &self.params.decoy);
-                let (challenge, challenging) = named.challenge(keys, known, &self.params);
-                self.state = State::ScramProof(Box::new(challenging));
-                Ok(Step::Challenge(challenge))
-            }
+            (state, Answer::Stored(stored)) => self.compare(state, None, stored),
+            (state, Answer::StoredAs(name, stored)) => self.compare(state, Some(name), stored),
 
             (State::TokenVerdict { user: Some(user) }, Answer::Accepted) => {
                 Ok(self.authenticated(None, user, None, None))
@@ -356,6 +357,38 @@ impl Server {
                 State::PasswordVerdict { .. } | State::ExternalVerdict { .. } | State::AnonymousVerdict,
                 Answer::Rejected,
             ) => Err(Failure::Credentials),
+            _ => Err(Failure::Unavailable),
+        }
+    }
+
+    /// Compares what the client gave with what is stored for it, under `name` where that is another than the client gave.
+    fn compare(&mut self, state: State, name: Option<String>, stored: Stored) -> Result<Step, Failure> {
+        let decoy = &self.params.decoy;
+        match state {
+            State::PasswordVerdict { authcid, authzid, password } => {
+                let (alias, authcid) = renamed(authcid, name);
+                match stored.verify_password(&authcid, &password, decoy) {
+                    true => Ok(self.authenticated(alias, authcid, authzid, None)),
+                    false => Err(Failure::Credentials),
+                }
+            }
+            State::CramCredentials { authcid, digest } => {
+                let (_, authcid) = renamed(authcid, name);
+                let (password, known) = stored.cram_password(&authcid, decoy);
+                let fits = cram_md5::verify(&password, self.cram_challenge().as_bytes(), &digest);
+                match fits && known {
+                    true => Ok(self.authenticated(None, authcid, None, None)),
+                    false => Err(Failure::Credentials),
+                }
+            }
+            State::ScramCredentials(mut named) => {
+                let (alias, username) = renamed(named.username, name);
+                named.username = username;
+                let (keys, known) = stored.scram_keys(named.hash, &named.username, decoy);
+                let (challenge, challenging) = named.challenge(keys, known, &self.params);
+                self.state = State::ScramProof { alias, challenging: Box::new(challenging) };
+                Ok(Step::Challenge(challenge))
+            }
             _ => Err(Failure::Unavailable),
         }
     }
@@ -401,6 +434,14 @@ impl Server {
     }
 }
 
+/// The alias, if any, and the name for a client that said `given` and is known as `name`.
+fn renamed(given: String, name: Option<String>) -> (Option<String>, String) {
+    match name {
+        None => (None, given),
+        Some(name) => (Some(given), name),
+    }
+}
+
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("mechanism", &self.mechanism).finish_non_exhaustive()
@@ -443,7 +484,7 @@ pub struct Identity {
 #[non_exhaustive]
 pub enum Question {
     /// Is this the user's password? (PLAIN, LOGIN) Answer [`Answer::Accepted`], [`Answer::AcceptedAs`],
-    /// [`Answer::Rejected`], or [`Answer::Stored`] to have it compared here.
+    /// [`Answer::Rejected`], or [`Answer::Stored`] or [`Answer::StoredAs`] to have it compared here.
     VerifyPassword {
         /// The mechanism.
         mechanism: Mechanism,
@@ -452,8 +493,8 @@ pub enum Question {
         /// The password as sent, not prepared. [`Stored::verify_password`] prepares it where it must be.
         password: Secret,
     },
-    /// What is stored for this user? (SCRAM, CRAM-MD5) Answer [`Answer::Stored`], with [`Stored::Unknown`] where
-    /// there is no such user: the exchange then goes on to fail as with a wrong password.
+    /// What is stored for this user? (SCRAM, CRAM-MD5) Answer [`Answer::Stored`] or [`Answer::StoredAs`], with
+    /// [`Stored::Unknown`] where there is no such user: the exchange then goes on to fail as with a wrong password.
     Credentials {
         /// The mechanism; for SCRAM it says for which hash keys are needed.
         mechanism: Mechanism,
@@ -511,6 +552,12 @@ pub enum Answer {
     RejectedToken(TokenError),
     /// What is stored for the user.
     Stored(Stored),
+    /// What is stored for the user, and the name to use from here on, whatever the spelling that the client used.
+    ///
+    /// Where names have more than one spelling (letter case, a domain or none), give the canonical one with
+    /// [`Stored::Unknown`] as well: what a [`Decoy`] invents follows from the name, and if it differed from spelling to
+    /// spelling, it would tell that there is no such user.
+    StoredAs(String, Stored),
     /// It could not be found out: a data base is down. The client is told to try later.
     Unavailable,
 }

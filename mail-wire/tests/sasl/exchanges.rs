@@ -117,6 +117,90 @@ fn an_unknown_user_is_shown_the_same_salt_at_each_try_and_a_plausible_one() {
 }
 
 #[test]
+fn the_identity_has_the_name_that_the_embedder_answers_with() {
+    for mechanism in Mechanism::ALL.into_iter().filter(|mechanism| is_about_passwords(*mechanism)) {
+        for stored in [plain, scram] {
+            if mechanism == Mechanism::CramMd5 && stored(mechanism) != plain(mechanism) {
+                continue;
+            }
+            // The name that the client itself gave needs no leave either.
+            for authzid in [None, Some("User"), Some("user")] {
+                let case = format!("{mechanism} as {authzid:?}");
+                let credentials = match authzid {
+                    Some(authzid) if carries_authzid(mechanism) => {
+                        Credentials::password_as("User", "pencil", authzid)
+                    }
+                    _ => Credentials::password("User", "pencil"),
+                };
+                let (mut client, mut server) = bound_pair(mechanism, &credentials);
+                let mut embedder = Embedder::new(stored).folding();
+                let outcome = run(&mut client, &mut server, &mut embedder, mechanism.client_first());
+                let identity = outcome.server.unwrap_or_else(|failure| panic!("{case}: {failure}"));
+                assert_eq!((&*identity.authcid, &*identity.authzid), ("user", "user"), "{case}");
+                assert_eq!(outcome.client, Ok(()), "{case}");
+                assert_eq!(embedder.asked.len(), 1, "{case}");
+                assert_eq!(server.claimed_user(), Some("User"), "{case}");
+            }
+        }
+    }
+}
+
+/// Both sides, with channel binding where the mechanism has it.
+fn bound_pair(mechanism: Mechanism, credentials: &Credentials) -> (Client, Server) {
+    let (mut client_params, mut server_params) = (client_params(mechanism), server_params());
+    if mechanism.uses_channel_binding() {
+        client_params = client_params.with_channel_binding(binding(b"channel"));
+        server_params = server_params.with_channel_binding(binding(b"channel"));
+    }
+    let client = Client::new(mechanism, credentials, client_params).unwrap();
+    (client, Server::new(mechanism, server_params))
+}
+
+fn carries_authzid(mechanism: Mechanism) -> bool {
+    mechanism.is_scram() || mechanism == Mechanism::Plain
+}
+
+#[test]
+fn spellings_of_one_name_are_shown_one_salt_whether_there_is_such_a_user_or_not() {
+    let challenge_for = |name: &str, stored: fn(Mechanism) -> Stored| {
+        let mut client = client(Mechanism::ScramSha256, &Credentials::password(name, "pencil"));
+        let mut server = Server::new(Mechanism::ScramSha256, server_params());
+        let first = client.take_initial_response().unwrap();
+        let Step::Ask(question) = server.step(Some(first.expose())) else { panic!("expected a question") };
+        let Step::Challenge(challenge) = server.answer(Embedder::new(stored).folding().answer(question))
+        else {
+            panic!("expected a challenge")
+        };
+        challenge
+    };
+    for stored in [plain, scram] {
+        for (one, other) in [("user", "User"), ("nobody", "NoBody")] {
+            assert_eq!(challenge_for(one, stored), challenge_for(other, stored), "{one}");
+        }
+    }
+}
+
+#[test]
+fn a_user_is_claimed_as_soon_as_it_is_named_and_after_a_failure_too() {
+    for mechanism in Mechanism::ALL {
+        let mut credentials = credentials_for(mechanism);
+        if mechanism == Mechanism::External {
+            credentials = Credentials::External { authzid: Some("user".to_owned()) };
+        }
+        let (mut client, mut server) = bound_pair(mechanism, &credentials);
+        assert_eq!(server.claimed_user(), None, "{mechanism}");
+        let mut step = server.step(client.take_initial_response().as_ref().map(|first| first.expose()));
+        while let Step::Challenge(challenge) = step {
+            step = server.step(Some(client.step(&challenge).unwrap().expose()));
+        }
+        let claimed = (mechanism != Mechanism::Anonymous).then_some("user");
+        assert_eq!(server.claimed_user(), claimed, "{mechanism}");
+        assert_eq!(server.answer(Answer::Unavailable), Step::Failed(Failure::Unavailable), "{mechanism}");
+        assert_eq!(server.claimed_user(), claimed, "{mechanism}");
+    }
+}
+
+#[test]
 fn acting_as_another_user_is_asked_about_after_the_proof() {
     let mechanisms = [
         Mechanism::Plain,

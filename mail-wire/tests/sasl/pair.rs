@@ -13,6 +13,8 @@ pub(crate) const ITERATIONS: u32 = 3;
 pub(crate) struct Embedder {
     stored: fn(Mechanism) -> Stored,
     certificate: Option<&'static str>,
+    /// Whether names are compared without regard to letter case, and the one in lower case is answered.
+    folds: bool,
     pub(crate) asked: Vec<Question>,
 }
 
@@ -27,11 +29,23 @@ pub(crate) fn scram(mechanism: Mechanism) -> Stored {
 
 impl Embedder {
     pub(crate) fn new(stored: fn(Mechanism) -> Stored) -> Self {
-        Self { stored, certificate: Some("user"), asked: Vec::new() }
+        Self { stored, certificate: Some("user"), folds: false, asked: Vec::new() }
+    }
+
+    pub(crate) fn folding(self) -> Self {
+        Self { folds: true, ..self }
     }
 
     pub(crate) fn answer(&mut self, question: Question) -> Answer {
         let answer = match &question {
+            Question::VerifyPassword { mechanism, authcid, .. }
+            | Question::Credentials { mechanism, authcid }
+                if self.folds =>
+            {
+                let name = authcid.to_ascii_lowercase();
+                let stored = if name == "user" { (self.stored)(*mechanism) } else { Stored::Unknown };
+                Answer::StoredAs(name, stored)
+            }
             Question::VerifyPassword { mechanism, authcid, .. }
             | Question::Credentials { mechanism, authcid } => {
                 Answer::Stored(if authcid == "user" { (self.stored)(*mechanism) } else { Stored::Unknown })
