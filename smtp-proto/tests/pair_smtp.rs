@@ -82,6 +82,7 @@ impl Pair {
                 }
                 let now = self.embedder.now;
                 self.embedder.client.upgraded(LayerInfo::Tls(info.clone()), now);
+                info.peer_identity = Some("user".into());
                 self.server.upgraded(LayerInfo::Tls(info), now);
                 continue;
             }
@@ -163,8 +164,8 @@ impl Pair {
                 let identity = server.identity().expect("authenticated");
                 self.server_events.push(format!("{} by {}", identity.authcid, identity.mechanism));
             }
-            Event::AuthenticationFailed { mechanism, failure } => {
-                self.server_events.push(format!("{mechanism}: {failure}"));
+            Event::AuthenticationFailed { mechanism, failure, user } => {
+                self.server_events.push(format!("{mechanism}: {failure} ({})", user.unwrap_or_default()));
             }
             Event::Verify(target, pending) | Event::Expand(target, pending) => {
                 let line = ReplyText::sanitized(&format!("<{}@mx>", target.text()));

@@ -165,8 +165,9 @@ impl Session {
                 }
                 Flow::Continue(())
             }
-            Event::AuthenticationFailed { mechanism, failure } => {
-                info!(%mechanism, reason = %failure, "login failed");
+            Event::AuthenticationFailed { mechanism, failure, user } => {
+                let user = user.unwrap_or_default();
+                info!(user = %Escaped(user.as_bytes()), %mechanism, reason = %failure, "login failed");
                 Flow::Continue(())
             }
             // Nothing else is offered. A question that is dropped is answered by a temporary failure.

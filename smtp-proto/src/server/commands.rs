@@ -218,13 +218,12 @@ impl Server {
     }
 
     fn help(&mut self) -> Next {
-        const LINES: [ReplyText; 3] = [
-            ReplyText::from_static("commands: EHLO HELO LHLO MAIL RCPT DATA BDAT RSET NOOP QUIT"),
-            ReplyText::from_static("STARTTLS AUTH VRFY EXPN HELP ETRN ATRN, as the reply to EHLO offers"),
+        let lines = [
+            ReplyText::sanitized(&format!("commands: {}", self.offered_verbs())),
             ReplyText::from_static("see RFC 5321"),
         ];
         let from = self.send.tail().len();
-        self.reply_lines(214, Some((2, 0, 0)), &LINES);
+        self.reply_lines(214, Some((2, 0, 0)), &lines);
         self.count_junk(from);
         None
     }
@@ -280,7 +279,7 @@ impl Server {
             self.reply_error(&TLS_ON);
             return None;
         }
-        if !self.config.extensions.starttls || !self.session.extended {
+        if !self.config.extensions.starttls {
             return self.not_implemented();
         }
         // RFC 3207 §4.2, RFC 2920 §3.1: whatever stands behind STARTTLS is not from the client under TLS.
@@ -342,6 +341,7 @@ impl Server {
     /// Begins the session anew for the client that a trusted peer describes.
     fn become_client(&mut self, attributes: XclientAttributes) {
         let peer = &mut self.session.peer;
+        peer.identity = None;
         if let Some(address) = attributes.addr.flatten() {
             peer.address.set_ip(address);
             peer.name = None;
@@ -354,6 +354,10 @@ impl Server {
         }
         if let (Some(Some(address)), port) = (attributes.dest_addr, attributes.dest_port.flatten()) {
             peer.local = Some((address, port.unwrap_or(0)).into());
+        }
+        // The certificate is that of the proxy.
+        if let Some(tls) = &mut self.session.tls {
+            tls.peer_identity = None;
         }
         self.session.hello = None;
         self.session.extended = false;

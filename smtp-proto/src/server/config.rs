@@ -30,7 +30,8 @@ pub struct ServerConfig {
     /// What is offered in reply to EHLO.
     pub extensions: Extensions,
     /// SASL mechanisms that may be offered (RFC 4954). Those with channel binding only ever are where the transport has
-    /// one.
+    /// one, EXTERNAL where something below SASL has shown who the client is: its
+    /// [certificate](mail_wire::TlsInfo::peer_identity), or [what the embedder knows](super::Peer::identity).
     pub mechanisms: MechanismSet,
     /// Whether mechanisms that send the password as it is are offered without TLS. Off by default.
     pub plaintext_auth_without_tls: bool,

@@ -23,6 +23,7 @@ impl Server {
                     self.session.peer.name = None;
                     // It was the proxy that was trusted, not whom it speaks for.
                     self.session.peer.trusted = false;
+                    self.session.peer.identity = None;
                 }
             }
         }

@@ -57,6 +57,12 @@ pub enum Event {
         mechanism: Mechanism,
         /// Why; not told to the client in full.
         failure: sasl::Failure,
+        /// The name that the client gave, as far as the exchange got: at most 255 bytes, the rest is cut off.
+        ///
+        /// It is text from the peer: [escape](mail_wire::Escaped) it before it is shown. The password is never in it,
+        /// but people type that into the field for the name at times: be as careful with the log as with the users'
+        /// names, or leave out a name that no user has.
+        user: Option<Box<str>>,
     },
     /// VRFY, where it is offered.
     Verify(VerifyTarget, Pending<Verify>),

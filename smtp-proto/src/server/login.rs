@@ -20,7 +20,17 @@ impl Server {
         if self.channel_bindings().is_empty() {
             mechanisms = mechanisms.without_channel_binding();
         }
+        // RFC 4422 appendix A: of use only where something below has shown who the client is.
+        if self.shown_identity().is_none() {
+            mechanisms.remove(Mechanism::External);
+        }
         mechanisms
+    }
+
+    /// Who the client is by its certificate, or by what the embedder knows.
+    fn shown_identity(&self) -> Option<&str> {
+        let certified = self.session.tls.as_ref().and_then(|tls| tls.peer_identity.as_deref());
+        certified.or(self.session.peer.identity.as_deref())
     }
 
     fn channel_bindings(&self) -> &[ChannelBinding] {
@@ -149,7 +159,9 @@ impl Server {
     }
 
     fn exchange_failed(&mut self, failure: Failure) -> Next {
-        let mechanism = self.login.take()?.mechanism();
+        let exchange = self.login.take()?;
+        let mechanism = exchange.mechanism();
+        let user = exchange.claimed_user().map(bounded);
         self.await_command();
         let from = self.send.tail().len();
         // One text for all that a client could learn from (RFC 4954 §6).
@@ -173,7 +185,7 @@ impl Server {
         }
         let delay = self.config.timeouts.auth_failure_delay * (1 << (self.counters.auth_failures - 1).min(4));
         self.hold_since(from, delay);
-        Some(Step::Event(Event::AuthenticationFailed { mechanism, failure }))
+        Some(Step::Event(Event::AuthenticationFailed { mechanism, failure, user }))
     }
 
     pub(super) fn answer_sasl(&mut self, answer: sasl::Answer) {
@@ -184,4 +196,9 @@ impl Server {
             self.queued = Some(event);
         }
     }
+}
+
+/// A name without what goes beyond the longest that a server must take (RFC 4616 §2).
+fn bounded(name: &str) -> Box<str> {
+    name[..name.floor_char_boundary(255)].into()
 }

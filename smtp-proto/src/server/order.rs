@@ -36,8 +36,10 @@ const fn phases(verb: Verb) -> u8 {
         Verb::Rcpt => MAIL | RECIPIENTS,
         Verb::Data => RECIPIENTS,
         Verb::Bdat | Verb::Burl => RECIPIENTS | CHUNKS,
-        // RFC 3207 §4.2, RFC 4954 §4: not within a transaction.
-        Verb::StartTls | Verb::Auth => READY,
+        // RFC 3207 §4 wants no EHLO first, and some clients send none: what it tells is void after the handshake anyhow.
+        Verb::StartTls => START | READY,
+        // RFC 4954 §4: not within a transaction.
+        Verb::Auth => READY,
         Verb::Etrn | Verb::Atrn | Verb::Xforward => READY,
         Verb::Xclient => START | READY,
     }
@@ -107,7 +109,7 @@ mod tests {
             ("RSET", Verb::Rset, "SRMTCF"),
             ("NOOP", Verb::Noop, "SRMTCF"),
             ("QUIT", Verb::Quit, "SRMTCF"),
-            ("STARTTLS", Verb::StartTls, "R"),
+            ("STARTTLS", Verb::StartTls, "SR"),
             ("AUTH", Verb::Auth, "R"),
             ("XCLIENT", Verb::Xclient, "SR"),
         ];

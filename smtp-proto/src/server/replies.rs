@@ -3,7 +3,7 @@
 use super::event::{ServerError, Stage};
 use super::machine::Server;
 use crate::codec::{encode_reply, encode_reply_lines};
-use crate::types::{EnhancedCode, Refusal, ReplyCode, Verdict};
+use crate::types::{EnhancedCode, Refusal, ReplyCode, Verb, Verdict};
 use mail_wire::ReplyText;
 use mail_wire::sasl::MechanismSet;
 
@@ -124,7 +124,7 @@ impl Server {
         offer(offered.vrfy, "VRFY");
         offer(offered.expn, "EXPN");
         offer(offered.etrn, "ETRN");
-        offer(offered.atrn && self.session.identity.is_some(), "ATRN");
+        offer(self.offers_atrn(), "ATRN");
         offer(true, "HELP");
         let mut offer = |line: String| lines.push(ReplyText::sanitized(&line));
         offer(format!("SIZE {}", self.config.limits.message_size()));
@@ -137,9 +137,8 @@ impl Server {
         if !offered.limits.is_none() {
             offer(offered.limits.to_string());
         }
-        let mechanisms = self.offered_mechanisms();
-        if mechanisms != MechanismSet::EMPTY && self.session.identity.is_none() {
-            offer(format!("AUTH {mechanisms}"));
+        if self.offers_auth() {
+            offer(format!("AUTH {}", self.offered_mechanisms()));
         }
         if self.offers_xclient() {
             offer("XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT".to_owned());
@@ -147,6 +146,44 @@ impl Server {
         }
         lines.extend(offered.other.iter().cloned());
         self.reply_lines(250, None, &lines);
+    }
+
+    /// The verbs that are of use now, for HELP.
+    pub(super) fn offered_verbs(&self) -> String {
+        let offered = &self.config.extensions;
+        // After HELO there are no extensions.
+        let extends = self.session.extended || self.session.hello.is_none();
+        let verbs = [
+            (!self.is_lmtp(), Verb::Ehlo),
+            (!self.is_lmtp(), Verb::Helo),
+            (self.is_lmtp(), Verb::Lhlo),
+            (self.offers_starttls(), Verb::StartTls),
+            (extends && self.offers_auth(), Verb::Auth),
+            (true, Verb::Mail),
+            (true, Verb::Rcpt),
+            (true, Verb::Data),
+            (extends && offered.chunking, Verb::Bdat),
+            (true, Verb::Rset),
+            (offered.vrfy, Verb::Vrfy),
+            (offered.expn, Verb::Expn),
+            (offered.etrn, Verb::Etrn),
+            (self.offers_atrn(), Verb::Atrn),
+            (self.offers_xclient(), Verb::Xclient),
+            (self.offers_xclient(), Verb::Xforward),
+            (true, Verb::Noop),
+            (true, Verb::Help),
+            (true, Verb::Quit),
+        ];
+        let verbs = verbs.iter().filter(|(offered, _)| *offered).map(|(_, verb)| verb.to_string());
+        verbs.collect::<Vec<_>>().join(" ")
+    }
+
+    fn offers_auth(&self) -> bool {
+        self.session.identity.is_none() && self.offered_mechanisms() != MechanismSet::EMPTY
+    }
+
+    fn offers_atrn(&self) -> bool {
+        self.config.extensions.atrn && self.session.identity.is_some()
     }
 
     pub(super) fn offers_starttls(&self) -> bool {

@@ -18,12 +18,15 @@ pub struct Peer {
     pub name: Option<Domain>,
     /// Whether the client may use XCLIENT and XFORWARD.
     pub trusted: bool,
+    /// Who the client is by other means than a TLS certificate, such as the credentials of a Unix socket. Where it is
+    /// known, here or as [`TlsInfo::peer_identity`], EXTERNAL can be offered; the embedder decides what it is worth.
+    pub identity: Option<String>,
 }
 
 impl Peer {
     /// A peer of whom nothing but the address is known, and who is not trusted.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, local: None, name: None, trusted: false }
+        Self { address, local: None, name: None, trusted: false, identity: None }
     }
 }
 

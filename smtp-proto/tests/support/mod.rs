@@ -39,9 +39,13 @@ pub(crate) struct Driven {
     pub(crate) result: Option<Result<(), ServerError>>,
     /// Names of events in the order they came, without bodies.
     pub(crate) events: Vec<&'static str>,
+    /// The user of each login that failed.
+    pub(crate) failed_users: Vec<Option<Box<str>>>,
     recipients: Vec<String>,
     message: Option<Vec<u8>>,
     upgrades: bool,
+    /// What is known of TLS once it is on.
+    pub(crate) tls: TlsInfo,
 }
 
 impl Driven {
@@ -59,9 +63,11 @@ impl Driven {
             dropped: 0,
             result: None,
             events: Vec::new(),
+            failed_users: Vec::new(),
             recipients: Vec::new(),
             message: None,
             upgrades: true,
+            tls: TlsInfo::new(),
         };
         driven.run();
         driven
@@ -116,7 +122,7 @@ impl Driven {
                     if !self.upgrades {
                         return;
                     }
-                    self.server.upgraded(LayerInfo::Tls(TlsInfo::new()), self.now);
+                    self.server.upgraded(LayerInfo::Tls(self.tls.clone()), self.now);
                 }
                 Step::Close(result) => {
                     self.flush();
@@ -201,7 +207,10 @@ impl Driven {
                 "sasl"
             }
             Event::Authenticated => "authenticated",
-            Event::AuthenticationFailed { .. } => "authentication failed",
+            Event::AuthenticationFailed { user, .. } => {
+                self.failed_users.push(user);
+                "authentication failed"
+            }
             Event::Verify(text, pending) | Event::Expand(text, pending) => {
                 let answer = match text.text() {
                     "bob" => VerifyAnswer::Found(vec![ReplyText::from_static("Bob <bob@mx.example>")]),
