@@ -2,8 +2,11 @@
 //!
 //! Both grow while traffic fills them, up to their cap, and give the memory back when they are drained
 //! and the machine says that it is [idle](RecvBuffer::shrink). A machine keeps one of each for its whole life.
+//!
+//! Lines that hold a password leave nothing behind: see [`RecvBuffer::consume_secret`] and [`SendBuffer::push_secret`].
 
 use core::fmt;
+use zeroize::Zeroize;
 
 /// Size of a buffer after its first use.
 const FIRST: usize = 2048;
@@ -46,12 +49,18 @@ impl RecvBuffer {
         let tail = self.bytes.len() - self.end;
         if self.start > 0 && tail < self.bytes.len() / 4 {
             self.bytes.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
+            let left = self.end - self.start;
+            // It may be part of a line with a password, of which no copy is to stay.
+            self.bytes[left.max(self.start)..self.end].fill(0);
+            self.end = left;
             self.start = 0;
         }
         if (self.end == self.bytes.len() || self.grow) && self.bytes.len() < self.max {
             let size = (self.bytes.len() * GROWTH).clamp(FIRST, self.max);
-            self.bytes.resize(size, 0);
+            let mut grown = vec![0; size];
+            grown[self.start..self.end].copy_from_slice(self.data());
+            wipe(&mut self.bytes[self.start..self.end]);
+            self.bytes = grown;
         }
         self.grow = false;
         &mut self.bytes[self.end..]
@@ -83,7 +92,8 @@ impl RecvBuffer {
         self.start += n;
     }
 
-    /// Drops the first `n` bytes and overwrites them: for lines that hold a password.
+    /// Drops the first `n` bytes and overwrites them: for lines that hold a password. Where they were moved on their way
+    /// through the buffer, no copy was left.
     ///
     /// # Panics
     ///
@@ -123,12 +133,14 @@ pub struct SendBuffer {
     bytes: Vec<u8>,
     start: usize,
     high: usize,
+    /// Some of the bytes are to be wiped once they are sent.
+    secret: bool,
 }
 
 impl SendBuffer {
     /// An empty buffer with its high-water mark at `high` bytes. Allocates nothing yet.
     pub fn new(high: usize) -> Self {
-        Self { bytes: Vec::new(), start: 0, high }
+        Self { bytes: Vec::new(), start: 0, high, secret: false }
     }
 
     /// What is to be sent.
@@ -148,11 +160,15 @@ impl SendBuffer {
     /// If there are fewer.
     pub fn sent(&mut self, n: usize) {
         assert!(n <= self.bytes.len() - self.start, "more bytes sent than there were");
+        if self.secret {
+            self.bytes[self.start..self.start + n].zeroize();
+        }
         self.start += n;
         if self.start == self.bytes.len() {
             self.start = 0;
             self.bytes.clear();
-        } else if self.start > self.bytes.len() / 2 {
+            self.secret = false;
+        } else if self.start > self.bytes.len() / 2 && !self.secret {
             self.bytes.drain(..self.start);
             self.start = 0;
         }
@@ -160,10 +176,30 @@ impl SendBuffer {
 
     /// Adds bytes at the end.
     pub fn push(&mut self, bytes: &[u8]) {
+        if self.secret {
+            self.reserve_wiping(bytes.len());
+        }
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// The buffer for encoders to append to.
+    /// Adds bytes at the end that hold a password: they are overwritten as soon as they are sent, or dropped.
+    pub fn push_secret(&mut self, bytes: &[u8]) {
+        self.secret = true;
+        self.push(bytes);
+    }
+
+    /// Makes room without leaving a copy of what waits in the memory that is given back.
+    fn reserve_wiping(&mut self, more: usize) {
+        if self.bytes.capacity() - self.bytes.len() < more {
+            let mut grown = Vec::with_capacity((self.bytes.len() + more).max(2 * self.bytes.capacity()));
+            grown.extend_from_slice(&self.bytes);
+            self.bytes.zeroize();
+            self.bytes = grown;
+        }
+    }
+
+    /// The buffer for encoders to append to. What is appended while a [secret](Self::push_secret) waits may leave a copy
+    /// of that behind.
     pub fn tail(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
@@ -180,9 +216,9 @@ impl SendBuffer {
 
     /// Forgets everything not sent yet.
     pub fn purge(&mut self) {
-        self.bytes.fill(0);
-        self.bytes.clear();
+        self.bytes.zeroize();
         self.start = 0;
+        self.secret = false;
     }
 
     /// Gives memory back, where the buffer is empty and has grown past what an idle connection may keep.
@@ -196,6 +232,27 @@ impl SendBuffer {
     /// Bytes of memory held.
     pub fn capacity(&self) -> usize {
         self.bytes.capacity()
+    }
+}
+
+/// Overwrites bytes whose memory is given back next.
+fn wipe(bytes: &mut [u8]) {
+    bytes.fill(0);
+    // At the speed of memset, unlike volatile writes, and yet not to be optimised out.
+    core::hint::black_box(bytes);
+}
+
+impl Drop for RecvBuffer {
+    fn drop(&mut self) {
+        wipe(&mut self.bytes[self.start..self.end]);
+    }
+}
+
+impl Drop for SendBuffer {
+    fn drop(&mut self) {
+        if self.secret {
+            self.bytes.zeroize();
+        }
     }
 }
 
@@ -264,6 +321,39 @@ mod tests {
         assert_eq!(&recv.bytes[..6], &[0; 6]);
         recv.purge();
         assert!(recv.bytes.iter().all(|&b| b == 0));
+    }
+
+    #[test]
+    fn no_copy_of_a_line_stays_where_it_was_moved_away() {
+        for filler in [1600, 1000] {
+            let mut recv = RecvBuffer::new(FIRST);
+            feed(&mut recv, &vec![b'x'; filler]);
+            let line = vec![b'p'; FIRST - filler - 100];
+            feed(&mut recv, &line);
+            recv.consume(filler);
+            recv.spare();
+            assert_eq!((recv.start, recv.data()), (0, &*line), "moved to the front");
+            assert!(!recv.bytes[recv.end..].contains(&b'p'), "{filler}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_wiped_as_it_is_sent_and_before_its_memory_is_given_back() {
+        let mut send = SendBuffer::new(1024);
+        send.push(b"AUTH ");
+        send.push_secret(b"password\r\n");
+        for n in 1..15 {
+            send.sent(1);
+            assert_eq!(&send.bytes[..n], vec![0; n], "{n} bytes sent");
+            assert_eq!(send.data(), &b"AUTH password\r\n"[n..]);
+        }
+        send.push(&[b'x'; 5000]);
+        assert_eq!(&send.data()[..2], b"\nx");
+        send.sent(5001);
+        assert!(send.is_empty() && !send.secret);
+        send.push_secret(b"password");
+        send.purge();
+        assert!(send.is_empty() && !send.secret);
     }
 
     #[test]

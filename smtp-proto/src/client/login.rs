@@ -4,6 +4,7 @@ use super::machine::{Phase, knows_helo_only};
 use super::replies::Expect;
 use super::{Client, ClientError, Event, Protocol, Stage, TlsPolicy};
 use crate::types::{Capabilities, Command, Reply, Verb};
+use mail_wire::Secret;
 use mail_wire::sasl::{self, ChooseError, ClientParams, Mechanism, MechanismSet, Nonce, wire};
 
 /// Longest AUTH command that may carry an initial response, in bytes with CRLF (RFC 4954 §4).
@@ -172,11 +173,13 @@ impl Client {
         if initial.is_some() {
             exchange.take_initial_response();
         }
-        let command = Command::Auth { mechanism: mechanism.into(), initial };
+        // Room for the longest, since what grows leaves a copy behind.
+        let mut line = Vec::with_capacity(AUTH_LINE);
+        Command::Auth { mechanism: mechanism.into(), initial }.encode(&mut line);
         if let Phase::Login(login) = &mut self.phase {
             login.exchange = Exchange::Running(Box::new(exchange));
         }
-        let issued = self.channel.issue(&command, Expect::Auth);
+        let issued = self.channel.issue_secret(&Secret::new(line), Expect::Auth);
         self.fail_on(issued);
     }
 
@@ -210,8 +213,8 @@ impl Client {
         }
     }
 
-    fn respond(&mut self, mechanism: Mechanism, answer: Result<mail_wire::Secret, sasl::ClientError>) {
-        let (line, expect) = match answer {
+    fn respond(&mut self, mechanism: Mechanism, answer: Result<Secret, sasl::ClientError>) {
+        let (text, expect) = match answer {
             Ok(response) => (wire::encode(response.expose()), Expect::Auth),
             Err(error) => {
                 // RFC 4954 §4: a client that gives up says so by `*`.
@@ -221,13 +224,11 @@ impl Client {
                 (wire::CANCEL.into(), Expect::AuthCancel)
             }
         };
-        match self.channel.expect(expect) {
-            Ok(()) => {
-                self.channel.send.push(line.expose());
-                self.channel.send.push(b"\r\n");
-            }
-            Err(error) => self.fail(error),
-        }
+        let mut line = Vec::with_capacity(text.len() + 2);
+        line.extend_from_slice(text.expose());
+        line.extend_from_slice(b"\r\n");
+        let issued = self.channel.issue_secret(&Secret::new(line), expect);
+        self.fail_on(issued);
     }
 
     /// Whatever the server says to that: there is no falling back to a weaker mechanism with a server that could not do
@@ -257,12 +258,52 @@ fn nonce(random: &[u8; Client::RANDOM], exchange: u8) -> Nonce {
 }
 
 /// The answer to a challenge.
-fn answer(exchange: &mut sasl::Client, reply: &Reply) -> Result<mail_wire::Secret, sasl::ClientError> {
+fn answer(exchange: &mut sasl::Client, reply: &Reply) -> Result<Secret, sasl::ClientError> {
     let text = reply.lines().next().unwrap_or_default();
     match wire::decode_challenge(text, wire::MAX_LINE) {
         Ok(challenge) => exchange.step(&challenge),
         // What LOGIN's challenges say is to be ignored, and some servers say it without base64.
         Err(_) if exchange.mechanism() == Mechanism::Login => exchange.step(text),
         Err(_) => Err(sasl::ClientError::MalformedChallenge { expected: "base64" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::ClientConfig;
+    use crate::types::HelloName;
+    use mail_wire::sasl::Credentials;
+    use mail_wire::{Connection, Step};
+    use std::time::Instant;
+
+    #[test]
+    fn no_line_with_a_password_stays_in_memory_once_it_has_left() {
+        for (mechanism, dialogue, last) in [
+            (Mechanism::Plain, &["250-mx\r\n250 AUTH PLAIN\r\n"][..], "AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n"),
+            (
+                Mechanism::Login,
+                &["250-mx\r\n250 AUTH LOGIN\r\n", "334 VXNlcm5hbWU6\r\n", "334 UGFzc3dvcmQ6\r\n"],
+                "c2VjcmV0\r\n",
+            ),
+        ] {
+            let mut config = ClientConfig::new(HelloName::parse("c").unwrap())
+                .with_tls(TlsPolicy::Never)
+                .with_credentials(Credentials::password("alice", "secret"));
+            config.plaintext_auth_without_tls = true;
+            let now = Instant::now();
+            let mut client = Client::new(config, [7; Client::RANDOM], now);
+            for line in ["220 mx\r\n"].iter().chain(dialogue) {
+                let left = client.io().send.len();
+                client.sent(left, now);
+                client.io().recv[..line.len()].copy_from_slice(line.as_bytes());
+                client.received(line.len(), now);
+                assert!(matches!(client.poll(), Step::Blocked));
+            }
+            assert_eq!(client.io().send, last.as_bytes(), "{mechanism}");
+            client.sent(last.len() - 1, now);
+            let memory = client.channel.send.tail();
+            assert_eq!(memory[..last.len() - 1], vec![0; last.len() - 1], "{mechanism}");
+        }
     }
 }

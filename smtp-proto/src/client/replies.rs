@@ -11,7 +11,7 @@ use crate::types::{Command, Reply, Verb};
 use core::time::Duration;
 use mail_wire::line::{Flaw, LineScanner, Scan};
 use mail_wire::sasl::wire;
-use mail_wire::{RecvBuffer, SendBuffer};
+use mail_wire::{RecvBuffer, Secret, SendBuffer};
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -115,6 +115,13 @@ impl Channel {
     pub(super) fn issue(&mut self, command: &Command, expect: Expect) -> Result<(), ClientError> {
         self.expect(expect)?;
         command.encode(self.send.tail());
+        Ok(())
+    }
+
+    /// Sends a line, given with its CRLF, of which nothing is to stay in memory once it has left.
+    pub(super) fn issue_secret(&mut self, line: &Secret, expect: Expect) -> Result<(), ClientError> {
+        self.expect(expect)?;
+        self.send.push_secret(line.expose());
         Ok(())
     }
 
