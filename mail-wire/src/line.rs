@@ -78,16 +78,23 @@ impl LineScanner {
     ///
     /// After [`Scan::Line`] the caller consumes [`Line::total`] bytes; after [`Scan::Partial`] the same data comes
     /// again with more at its end.
+    #[inline]
     pub fn scan(&mut self, data: &[u8], max: usize) -> Scan {
         let window = &data[..data.len().min(max)];
-        let from = self.searched.min(window.len());
         // The usual case in one search: a whole line without a control character.
-        if from == 0 {
+        if self.searched == 0 {
             let text = printable_len(window);
-            if window[text..].starts_with(b"\r\n") {
+            if let Some([b'\r', b'\n', ..]) = window.get(text..) {
                 return Scan::Line(Line { text, total: text + 2, flaw: None });
             }
         }
+        self.search(data, max)
+    }
+
+    /// What [`scan`](Self::scan) does for any other line.
+    fn search(&mut self, data: &[u8], max: usize) -> Scan {
+        let window = &data[..data.len().min(max)];
+        let from = self.searched.min(window.len());
         match memchr(b'\n', &window[from..]) {
             Some(at) => {
                 self.searched = 0;

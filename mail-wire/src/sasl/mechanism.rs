@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::keyword::begins;
+
 /// A SASL mechanism this crate speaks, as client and as server.
 ///
 /// Order is by strength: a greater mechanism gives an eavesdropper, a man in the middle and a stolen user database
@@ -60,19 +62,29 @@ impl Mechanism {
     /// Finds the mechanism of that name, in any letter case; `None` where it is not one of ours.
     pub fn parse(name: impl AsRef<[u8]>) -> Option<Self> {
         let name = name.as_ref();
-        // By length first: no more than two names share one.
-        let candidates: &[Self] = match name.len() {
-            5 => &[Self::Plain, Self::Login],
-            7 => &[Self::XOAuth2],
-            8 => &[Self::CramMd5, Self::External],
-            9 => &[Self::Anonymous],
-            11 => &[Self::ScramSha1, Self::OAuthBearer],
-            13 => &[Self::ScramSha256],
-            16 => &[Self::ScramSha1Plus],
-            18 => &[Self::ScramSha256Plus],
-            _ => &[],
+        Self::leading(name).filter(|mechanism| mechanism.name().len() == name.len())
+    }
+
+    /// The mechanism whose name is the first word of `words`.
+    #[inline]
+    fn leading(words: &[u8]) -> Option<Self> {
+        // The first letter leaves one, or the family of SCRAM.
+        let (known, mechanism) = match words.first()?.to_ascii_uppercase() {
+            b'P' => (begins(words, b"PLAIN"), Self::Plain),
+            b'L' => (begins(words, b"LOGIN"), Self::Login),
+            b'X' => (begins(words, b"XOAUTH2"), Self::XOAuth2),
+            b'C' => (begins(words, b"CRAM-MD5"), Self::CramMd5),
+            b'E' => (begins(words, b"EXTERNAL"), Self::External),
+            b'A' => (begins(words, b"ANONYMOUS"), Self::Anonymous),
+            b'O' => (begins(words, b"OAUTHBEARER"), Self::OAuthBearer),
+            b'S' if begins(words, b"SCRAM-SHA-256-PLUS") => (true, Self::ScramSha256Plus),
+            b'S' if begins(words, b"SCRAM-SHA-256") => (true, Self::ScramSha256),
+            b'S' if begins(words, b"SCRAM-SHA-1-PLUS") => (true, Self::ScramSha1Plus),
+            b'S' => (begins(words, b"SCRAM-SHA-1"), Self::ScramSha1),
+            _ => return None,
         };
-        candidates.iter().copied().find(|known| known.name().as_bytes().eq_ignore_ascii_case(name))
+        let ends = matches!(words.get(mechanism.name().len()), None | Some(b' ' | b'\t'));
+        (known && ends).then_some(mechanism)
     }
 
     /// The registered name, in capitals.
@@ -153,7 +165,18 @@ impl MechanismSet {
     /// Reads names separated by spaces or tabs, as `EHLO` and `CAPA` answers list them; names unknown here are
     /// passed over.
     pub fn parse(words: impl AsRef<[u8]>) -> Self {
-        words.as_ref().split(|&byte| byte == b' ' || byte == b'\t').filter_map(Mechanism::parse).collect()
+        let (mut words, mut set) = (words.as_ref(), Self::EMPTY);
+        while !words.is_empty() {
+            let len = match Mechanism::leading(words) {
+                Some(mechanism) => {
+                    set.insert(mechanism);
+                    mechanism.name().len()
+                }
+                None => words.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(words.len()),
+            };
+            words = words.get(len + 1..).unwrap_or_default();
+        }
+        set
     }
 
     /// Whether `mechanism` is in the set.

@@ -3,8 +3,12 @@
 use super::cursor::Cursor;
 use super::{CommandError, CommandErrorKind, parse_params, xclient};
 use crate::types::path_at;
-use crate::types::{Command, Domain, EtrnTarget, HelloName, Verb};
+use crate::types::{
+    AddressError, Command, Domain, EtrnTarget, ForwardPath, HelloName, MailParams, RcptParams, ReversePath,
+    Verb,
+};
 use mail_wire::Secret;
+use mail_wire::keyword::begins;
 
 /// Departures from the grammar that are let pass, each by its name. All are off by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,10 +67,7 @@ impl Command {
             }
         }
         let mut cursor = Cursor { line, at };
-        match arguments(verb, &mut cursor, leniency) {
-            Ok(command) => Ok(command),
-            Err(kind) => Err(CommandError { verb: Some(verb), kind }),
-        }
+        arguments(verb, &mut cursor, leniency).map_err(|kind| CommandError { verb: Some(verb), kind })
     }
 }
 
@@ -114,24 +115,17 @@ fn is_other_protocol(line: &[u8]) -> bool {
     name > 0 && line.get(name) == Some(&b':')
 }
 
+/// Reads what stands behind the verb.
 #[inline]
 fn arguments(verb: Verb, cursor: &mut Cursor<'_>, leniency: Leniency) -> Result<Command, CommandErrorKind> {
     Ok(match verb {
         Verb::Mail => {
-            let start = path_start(cursor, "FROM:", leniency)?;
-            let (path, end) = path_at(cursor.line, start, !leniency.missing_brackets)
-                .and_then(|(path, end)| Ok((path.reverse(start + 1)?, end)))
-                .map_err(CommandErrorKind::Address)?;
-            cursor.at = parameters_start(cursor.line, end)?;
-            Command::Mail { from: path, params: parse_params::mail(cursor)? }
+            let (from, params) = mail(cursor, leniency)?;
+            Command::Mail { from, params }
         }
         Verb::Rcpt => {
-            let start = path_start(cursor, "TO:", leniency)?;
-            let (path, end) = path_at(cursor.line, start, !leniency.missing_brackets)
-                .and_then(|(path, end)| Ok((path.forward(start + 1)?, end)))
-                .map_err(CommandErrorKind::Address)?;
-            cursor.at = parameters_start(cursor.line, end)?;
-            Command::Rcpt { to: path, params: parse_params::rcpt(cursor)? }
+            let (to, params) = rcpt(cursor, leniency)?;
+            Command::Rcpt { to, params }
         }
         Verb::Data | Verb::Rset | Verb::Quit | Verb::StartTls => {
             cursor.end()?;
@@ -198,32 +192,59 @@ fn arguments(verb: Verb, cursor: &mut Cursor<'_>, leniency: Leniency) -> Result<
     })
 }
 
-/// The place where the path begins, behind `FROM:` or `TO:`.
-fn path_start(
+fn mail(cursor: &mut Cursor<'_>, leniency: Leniency) -> Result<(ReversePath, MailParams), CommandErrorKind> {
+    let text = envelope_text(cursor)?;
+    let start = path_start(cursor, b"FROM", leniency).ok_or(CommandErrorKind::Keyword("FROM:"))?;
+    let (path, end) = path_at(text, start, !leniency.missing_brackets)
+        .and_then(|(path, end)| Ok((path.reverse(start + 1)?, end)))
+        .map_err(CommandErrorKind::Address)?;
+    let params = parse_params::mail(text, parameters_start(text, end)?)?;
+    Ok((path, params))
+}
+
+fn rcpt(cursor: &mut Cursor<'_>, leniency: Leniency) -> Result<(ForwardPath, RcptParams), CommandErrorKind> {
+    let text = envelope_text(cursor)?;
+    let start = path_start(cursor, b"TO", leniency).ok_or(CommandErrorKind::Keyword("TO:"))?;
+    let (path, end) = path_at(text, start, !leniency.missing_brackets)
+        .and_then(|(path, end)| Ok((path.forward(start + 1)?, end)))
+        .map_err(CommandErrorKind::Address)?;
+    let params = parse_params::rcpt(text, parameters_start(text, end)?)?;
+    Ok((path, params))
+}
+
+/// The line of a MAIL or RCPT as text. What is wrong in the path is told as a bad address.
+fn envelope_text<'a>(cursor: &Cursor<'a>) -> Result<&'a str, CommandErrorKind> {
+    cursor.text(0, cursor.line.len()).map_err(|kind| match kind {
+        CommandErrorKind::Control(at) if !cursor.line[..at].windows(2).any(|pair| pair == b"> ") => {
+            CommandErrorKind::Address(AddressError::Control(at))
+        }
+        kind => kind,
+    })
+}
+
+/// The place where the path begins, behind `FROM:` or `TO:`; `keyword` is the word alone.
+fn path_start<const N: usize>(
     cursor: &mut Cursor<'_>,
-    keyword: &'static str,
+    keyword: &[u8; N],
     leniency: Leniency,
-) -> Result<usize, CommandErrorKind> {
+) -> Option<usize> {
     cursor.skip_spaces();
     let rest = cursor.rest();
-    if !rest.get(..keyword.len()).is_some_and(|found| found.eq_ignore_ascii_case(keyword.as_bytes())) {
-        return Err(CommandErrorKind::Keyword(keyword));
+    if !begins(rest, keyword) || rest.get(N) != Some(&b':') {
+        return None;
     }
-    cursor.at += keyword.len();
+    cursor.at += N + 1;
     if leniency.space_after_colon {
         cursor.skip_spaces();
     }
-    match cursor.rest() {
-        [b' ', ..] => Err(CommandErrorKind::Keyword(keyword)),
-        _ => Ok(cursor.at),
-    }
+    (!cursor.rest().starts_with(b" ")).then_some(cursor.at)
 }
 
 /// Behind a path comes the end or a space.
-fn parameters_start(line: &[u8], end: usize) -> Result<usize, CommandErrorKind> {
-    match line.get(end) {
+fn parameters_start(line: &str, end: usize) -> Result<usize, CommandErrorKind> {
+    match line.as_bytes().get(end) {
         None | Some(b' ') => Ok(end),
-        Some(_) => Err(CommandErrorKind::Address(crate::types::AddressError::Trailing(end))),
+        Some(_) => Err(CommandErrorKind::Address(AddressError::Trailing(end))),
     }
 }
 

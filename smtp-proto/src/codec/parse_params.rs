@@ -1,91 +1,99 @@
 //! The parameters of MAIL and RCPT, from their text.
 
 use super::CommandErrorKind;
-use super::cursor::Cursor;
 use crate::types::{
     Body, ByMode, DateTime, DeliverBy, Hold, MailAuth, MailParams, Mailbox, Notify, OriginalRecipient,
     Parameter, RcptParams, Ret, Rrvs, RrvsAction, Xtext,
 };
+use mail_wire::keyword::{begins, head};
 
 /// Most parameters that this crate does not know, in one command. The line limit bounds them as well.
 const MAX_OTHER: usize = 16;
 /// RFC 3461 §4.4: an ENVID has at most 100 characters.
 const MAX_ENVID: usize = 100;
 
-/// What stands behind a path, taken as text once.
+/// What stands behind a path.
 struct Parameters<'a> {
-    text: &'a str,
-    /// Where the text begins in the line.
-    start: usize,
+    line: &'a str,
     at: usize,
-}
-
-impl<'a> Parameters<'a> {
-    fn new(cursor: &mut Cursor<'a>) -> Result<Self, CommandErrorKind> {
-        cursor.skip_spaces();
-        let start = cursor.at;
-        cursor.at = cursor.line.len();
-        let text = if start < cursor.at { cursor.text(start, cursor.at)? } else { "" };
-        Ok(Self { text, start, at: 0 })
-    }
 }
 
 impl<'a> Iterator for Parameters<'a> {
     type Item = Raw<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Raw<'a>> {
-        let bytes = self.text.as_bytes();
+        let bytes = self.line.as_bytes();
         while bytes.get(self.at) == Some(&b' ') {
             self.at += 1;
         }
-        let rest = bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
-        let name = rest.iter().position(|b| matches!(b, b'=' | b' ')).unwrap_or(rest.len());
-        let raw = Raw { at: self.start + self.at, keyword: &rest[..name], value: None };
-        self.at += name;
-        if rest.get(name) != Some(&b'=') {
-            return Some(raw);
-        }
-        let value = &rest[name + 1..];
-        let len = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
-        let start = self.at + 1;
-        self.at = start + len;
-        Some(Raw { value: self.text.get(start..self.at), ..raw })
+        let start = self.at;
+        let rest = bytes.get(start..).filter(|rest| !rest.is_empty())?;
+        let len = word_len(rest);
+        self.at += len;
+        Some(Raw { at: start, text: self.line.get(start..self.at)? })
     }
 }
 
-/// A parameter split at its `=`.
+/// How many bytes stand before the first space. Looks at eight at a time: most words are too short for a search that must
+/// first find its stride.
+#[inline]
+fn word_len(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    let (eights, rest) = bytes.as_chunks();
+    for (index, eight) in eights.iter().enumerate() {
+        let word = u64::from_le_bytes(*eight) ^ (ONES * 0x20);
+        // The high bit of each byte that is zero; above the first such byte it may be set in others as well.
+        let spaces = word.wrapping_sub(ONES) & !word & (ONES * 0x80);
+        if spaces != 0 {
+            return index * 8 + spaces.trailing_zeros() as usize / 8;
+        }
+    }
+    bytes.len() - rest.len() + rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len())
+}
+
+/// A parameter: `keyword` or `keyword=value`.
 struct Raw<'a> {
     at: usize,
-    keyword: &'a [u8],
-    value: Option<&'a str>,
+    text: &'a str,
 }
 
 impl<'a> Raw<'a> {
-    fn is(&self, keyword: &str) -> bool {
-        self.keyword.eq_ignore_ascii_case(keyword.as_bytes())
+    /// Whether the keyword is `name`.
+    #[inline]
+    fn is<const N: usize>(&self, name: &[u8; N]) -> bool {
+        let bytes = self.text.as_bytes();
+        begins(bytes, name) && matches!(bytes.get(N), None | Some(b'='))
     }
 
-    /// Parses the value; a missing value is wrong.
+    /// Parses the value of the parameter `keyword`; a missing value is wrong.
+    #[inline]
     fn value<T>(
         &self,
         keyword: &'static str,
         parse: impl FnOnce(&'a str) -> Option<T>,
     ) -> Result<T, CommandErrorKind> {
-        self.value.and_then(parse).ok_or(CommandErrorKind::Parameter { keyword, at: self.at })
+        let value = self.text.get(keyword.len() + 1..);
+        value.and_then(parse).ok_or(CommandErrorKind::Parameter { keyword, at: self.at })
     }
 
     /// There must be no value.
     fn no_value(&self, keyword: &'static str) -> Result<(), CommandErrorKind> {
-        match self.value {
-            None => Ok(()),
-            Some(_) => Err(CommandErrorKind::Parameter { keyword, at: self.at }),
+        if self.text.len() == keyword.len() {
+            Ok(())
+        } else {
+            Err(CommandErrorKind::Parameter { keyword, at: self.at })
         }
     }
 
+    /// Keeps a parameter that is not known.
     fn keep(&self, others: &mut Vec<Parameter>) -> Result<(), CommandErrorKind> {
-        let parameter = core::str::from_utf8(self.keyword).ok().and_then(|k| Parameter::new(k, self.value));
-        let parameter = parameter.ok_or(CommandErrorKind::ParameterSyntax(self.at))?;
-        if others.iter().any(|other| other.keyword().as_bytes().eq_ignore_ascii_case(self.keyword)) {
+        let (keyword, value) = match self.text.split_once('=') {
+            Some((keyword, value)) => (keyword, Some(value)),
+            None => (self.text, None),
+        };
+        let parameter = Parameter::new(keyword, value).ok_or(CommandErrorKind::ParameterSyntax(self.at))?;
+        if others.iter().any(|other| other.keyword().eq_ignore_ascii_case(keyword)) {
             return Err(CommandErrorKind::DuplicateParameter(self.at));
         }
         if others.len() >= MAX_OTHER {
@@ -107,62 +115,61 @@ fn once_flag(flag: &mut bool, at: usize) -> Result<(), CommandErrorKind> {
     if core::mem::replace(flag, true) { Err(CommandErrorKind::DuplicateParameter(at)) } else { Ok(()) }
 }
 
-pub(super) fn mail(cursor: &mut Cursor<'_>) -> Result<MailParams, CommandErrorKind> {
+/// Reads the parameters of MAIL, which begin at `at` in a line without control characters.
+pub(super) fn mail(line: &str, at: usize) -> Result<MailParams, CommandErrorKind> {
     let mut params = MailParams::default();
-    for raw in Parameters::new(cursor)? {
+    for raw in (Parameters { line, at }) {
         let at = raw.at;
-        if raw.is("SIZE") {
+        match &head(raw.text.as_bytes()) {
             // RFC 1870 §5: at most 20 digits.
-            once(&mut params.size, raw.value("SIZE", |v| number(v.as_bytes(), 20))?, at)?;
-        } else if raw.is("BODY") {
-            once(&mut params.body, raw.value("BODY", body)?, at)?;
-        } else if raw.is("SMTPUTF8") {
-            raw.no_value("SMTPUTF8")?;
-            once_flag(&mut params.smtputf8, at)?;
-        } else if raw.is("RET") {
-            once(&mut params.ret, raw.value("RET", ret)?, at)?;
-        } else if raw.is("ENVID") {
-            let envid = |v| Xtext::decode(v).ok().filter(|envid| envid.as_str().len() <= MAX_ENVID);
-            once(&mut params.envid, raw.value("ENVID", envid)?, at)?;
-        } else if raw.is("AUTH") {
-            once(&mut params.auth, raw.value("AUTH", auth)?, at)?;
-        } else if raw.is("BY") {
-            once(&mut params.by, raw.value("BY", deliver_by)?, at)?;
-        } else if raw.is("HOLDFOR") {
-            let seconds = raw.value("HOLDFOR", |v| number(v.as_bytes(), 9))?;
-            let seconds =
-                u32::try_from(seconds).map_err(|_| CommandErrorKind::Parameter { keyword: "HOLDFOR", at })?;
-            once(&mut params.hold, Hold::For(seconds), at)?;
-        } else if raw.is("HOLDUNTIL") {
-            once(
-                &mut params.hold,
-                Hold::Until(raw.value("HOLDUNTIL", |v| DateTime::parse_rfc3339(v).ok())?),
-                at,
-            )?;
-        } else if raw.is("MT-PRIORITY") {
-            once(&mut params.mt_priority, raw.value("MT-PRIORITY", priority)?, at)?;
-        } else if raw.is("REQUIRETLS") {
-            raw.no_value("REQUIRETLS")?;
-            once_flag(&mut params.requiretls, at)?;
-        } else {
-            raw.keep(&mut params.other)?;
+            b"SI" if raw.is(b"SIZE") => {
+                once(&mut params.size, raw.value("SIZE", |v| number(v.as_bytes(), 20))?, at)?;
+            }
+            b"BO" if raw.is(b"BODY") => once(&mut params.body, raw.value("BODY", body)?, at)?,
+            b"SM" if raw.is(b"SMTPUTF8") => {
+                raw.no_value("SMTPUTF8")?;
+                once_flag(&mut params.smtputf8, at)?;
+            }
+            b"RE" if raw.is(b"RET") => once(&mut params.ret, raw.value("RET", ret)?, at)?,
+            b"EN" if raw.is(b"ENVID") => {
+                let envid = |v| Xtext::decode(v).ok().filter(|envid| envid.as_str().len() <= MAX_ENVID);
+                once(&mut params.envid, raw.value("ENVID", envid)?, at)?;
+            }
+            b"AU" if raw.is(b"AUTH") => once(&mut params.auth, raw.value("AUTH", auth)?, at)?,
+            b"BY" if raw.is(b"BY") => once(&mut params.by, raw.value("BY", deliver_by)?, at)?,
+            b"HO" if raw.is(b"HOLDFOR") => {
+                let seconds = |v: &str| number(v.as_bytes(), 9).and_then(|v| u32::try_from(v).ok());
+                once(&mut params.hold, Hold::For(raw.value("HOLDFOR", seconds)?), at)?;
+            }
+            b"HO" if raw.is(b"HOLDUNTIL") => {
+                let time = |v| DateTime::parse_rfc3339(v).ok();
+                once(&mut params.hold, Hold::Until(raw.value("HOLDUNTIL", time)?), at)?;
+            }
+            b"MT" if raw.is(b"MT-PRIORITY") => {
+                once(&mut params.mt_priority, raw.value("MT-PRIORITY", priority)?, at)?;
+            }
+            b"RE" if raw.is(b"REQUIRETLS") => {
+                raw.no_value("REQUIRETLS")?;
+                once_flag(&mut params.requiretls, at)?;
+            }
+            _ => raw.keep(&mut params.other)?,
         }
     }
     Ok(params)
 }
 
-pub(super) fn rcpt(cursor: &mut Cursor<'_>) -> Result<RcptParams, CommandErrorKind> {
+/// Reads the parameters of RCPT, likewise.
+pub(super) fn rcpt(line: &str, at: usize) -> Result<RcptParams, CommandErrorKind> {
     let mut params = RcptParams::default();
-    for raw in Parameters::new(cursor)? {
+    for raw in (Parameters { line, at }) {
         let at = raw.at;
-        if raw.is("NOTIFY") {
-            once(&mut params.notify, raw.value("NOTIFY", notify)?, at)?;
-        } else if raw.is("ORCPT") {
-            once(&mut params.orcpt, raw.value("ORCPT", OriginalRecipient::parse)?, at)?;
-        } else if raw.is("RRVS") {
-            once(&mut params.rrvs, raw.value("RRVS", rrvs)?, at)?;
-        } else {
-            raw.keep(&mut params.other)?;
+        match &head(raw.text.as_bytes()) {
+            b"NO" if raw.is(b"NOTIFY") => once(&mut params.notify, raw.value("NOTIFY", notify)?, at)?,
+            b"OR" if raw.is(b"ORCPT") => {
+                once(&mut params.orcpt, raw.value("ORCPT", OriginalRecipient::parse)?, at)?
+            }
+            b"RR" if raw.is(b"RRVS") => once(&mut params.rrvs, raw.value("RRVS", rrvs)?, at)?,
+            _ => raw.keep(&mut params.other)?,
         }
     }
     Ok(params)

@@ -72,19 +72,18 @@ impl ReplyReader {
     /// # Errors
     ///
     /// If the line cannot continue the reply. The reader then begins anew.
+    #[inline]
     pub fn line(&mut self, line: &[u8]) -> Result<Option<Reply>, ReplyError> {
-        let whole = self.add(line);
-        match whole {
-            Ok(false) => Ok(None),
-            Ok(true) => {
-                let done = core::mem::take(self);
-                Ok(done.code.map(|code| Reply::from_lines(code, done.lines)))
-            }
-            Err(error) => {
-                *self = Self::new();
-                Err(error)
-            }
+        // Most lines of long replies are further ones, and not the last.
+        if self.code.is_some()
+            && let Some((digits, [b'-', text @ ..])) = line.split_first_chunk()
+            && *digits == self.digits
+            && self.has_room(text)
+        {
+            self.add(text);
+            return Ok(None);
         }
+        self.any_line(line).inspect_err(|_| *self = Self::new())
     }
 
     /// Whether a reply has begun and is not whole.
@@ -92,49 +91,50 @@ impl ReplyReader {
         self.count > 0
     }
 
-    /// Takes the code of a line that has other digits than the one before.
-    #[cold]
-    fn code(&mut self, digits: [u8; 3]) -> Result<(), ReplyError> {
-        let code = match digits {
-            [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9'] => {
-                digits.iter().fold(0, |n, digit| n * 10 + u16::from(*digit - b'0'))
-            }
-            _ => return Err(ReplyError::Code(self.count)),
-        };
-        let code = ReplyCode::new(code).ok_or(ReplyError::Code(self.count))?;
-        if let Some(first) = self.code {
-            return Err(ReplyError::Changed { first: first.get(), found: code.get(), line: self.count });
+    fn any_line(&mut self, line: &[u8]) -> Result<Option<Reply>, ReplyError> {
+        let number = self.count + 1;
+        let (digits, rest) = line.split_first_chunk().ok_or(ReplyError::Code(number))?;
+        let found = code(*digits).ok_or(ReplyError::Code(number))?;
+        let code = *self.code.get_or_insert(found);
+        if code != found {
+            return Err(ReplyError::Changed { first: code.get(), found: found.get(), line: number });
         }
-        self.code = Some(code);
-        self.digits = digits;
-        Ok(())
-    }
-
-    fn add(&mut self, line: &[u8]) -> Result<bool, ReplyError> {
-        self.count += 1;
-        let Some((digits, rest)) = line.split_first_chunk::<3>() else {
-            return Err(ReplyError::Code(self.count));
-        };
-        if *digits != self.digits {
-            self.code(*digits)?;
-        }
+        self.digits = *digits;
         let (last, text) = match rest {
             // RFC 5321 §4.2: a reply without text may lack the space.
             [] => (true, &[][..]),
             [b' ', text @ ..] => (true, text),
             [b'-', text @ ..] => (false, text),
-            _ => return Err(ReplyError::Separator(self.count)),
+            _ => return Err(ReplyError::Separator(number)),
         };
-        if self.count > Self::MAX_LINES || self.lines.len() + text.len() >= Self::MAX_BYTES {
+        if !self.has_room(text) {
             return Err(ReplyError::TooLong);
         }
-        if self.lines.is_empty() {
+        if self.count == 0 {
             self.lines = Vec::with_capacity(if last { text.len() + 1 } else { FIRST_LINES });
         }
+        self.add(text);
+        Ok(last.then(|| Reply::from_lines(code, core::mem::take(self).lines)))
+    }
+
+    /// Whether a line with that text may follow.
+    fn has_room(&self, text: &[u8]) -> bool {
+        self.count < Self::MAX_LINES && self.lines.len() + text.len() < Self::MAX_BYTES
+    }
+
+    fn add(&mut self, text: &[u8]) {
+        self.count += 1;
+        self.lines.reserve(text.len() + 1);
         self.lines.extend_from_slice(text);
         self.lines.push(b'\n');
-        Ok(last)
     }
+}
+
+fn code(digits: [u8; 3]) -> Option<ReplyCode> {
+    if !matches!(digits, [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9']) {
+        return None;
+    }
+    ReplyCode::new(digits.iter().fold(0, |n, digit| n * 10 + u16::from(*digit - b'0')))
 }
 
 #[cfg(test)]
@@ -161,6 +161,8 @@ mod tests {
         assert_eq!(read(&[b"150 x"]), Err(ReplyError::Code(1)));
         assert_eq!(read(&[b"600 x"]), Err(ReplyError::Code(1)));
         assert_eq!(read(&[b"2x0 x"]), Err(ReplyError::Code(1)));
+        assert_eq!(read(&[b"\0\0\0 x"]), Err(ReplyError::Code(1)));
+        assert_eq!(read(&[b"\0\0\0-x", b"250 ok"]), Err(ReplyError::Code(1)));
         assert_eq!(read(&[b"250x"]), Err(ReplyError::Separator(1)));
         assert_eq!(read(&[b"250-a", b"251 b"]), Err(ReplyError::Changed { first: 250, found: 251, line: 2 }));
     }

@@ -2,6 +2,7 @@
 
 use super::Reply;
 use core::fmt;
+use mail_wire::keyword::{begins, head};
 use mail_wire::sasl::MechanismSet;
 
 /// The extensions of a server, read from its EHLO reply. Keywords that this crate does not know are kept.
@@ -112,9 +113,6 @@ impl fmt::Display for Limits {
     }
 }
 
-/// The one known keyword of more than 16 letters.
-const LONGEST: &[u8] = b"ENHANCEDSTATUSCODES";
-
 impl Capabilities {
     /// Reads the lines behind the first of an EHLO reply. Lines that make no sense are ignored, as RFC 5321 §4.1.1.1
     /// has it for unknown keywords.
@@ -127,60 +125,53 @@ impl Capabilities {
         capabilities
     }
 
-    /// Reads the line at the front of `text`; gives what follows it. Most lines are a keyword and nothing else, so the
-    /// end of the line is found along with that of the keyword.
+    /// Reads the line at the front of `text`; gives what follows it.
     fn add<'a>(&mut self, text: &'a [u8]) -> &'a [u8] {
-        let (mut capitals, mut end) = (0u128, 0);
-        for byte in text.iter().take_while(|byte| !matches!(byte, b' ' | b'\n')) {
-            capitals = capitals << 8 | u128::from(byte.to_ascii_uppercase());
-            end += 1;
-        }
-        let capitals = capitals.to_be_bytes();
-        let keyword = match end {
-            0..=16 => &capitals[16 - end..],
-            _ if text[..end].eq_ignore_ascii_case(LONGEST) => LONGEST,
-            _ => b"",
-        };
+        let keyword = Keyword::leading(text);
+        let end = keyword.map_or(0, |keyword| keyword.name().len());
+        // Most lines are a keyword and nothing else.
         let len = match text.get(end) {
             Some(b'\n') => end,
             _ => memchr::memchr(b'\n', text).unwrap_or(text.len()),
         };
-        let line = text[..len].trim_ascii_end();
-        self.add_line(line, keyword, line.get(end + 1..).unwrap_or_default());
+        let line = &text[..len];
+        match keyword {
+            Some(keyword) if len == end => self.add_keyword(keyword, b""),
+            Some(keyword) => self.add_keyword(keyword, line[end + 1..].trim_ascii_end()),
+            // Servers older than RFC 2554 wrote AUTH=LOGIN; some still do, beside the real line.
+            None if begins(line, b"AUTH") && line.get(4) == Some(&b'=') => {
+                self.auth = self.auth.union(MechanismSet::parse(&line[5..]));
+            }
+            None => self.keep(line.trim_ascii_end()),
+        }
         text.get(len + 1..).unwrap_or_default()
     }
 
-    /// `keyword` is in capitals; empty where it is longer than any that is known.
-    fn add_line(&mut self, line: &[u8], keyword: &[u8], args: &[u8]) {
+    fn add_keyword(&mut self, keyword: Keyword, args: &[u8]) {
         match keyword {
-            b"PIPELINING" => self.pipelining = true,
-            b"SIZE" => self.size = Some(number(args)),
-            b"8BITMIME" => self.eight_bit_mime = true,
-            b"SMTPUTF8" => self.smtputf8 = true,
-            b"CHUNKING" => self.chunking = true,
-            b"BINARYMIME" => self.binary_mime = true,
-            b"STARTTLS" => self.starttls = true,
-            b"AUTH" => self.auth = self.auth.union(MechanismSet::parse(args)),
-            LONGEST => self.enhanced_status_codes = true,
-            b"DSN" => self.dsn = true,
-            b"DELIVERBY" => self.deliver_by = Some(number(args)),
-            b"FUTURERELEASE" => self.future_release = Some(number(args)),
-            b"MT-PRIORITY" => self.mt_priority = true,
-            b"REQUIRETLS" => self.requiretls = true,
-            b"RRVS" => self.rrvs = true,
-            b"LIMITS" => self.add_limits(args),
-            b"ETRN" => self.etrn = true,
-            b"ATRN" => self.atrn = true,
-            b"VRFY" => self.vrfy = true,
-            b"EXPN" => self.expn = true,
-            b"HELP" => self.help = true,
-            b"XCLIENT" => self.xclient = core::str::from_utf8(args).ok().map(Into::into),
-            b"XFORWARD" => self.xforward = core::str::from_utf8(args).ok().map(Into::into),
-            // Servers older than RFC 2554 wrote AUTH=LOGIN; some still do, beside the real line.
-            [b'A', b'U', b'T', b'H', b'=', ..] => {
-                self.auth = self.auth.union(MechanismSet::parse(line.get(5..).unwrap_or_default()));
-            }
-            _ => self.keep(line),
+            Keyword::Pipelining => self.pipelining = true,
+            Keyword::Size => self.size = Some(number(args)),
+            Keyword::EightBitMime => self.eight_bit_mime = true,
+            Keyword::SmtpUtf8 => self.smtputf8 = true,
+            Keyword::Chunking => self.chunking = true,
+            Keyword::BinaryMime => self.binary_mime = true,
+            Keyword::StartTls => self.starttls = true,
+            Keyword::Auth => self.auth = self.auth.union(MechanismSet::parse(args)),
+            Keyword::EnhancedStatusCodes => self.enhanced_status_codes = true,
+            Keyword::Dsn => self.dsn = true,
+            Keyword::DeliverBy => self.deliver_by = Some(number(args)),
+            Keyword::FutureRelease => self.future_release = Some(number(args)),
+            Keyword::MtPriority => self.mt_priority = true,
+            Keyword::RequireTls => self.requiretls = true,
+            Keyword::Rrvs => self.rrvs = true,
+            Keyword::Limits => self.add_limits(args),
+            Keyword::Etrn => self.etrn = true,
+            Keyword::Atrn => self.atrn = true,
+            Keyword::Vrfy => self.vrfy = true,
+            Keyword::Expn => self.expn = true,
+            Keyword::Help => self.help = true,
+            Keyword::Xclient => self.xclient = core::str::from_utf8(args).ok().map(Into::into),
+            Keyword::Xforward => self.xforward = core::str::from_utf8(args).ok().map(Into::into),
         }
     }
 
@@ -204,6 +195,57 @@ impl Capabilities {
             }
         }
     }
+}
+
+/// The keywords that are known. No two begin with the same two bytes.
+macro_rules! keywords {
+    ($($head:literal $keyword:ident $name:literal;)*) => {
+        #[derive(Clone, Copy)]
+        enum Keyword { $($keyword),* }
+
+        impl Keyword {
+            const fn name(self) -> &'static [u8] {
+                match self { $(Self::$keyword => $name),* }
+            }
+
+            /// The keyword that is the first word of the first line.
+            #[inline]
+            fn leading(text: &[u8]) -> Option<Self> {
+                let (known, keyword) = match &head(text) {
+                    $($head => (begins(text, $name), Self::$keyword),)*
+                    _ => return None,
+                };
+                let ends = matches!(text.get(keyword.name().len()), None | Some(b' ' | b'\n'));
+                (known && ends).then_some(keyword)
+            }
+        }
+    };
+}
+
+keywords! {
+    b"PI" Pipelining b"PIPELINING";
+    b"SI" Size b"SIZE";
+    b"8B" EightBitMime b"8BITMIME";
+    b"SM" SmtpUtf8 b"SMTPUTF8";
+    b"CH" Chunking b"CHUNKING";
+    b"BI" BinaryMime b"BINARYMIME";
+    b"ST" StartTls b"STARTTLS";
+    b"AU" Auth b"AUTH";
+    b"EN" EnhancedStatusCodes b"ENHANCEDSTATUSCODES";
+    b"DS" Dsn b"DSN";
+    b"DE" DeliverBy b"DELIVERBY";
+    b"FU" FutureRelease b"FUTURERELEASE";
+    b"MT" MtPriority b"MT-PRIORITY";
+    b"RE" RequireTls b"REQUIRETLS";
+    b"RR" Rrvs b"RRVS";
+    b"LI" Limits b"LIMITS";
+    b"ET" Etrn b"ETRN";
+    b"AT" Atrn b"ATRN";
+    b"VR" Vrfy b"VRFY";
+    b"EX" Expn b"EXPN";
+    b"HE" Help b"HELP";
+    b"XC" Xclient b"XCLIENT";
+    b"XF" Xforward b"XFORWARD";
 }
 
 /// The number that is the first word; 0 where there is none that fits.

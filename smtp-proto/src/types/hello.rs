@@ -27,10 +27,7 @@ impl Domain {
     ///
     /// If the whole text is neither.
     pub fn parse(text: &str) -> Result<Self, DomainError> {
-        match address::domain_end(text.as_bytes(), 0) {
-            Ok(end) if end == text.len() => Ok(Self(text.into())),
-            _ => Err(DomainError),
-        }
+        if is_domain(text) { Ok(Self(text.into())) } else { Err(DomainError) }
     }
 
     /// The domain as it was written.
@@ -42,6 +39,11 @@ impl Domain {
     pub fn host(&self) -> Host<'_> {
         address::host(&self.0)
     }
+}
+
+fn is_domain(text: &str) -> bool {
+    address::domain_end(text.as_bytes(), 0) == Ok(text.len())
+        && (text.is_ascii() || !text.contains(char::is_control))
 }
 
 impl fmt::Display for Domain {
@@ -82,7 +84,7 @@ impl HelloName {
     /// If it is neither a domain nor an address literal, and empty, longer than 255 bytes, or holds anything but printable
     /// ASCII.
     pub fn parse(text: &str) -> Result<Self, DomainError> {
-        let is_domain = Domain::parse(text).is_ok();
+        let is_domain = is_domain(text);
         let printable = !text.is_empty() && text.len() <= 255 && text.bytes().all(|b| b.is_ascii_graphic());
         if is_domain || printable { Ok(Self { text: text.into(), is_domain }) } else { Err(DomainError) }
     }
