@@ -7,14 +7,6 @@ use client_support::*;
 use smtp_proto::client::*;
 use smtp_proto::types::*;
 
-fn greeted(extensions: &[&str]) -> String {
-    let mut script = String::from("S: 220 mx\nC: EHLO c\nS: 250-mx\n");
-    for extension in extensions {
-        script.push_str(&format!("S: 250-{extension}\n"));
-    }
-    script + "S: 250 HELP\n= ready\n"
-}
-
 /// The transaction is refused with this text, nothing is sent, and the connection goes on.
 fn refused(extensions: &[&str], transaction: Transaction, why: &str) {
     let script = greeted(extensions) + "= refused: " + why + "\nC: NOOP\nS: 250 ok\n= NOOP: 250 ok";

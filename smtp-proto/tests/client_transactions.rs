@@ -1,4 +1,4 @@
-//! Transactions: groups of commands, DATA and BDAT, recipients refused, LMTP, connections that break.
+//! Transactions behind DATA: groups of commands, content, recipients refused, LMTP.
 
 #[cfg(test)]
 mod client_support;
@@ -7,27 +7,6 @@ use client_support::*;
 use mail_wire::dot::Newlines;
 use smtp_proto::client::*;
 use smtp_proto::types::*;
-
-/// From the greeting to EHLO, with the extensions named.
-fn greeted(extensions: &[&str]) -> String {
-    let mut script = String::from("S: 220 mx\nC: EHLO c\nS: 250-mx\n");
-    for extension in extensions {
-        script.push_str(&format!("S: 250-{extension}\n"));
-    }
-    script + "S: 250 HELP\n= ready\n"
-}
-
-fn play_after(extensions: &[&str], actions: &[Action], script: &str) -> Played {
-    play(&config(), actions, &(greeted(extensions) + script))
-}
-
-fn lmtp() -> ClientConfig {
-    config().with_protocol(Protocol::Lmtp)
-}
-
-fn play_lmtp(config: &ClientConfig, extensions: &[&str], actions: &[Action], script: &str) -> Played {
-    play(config, actions, &(greeted(extensions).replace("EHLO", "LHLO") + script))
-}
 
 #[test]
 fn without_pipelining_each_command_waits_for_the_reply() {
@@ -53,11 +32,8 @@ fn without_pipelining_each_command_waits_for_the_reply() {
 
 #[test]
 fn with_pipelining_the_envelope_leaves_in_one_group() {
-    let script = "C: MAIL FROM:<a@c>
-         C: RCPT TO:<b@mx>
-         C: RCPT TO:<d@mx>
-         C: DATA
-         S: 250 ok
+    let script = envelope(&["b@mx", "d@mx"])
+        + "S: 250 ok
          S: 250 ok
          S: 250 ok
          S: 354 go
@@ -176,10 +152,8 @@ fn a_message_in_wire_form_may_be_demanded() {
     let mut config = config();
     config.newlines = Newlines::Strict;
     let script = greeted(&["CHUNKING", "PIPELINING"])
-        + "C: MAIL FROM:<a@c>
-           C: RCPT TO:<b@mx>
-           C: DATA
-           S: 250 ok
+        + &envelope(&["b@mx"])
+        + "S: 250 ok
            S: 250 ok
            S: 354 go
            C: a
@@ -189,19 +163,102 @@ fn a_message_in_wire_form_may_be_demanded() {
     play(&config, &[message(&["b@mx"], "a\r\nb\nc")], &script.replace("C: a\n", ""));
 }
 
+/// What the server does not take in 8-bit bytes: whether it offers 8BITMIME, and what it was told of the message.
+const SEVEN_BIT: [(&[&str], Option<Body>); 3] = [
+    (&["PIPELINING"], None),
+    (&["PIPELINING"], Some(Body::SevenBit)),
+    (&["PIPELINING", "8BITMIME"], Some(Body::SevenBit)),
+];
+
+#[test]
+fn no_eight_bit_byte_gets_to_a_server_that_was_told_of_none() {
+    for (extensions, body) in SEVEN_BIT {
+        for chunking in [Chunking::Never, Chunking::Always] {
+            let mut transaction = to(&["b@mx"]);
+            transaction.params.body = body;
+            let action = Action::Send(transaction, b"ab\r\nc\xe4\r\n".to_vec());
+            let mut embedder = Embedder::new(config().with_chunking(chunking), &[action]);
+            embedder.feed(b"220 mx\r\n", 1000);
+            let offers: String = extensions.iter().map(|extension| format!("250-{extension}\r\n")).collect();
+            embedder.feed(format!("250-mx\r\n{offers}250 CHUNKING\r\n").as_bytes(), 1000);
+            embedder.feed(b"250 ok\r\n250 ok\r\n", 1000);
+            if chunking == Chunking::Never {
+                embedder.feed(b"354 go\r\n", 1000);
+            }
+            let events = embedder.events.join("\n");
+            let refused =
+                "body refused: expected a message of 7-bit bytes, found another at byte 5 of the message";
+            assert!(events.contains(refused), "{events}");
+            assert!(embedder.sent.is_ascii());
+            let sent = embedder.sent.escape_ascii().to_string();
+            match chunking {
+                Chunking::Never => {
+                    assert!(events.ends_with("failed: the message was broken off on this side"), "{events}");
+                    assert!(sent.ends_with(r"DATA\r\n"), "{sent}");
+                }
+                // The connection goes on.
+                _ => assert!(sent.ends_with(r"RSET\r\n"), "{sent}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_that_is_spoiled_cannot_be_ended() {
+    use mail_wire::Connection;
+    for (newlines, spoiling, error) in [
+        (Newlines::Repair, &b"c\xe4"[..], "expected a message of 7-bit bytes, found another at byte 4"),
+        (Newlines::Strict, b"c\nd", "expected CRLF line endings only, found a bare LF at byte 4"),
+    ] {
+        let mut config = config();
+        config.newlines = newlines;
+        let mut embedder = Embedder::new(config, &[Action::Hold(to(&["b@mx"]))]);
+        for reply in ["220 mx\r\n", "250 mx\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n"] {
+            embedder.feed(reply.as_bytes(), 1000);
+        }
+        let client = &mut embedder.client;
+        assert_eq!(client.write_body(b"a\r\n"), Ok(3));
+        for _ in 0..2 {
+            let found = client.write_body(spoiling).unwrap_err().to_string();
+            assert!(found.starts_with(error), "{found}");
+        }
+        assert!(client.write_body(b"more\r\n").is_err());
+        assert!(client.finish_body().is_err());
+        assert!(!client.io().send.ends_with(b".\r\n"));
+    }
+}
+
+#[test]
+fn eight_bit_bytes_go_where_they_were_announced() {
+    for (extensions, body, params) in [
+        (&["PIPELINING", "8BITMIME"][..], Some(Body::EightBitMime), " BODY=8BITMIME"),
+        (&["PIPELINING", "8BITMIME"], None, ""),
+    ] {
+        let mut transaction = to(&["b@mx"]);
+        transaction.params.body = body;
+        let script = accepted(&["b@mx"]).replace("FROM:<a@c>", &format!("FROM:<a@c>{params}"));
+        play_after(
+            extensions,
+            &[Action::Send(transaction, b"\xe4\r\n".to_vec())],
+            script + "C: \\xe4\nC: .\nS: 250 queued\n= sent | 250 queued",
+        );
+    }
+    let transaction = to(&["b@mx"]).with_utf8_header();
+    let script = accepted(&["b@mx"]).replace("FROM:<a@c>", "FROM:<a@c> SMTPUTF8");
+    play_after(
+        &["PIPELINING", "SMTPUTF8"],
+        &[Action::Send(transaction, b"\xe4\r\n".to_vec())],
+        script + "C: \\xe4\nC: .\nS: 250 queued\n= sent | 250 queued",
+    );
+}
+
 #[test]
 fn an_empty_message_is_a_dot() {
     play_after(
         &["PIPELINING"],
         &[message(&["b@mx"], "")],
-        "C: MAIL FROM:<a@c>
-         C: RCPT TO:<b@mx>
-         C: DATA
-         S: 250 ok
-         S: 250 ok
-         S: 354 go
-         = rcpt 0: 250 ok
-         C: .
+        accepted(&["b@mx"])
+            + "C: .
          S: 250 queued
          = sent | 250 queued",
     );
@@ -212,12 +269,7 @@ fn a_refused_recipient_does_not_keep_others_from_the_message() {
     play_after(
         &["PIPELINING"],
         &[message(&["b@mx", "d@mx", "e@mx"], "x\r\n")],
-        "C: MAIL FROM:<a@c>
-         C: RCPT TO:<b@mx>
-         C: RCPT TO:<d@mx>
-         C: RCPT TO:<e@mx>
-         C: DATA
-         S: 250 ok
+        envelope(&["b@mx", "d@mx", "e@mx"]) + "S: 250 ok
          S: 550 5.1.1 who?
          S: 250 ok
          S: 450 4.2.1 later
@@ -250,10 +302,8 @@ fn when_all_recipients_are_refused_the_transaction_is_reset() {
     play_after(
         &["PIPELINING"],
         &[message(&["b@mx"], "x\r\n"), Action::Call(Client::noop)],
-        "C: MAIL FROM:<a@c>
-         C: RCPT TO:<b@mx>
-         C: DATA
-         S: 250 ok
+        envelope(&["b@mx"])
+            + "S: 250 ok
          S: 550 who?
          S: 503 nobody
          = rcpt 0: 550 who?
@@ -268,9 +318,7 @@ fn when_all_recipients_are_refused_the_transaction_is_reset() {
 fn a_server_that_waits_for_a_message_to_nobody_gets_a_dot() {
     for verdict in ["250 thanks", "554 no recipients"] {
         let script = format!(
-            "C: MAIL FROM:<a@c>
-             C: RCPT TO:<b@mx>
-             C: DATA
+            "{}
              S: 250 ok
              S: 550 who?
              S: 354 go
@@ -279,7 +327,8 @@ fn a_server_that_waits_for_a_message_to_nobody_gets_a_dot() {
              S: {verdict}
              C: RSET
              S: 250 ok
-             = sent | not 550 who? (in the reply to RCPT)"
+             = sent | not 550 who? (in the reply to RCPT)",
+            envelope(&["b@mx"]),
         );
         play_after(&["PIPELINING"], &[message(&["b@mx"], "secret\r\n")], &script);
     }
@@ -290,11 +339,7 @@ fn a_refused_mail_speaks_for_all_recipients() {
     play_after(
         &["PIPELINING"],
         &[message(&["b@mx", "d@mx"], "x\r\n"), Action::Call(Client::noop)],
-        "C: MAIL FROM:<a@c>
-         C: RCPT TO:<b@mx>
-         C: RCPT TO:<d@mx>
-         C: DATA
-         S: 451 4.7.1 greylisted
+        envelope(&["b@mx", "d@mx"]) + "S: 451 4.7.1 greylisted
          S: 503 no
          S: 503 no
          S: 503 no
@@ -315,11 +360,8 @@ fn a_refused_data_speaks_for_those_who_were_accepted() {
     play_after(
         &["PIPELINING"],
         &[message(&["b@mx", "d@mx"], "x\r\n")],
-        "C: MAIL FROM:<a@c>
-         C: RCPT TO:<b@mx>
-         C: RCPT TO:<d@mx>
-         C: DATA
-         S: 250 ok
+        envelope(&["b@mx", "d@mx"])
+            + "S: 250 ok
          S: 250 ok
          S: 550 who?
          S: 451 disk
@@ -336,14 +378,8 @@ fn a_refused_message_leaves_the_connection_usable() {
     play_after(
         &["PIPELINING"],
         &[message(&["b@mx"], "x\r\n"), message(&["d@mx"], "y\r\n")],
-        "C: MAIL FROM:<a@c>
-         C: RCPT TO:<b@mx>
-         C: DATA
-         S: 250 ok
-         S: 250 ok
-         S: 354 go
-         = rcpt 0: 250 ok
-         C: x
+        accepted(&["b@mx"])
+            + "C: x
          C: .
          S: 554 5.6.0 spam
          = sent | not 554 5.6.0 spam (in the reply to the message)
@@ -362,214 +398,13 @@ fn a_refused_message_leaves_the_connection_usable() {
 }
 
 #[test]
-fn a_small_message_of_known_size_leaves_with_its_envelope_by_bdat() {
-    let transaction = to(&["b@mx"]).with_size(3);
-    play_after(
-        &["PIPELINING", "CHUNKING", "SIZE"],
-        &[Action::Send(transaction, b".x\n".to_vec())],
-        "C: MAIL FROM:<a@c> SIZE=3
-         C: RCPT TO:<b@mx>
-         C: BDAT 4 LAST
-         C: .x
-         S: 250 ok
-         S: 250 ok
-         = rcpt 0: 250 ok
-         S: 250 queued
-         = sent | 250 queued",
-    );
-}
-
-#[test]
-fn bdat_is_not_used_on_its_own_where_it_gains_nothing() {
-    for (extensions, size) in [
-        (&["PIPELINING", "CHUNKING", "SIZE"][..], None),
-        (&["PIPELINING", "CHUNKING", "SIZE"], Some(70_000)),
-        (&["PIPELINING", "SIZE"], Some(3)),
-    ] {
-        let mut transaction = to(&["b@mx"]);
-        transaction.params.size = size;
-        let size = size.map_or(String::new(), |size| format!(" SIZE={size}"));
-        let script = format!("C: MAIL FROM:<a@c>{size}\nC: RCPT TO:<b@mx>\nC: DATA");
-        play_after(extensions, &[Action::Send(transaction, Vec::new())], &script);
-    }
-}
-
-#[test]
-fn bdat_is_not_used_on_its_own_where_it_saves_no_round_trip() {
-    play_after(
-        &["CHUNKING", "SIZE"],
-        &[Action::Send(to(&["b@mx"]).with_size(3), Vec::new())],
-        "C: MAIL FROM:<a@c> SIZE=3
-         S: 250 ok
-         C: RCPT TO:<b@mx>
-         S: 250 ok
-         = rcpt 0: 250 ok
-         C: DATA",
-    );
-}
-
-#[test]
-fn a_binary_message_goes_by_bdat_as_it_is() {
-    let transaction = to(&["b@mx"]).with_body(Body::BinaryMime);
-    play_after(
-        &["CHUNKING", "BINARYMIME", "8BITMIME"],
-        &[Action::Send(transaction, b"\x00\n.\n\r\xff".to_vec())],
-        "C: MAIL FROM:<a@c> BODY=BINARYMIME
-         S: 250 ok
-         C: RCPT TO:<b@mx>
-         S: 250 ok
-         = rcpt 0: 250 ok
-         C: BDAT 6 LAST
-         C: \\x00\\n.\\n\\r\\xff~
-         S: 250 queued
-         = sent | 250 queued",
-    );
-}
-
-fn chunked() -> ClientConfig {
-    let mut config = config().with_chunking(Chunking::Always);
-    config.chunk_size = 1024;
-    config
-}
-
-#[test]
-fn one_chunk_goes_ahead_of_the_envelope_and_the_rest_behind_it() {
-    let line = "x".repeat(1022);
-    let script = greeted(&["PIPELINING", "CHUNKING"])
-        + &format!(
-            "C: MAIL FROM:<a@c>
-             C: RCPT TO:<b@mx>
-             C: BDAT 1024
-             C: {line}
-             S: 250 ok
-             S: 250 ok
-             = rcpt 0: 250 ok
-             C: BDAT 1024
-             C: {line}
-             C: BDAT 3 LAST
-             C: y
-             S: 250 chunk
-             S: 250 chunk
-             S: 250 queued
-             = sent | 250 queued"
-        );
-    play(&chunked(), &[message(&["b@mx"], &format!("{line}\n{line}\r\ny"))], &script);
-}
-
-#[test]
-fn without_pipelining_each_chunk_waits_for_the_reply() {
-    let line = "x".repeat(1022);
-    let script = greeted(&["CHUNKING"])
-        + &format!(
-            "C: MAIL FROM:<a@c>
-             S: 250 ok
-             C: RCPT TO:<b@mx>
-             S: 250 ok
-             = rcpt 0: 250 ok
-             C: BDAT 1024
-             C: {line}
-             S: 250 chunk
-             C: BDAT 3 LAST
-             C: y
-             S: 250 queued
-             = sent | 250 queued"
-        );
-    play(&chunked(), &[message(&["b@mx"], &format!("{line}\ny\n"))], &script);
-}
-
-#[test]
-fn a_chunk_for_nobody_is_followed_by_a_reset() {
-    let line = "x".repeat(1022);
-    let script = greeted(&["PIPELINING", "CHUNKING"])
-        + &format!(
-            "C: MAIL FROM:<a@c>
-             C: RCPT TO:<b@mx>
-             C: BDAT 1024
-             C: {line}
-             S: 250 ok
-             S: 550 who?
-             = rcpt 0: 550 who?
-             S: 503 nobody
-             C: RSET
-             S: 250 ok
-             = sent | not 550 who? (in the reply to RCPT)"
-        );
-    play(&chunked(), &[message(&["b@mx"], &format!("{line}\n{line}\nmore"))], &script);
-}
-
-#[test]
-fn a_refused_chunk_ends_the_message() {
-    let line = "x".repeat(1022);
-    let script = greeted(&["PIPELINING", "CHUNKING"])
-        + &format!(
-            "C: MAIL FROM:<a@c>
-             C: RCPT TO:<b@mx>
-             C: BDAT 1024
-             C: {line}
-             S: 250 ok
-             S: 250 ok
-             = rcpt 0: 250 ok
-             C: BDAT 3 LAST
-             C: y
-             S: 552 5.3.4 too large
-             S: 503 no
-             C: RSET
-             S: 250 ok
-             = sent | not 552 5.3.4 too large (in the reply to the message)"
-        );
-    let played = play(&chunked(), &[message(&["b@mx"], &format!("{line}\ny\n"))], &script);
-    assert!(played.client.is_idle());
-}
-
-#[test]
-fn a_refused_last_chunk_is_followed_by_a_reset() {
-    let transaction = to(&["b@mx"]).with_size(3);
-    play_after(
-        &["PIPELINING", "CHUNKING", "SIZE"],
-        &[Action::Send(transaction, b"x\r\n".to_vec())],
-        "C: MAIL FROM:<a@c> SIZE=3
-         C: RCPT TO:<b@mx>
-         C: BDAT 3 LAST
-         C: x
-         S: 250 ok
-         S: 250 ok
-         S: 554 spam
-         = rcpt 0: 250 ok
-         C: RSET
-         S: 250 ok
-         = sent | not 554 spam (in the reply to the message)",
-    );
-}
-
-#[test]
-fn mail_refused_in_front_of_a_chunk_needs_no_reset() {
-    let transaction = to(&["b@mx"]).with_size(3);
-    play_after(
-        &["PIPELINING", "CHUNKING", "SIZE"],
-        &[Action::Send(transaction, b"x\r\n".to_vec())],
-        "C: MAIL FROM:<a@c> SIZE=3
-         C: RCPT TO:<b@mx>
-         C: BDAT 3 LAST
-         C: x
-         S: 452 full
-         S: 503 no
-         S: 503 no
-         = sent | not 452 full (in the reply to MAIL)",
-    );
-}
-
-#[test]
 fn lmtp_has_a_result_for_each_accepted_recipient() {
     play_lmtp(
         &lmtp(),
         &["PIPELINING"],
         &[message(&["b@mx", "d@mx", "e@mx"], "x\r\n"), Action::Call(Client::noop)],
-        "C: MAIL FROM:<a@c>
-         C: RCPT TO:<b@mx>
-         C: RCPT TO:<d@mx>
-         C: RCPT TO:<e@mx>
-         C: DATA
-         S: 250 ok
+        envelope(&["b@mx", "d@mx", "e@mx"])
+            + "S: 250 ok
          S: 250 ok
          S: 550 who?
          S: 250 ok
@@ -589,330 +424,18 @@ fn lmtp_has_a_result_for_each_accepted_recipient() {
 }
 
 #[test]
-fn lmtp_by_bdat_has_a_result_for_each_as_well() {
-    let transaction = to(&["b@mx", "d@mx"]).with_size(3);
-    play_lmtp(
-        &lmtp(),
-        &["PIPELINING", "CHUNKING", "SIZE"],
-        &[Action::Send(transaction, b"x\r\n".to_vec())],
-        "C: MAIL FROM:<a@c> SIZE=3
-         C: RCPT TO:<b@mx>
-         C: RCPT TO:<d@mx>
-         C: BDAT 3 LAST
-         C: x
-         S: 250 ok
-         S: 250 ok
-         S: 250 ok
-         S: 250 one
-         S: 250 two
-         = rcpt 0: 250 ok
-         = rcpt 1: 250 ok
-         = delivered 0: 250 one
-         = delivered 1: 250 two
-         = sent | 250 one | 250 two",
-    );
-}
-
-#[test]
-fn lmtp_by_bdat_to_nobody_has_one_reply_and_a_reset() {
-    let transaction = to(&["b@mx"]).with_size(3);
-    play_lmtp(
-        &lmtp(),
-        &["PIPELINING", "CHUNKING", "SIZE"],
-        &[Action::Send(transaction, b"x\r\n".to_vec())],
-        "C: MAIL FROM:<a@c> SIZE=3
-         C: RCPT TO:<b@mx>
-         C: BDAT 3 LAST
-         C: x
-         S: 250 ok
-         S: 550 who?
-         S: 503 nobody
-         = rcpt 0: 550 who?
-         C: RSET
-         S: 250 ok
-         = sent | not 550 who? (in the reply to RCPT)",
-    );
-}
-
-#[test]
-fn the_last_chunk_of_lmtp_waits_for_those_before_it() {
-    let mut config = chunked();
-    config.protocol = Protocol::Lmtp;
-    let line = "x".repeat(1022);
-    play_lmtp(
-        &config,
-        &["PIPELINING", "CHUNKING"],
-        &[message(&["b@mx"], &format!("{line}\ny\n"))],
-        &format!(
-            "C: MAIL FROM:<a@c>
-             C: RCPT TO:<b@mx>
-             C: BDAT 1024
-             C: {line}
-             S: 250 ok
-             S: 250 ok
-             = rcpt 0: 250 ok
-             S: 250 chunk
-             C: BDAT 3 LAST
-             C: y
-             S: 250 kept
-             = delivered 0: 250 kept
-             = sent | 250 kept"
-        ),
-    );
-}
-
-#[test]
 fn an_lmtp_server_that_wants_a_message_for_nobody_is_out_of_step() {
     play_lmtp(
         &lmtp(),
         &["PIPELINING"],
         &[message(&["b@mx"], "x\r\n")],
-        "C: MAIL FROM:<a@c>
-         C: RCPT TO:<b@mx>
-         C: DATA
-         S: 250 ok
+        envelope(&["b@mx"])
+            + "S: 250 ok
          S: 550 who?
          S: 354 go
          = rcpt 0: 550 who?
          = sent | not 550 who? (in the reply to RCPT)
          = failed: waiting for the reply to DATA: found an unexpected reply: 354 go",
-    );
-}
-
-#[test]
-fn a_message_behind_data_is_broken_off_by_closing() {
-    let played = play_after(
-        &["PIPELINING"],
-        &[Action::Abort(to(&["b@mx"]), b"half".to_vec())],
-        "C: MAIL FROM:<a@c>
-         C: RCPT TO:<b@mx>
-         C: DATA
-         S: 250 ok
-         S: 250 ok
-         S: 354 go
-         = rcpt 0: 250 ok
-         = failed: the message was broken off on this side",
-    );
-    assert_eq!(played.end, Some(Err(ClientError::Aborted)));
-}
-
-#[test]
-fn a_message_by_bdat_is_broken_off_by_a_reset() {
-    let line = "x".repeat(1022);
-    // What the server says to the chunk counts for nothing.
-    for reply in ["250 chunk", "552 too large"] {
-        let script = greeted(&["PIPELINING", "CHUNKING"])
-            + &format!(
-                "C: MAIL FROM:<a@c>
-             C: RCPT TO:<b@mx>
-             C: BDAT 1024
-             C: {line}
-             S: 250 ok
-             S: 250 ok
-             S: {reply}
-             C: RSET
-             S: 250 ok
-             = aborted
-             C: NOOP"
-            );
-        let abort = Action::Abort(to(&["b@mx"]), format!("{line}\nhalf").into());
-        play(&chunked(), &[abort, Action::Call(Client::noop)], &script);
-    }
-}
-
-#[test]
-fn a_transaction_is_broken_off_before_its_message_is_wanted() {
-    let mut embedder = Embedder::new(config(), &[message(&["b@mx"], "x\r\n"), Action::Call(Client::noop)]);
-    embedder.feed(b"220 mx\r\n", 100);
-    embedder.feed(b"250 mx\r\n", 100);
-    embedder.sent.clear();
-    embedder.client.abort().unwrap();
-    embedder.run();
-    assert_eq!(embedder.sent, b"");
-    embedder.feed(b"250 ok\r\n", 100);
-    assert_eq!(embedder.client.abort(), Err(BodyError::NotNow), "once is enough");
-    embedder.feed(b"250 ok\r\n", 100);
-    assert_eq!(embedder.sent, b"RSET\r\nNOOP\r\n");
-    assert_eq!(embedder.events, ["ready", "aborted"]);
-}
-
-#[test]
-fn a_message_whose_reply_does_not_come_is_uncertain() {
-    let whole = "C: MAIL FROM:<a@c>
-         C: RCPT TO:<b@mx>
-         C: DATA
-         S: 250 ok
-         S: 250 ok
-         S: 354 go
-         = rcpt 0: 250 ok
-         C: x
-         C: .
-         ";
-    let cases = [
-        ("EOF", "the connection was lost waiting for the reply to the message"),
-        ("WAIT 601", "expected the reply to the message within 600s"),
-        (
-            "S: hello",
-            "waiting for the reply to the message: expected a reply code from 200 to 599 at the start of line 1",
-        ),
-        ("S: 354 more", "waiting for the reply to the message: found an unexpected reply: 354 more"),
-    ];
-    for (what, why) in cases {
-        let script = format!("{whole}{what}\n= failed: the message may or may not have been accepted: {why}");
-        let played = play_after(&["PIPELINING"], &[message(&["b@mx"], "x\r\n")], &script);
-        assert!(matches!(played.end, Some(Err(ClientError::Uncertain { .. }))), "{what}");
-    }
-}
-
-#[test]
-fn a_message_that_has_not_left_whole_is_not_uncertain() {
-    use mail_wire::Connection;
-    let mut embedder = Embedder::new(config(), &[message(&["b@mx"], "x\r\n")]);
-    for reply in ["220 mx\r\n", "250 mx\r\n", "250 ok\r\n", "250 ok\r\n"] {
-        embedder.feed(reply.as_bytes(), 100);
-    }
-    let now = embedder.now;
-    let client = &mut embedder.client;
-    client.io().recv[..8].copy_from_slice(b"354 go\r\n");
-    client.received(8, now);
-    assert!(matches!(client.poll(), mail_wire::Step::Event(Event::Body)));
-    client.write_body(b"x\r\n").unwrap();
-    client.finish_body().unwrap();
-    client.sent(5, now);
-    client.received(0, now);
-    let mail_wire::Step::Close(Err(error)) = client.poll() else { panic!() };
-    assert_eq!(error, ClientError::Lost { stage: Stage::Message });
-}
-
-#[test]
-fn an_lmtp_connection_that_breaks_between_results_keeps_the_first() {
-    play_lmtp(
-        &lmtp(),
-        &["PIPELINING"],
-        &[message(&["b@mx", "d@mx"], "x\r\n")],
-        "C: MAIL FROM:<a@c>
-         C: RCPT TO:<b@mx>
-         C: RCPT TO:<d@mx>
-         C: DATA
-         S: 250 ok
-         S: 250 ok
-         S: 250 ok
-         S: 354 go
-         = rcpt 0: 250 ok
-         = rcpt 1: 250 ok
-         C: x
-         C: .
-         S: 250 kept
-         = delivered 0: 250 kept
-         EOF
-         = failed: the message may or may not have been accepted: the connection was lost waiting for the reply to the message",
-    );
-}
-
-#[test]
-fn a_server_that_goes_down_answers_for_the_message() {
-    play_after(
-        &["PIPELINING"],
-        &[message(&["b@mx", "d@mx"], "x\r\n")],
-        "C: MAIL FROM:<a@c>
-         C: RCPT TO:<b@mx>
-         C: RCPT TO:<d@mx>
-         C: DATA
-         S: 250 ok
-         S: 550 who?
-         S: 421 bye
-         = rcpt 0: 550 who?
-         = sent | not 550 who? (in the reply to RCPT) | not 421 bye (in the reply to RCPT)
-         = failed: the server closes the connection instead of sending the reply to RCPT: 421 bye",
-    );
-    play_after(
-        &["PIPELINING"],
-        &[message(&["b@mx"], "x\r\n")],
-        "C: MAIL FROM:<a@c>
-         C: RCPT TO:<b@mx>
-         C: DATA
-         S: 250 ok
-         S: 250 ok
-         S: 354 go
-         = rcpt 0: 250 ok
-         C: x
-         C: .
-         S: 421 bye
-         = sent | not 421 bye (in the reply to the message)
-         = failed: the server closes the connection instead of sending the reply to the message: 421 bye",
-    );
-}
-
-#[test]
-fn a_connection_lost_before_the_message_was_sent_is_just_lost() {
-    play_after(
-        &["PIPELINING"],
-        &[message(&["b@mx"], "x\r\n")],
-        "C: MAIL FROM:<a@c>
-         C: RCPT TO:<b@mx>
-         C: DATA
-         S: 250 ok
-         EOF
-         = failed: the connection was lost waiting for the reply to RCPT",
-    );
-}
-
-/// A client in the middle of a message behind DATA, with more of it to come.
-fn in_the_middle() -> Embedder {
-    let text = "0123456789\r\n".repeat(20_000);
-    let mut embedder = Embedder::new(config(), &[message(&["b@mx"], &text)]);
-    for reply in ["220 mx\r\n", "250 mx\r\n", "250 ok\r\n", "250 ok\r\n"] {
-        embedder.feed(reply.as_bytes(), 100);
-    }
-    embedder.sent.clear();
-    embedder.events.clear();
-    embedder
-}
-
-#[test]
-fn a_server_that_refuses_in_the_middle_of_a_message_is_believed() {
-    use mail_wire::{Connection, Step};
-    for (reply, events) in [
-        (
-            "552 5.3.4 too large\r\n",
-            [
-                "sent | not 552 5.3.4 too large (in the reply to the message)",
-                "failed: expected no reply before the end of the message, found: 552 5.3.4 too large",
-            ],
-        ),
-        (
-            "421 bye\r\n",
-            [
-                "sent | not 421 bye (in the reply to the message)",
-                "failed: the server closes the connection instead of sending the server to take the message: 421 bye",
-            ],
-        ),
-    ] {
-        let mut embedder = in_the_middle();
-        let now = embedder.now;
-        let client = &mut embedder.client;
-        client.io().recv[..8].copy_from_slice(b"354 go\r\n");
-        client.received(8, now);
-        assert!(matches!(client.poll(), Step::Event(Event::Body)));
-        assert!(client.write_body(b"half").unwrap() == 4);
-        embedder.feed(reply.as_bytes(), 100);
-        assert_eq!(embedder.events, events);
-    }
-}
-
-#[test]
-fn success_in_the_middle_of_a_message_is_a_lie() {
-    use mail_wire::{Connection, Step};
-    let mut embedder = in_the_middle();
-    let now = embedder.now;
-    let client = &mut embedder.client;
-    client.io().recv[..8].copy_from_slice(b"354 go\r\n");
-    client.received(8, now);
-    assert!(matches!(client.poll(), Step::Event(Event::Body)));
-    embedder.feed(b"250 queued\r\n", 1);
-    assert_eq!(
-        embedder.events,
-        ["failed: waiting for the server to take the message: found a reply that no command asked for"]
     );
 }
 

@@ -9,7 +9,7 @@ use super::replies::{Channel, Expect, HIGH_WATER};
 use super::transaction::{Fate, Pumped, Transfer, TransferStep};
 use super::{BodyError, Chunking, Client, ClientConfig, ClientError, Event};
 use crate::types::{Body, Capabilities, Command, MailParams};
-use mail_wire::dot::{Encoder, Framing};
+use mail_wire::dot::{Encoder, Framing, NewlineError};
 
 /// Most chunks whose replies are outstanding.
 const CHUNKS_AHEAD: usize = 16;
@@ -74,24 +74,39 @@ impl Content {
         }
     }
 
-    /// Takes what fits of the message.
-    fn write(&mut self, data: &[u8], channel: &mut Channel) -> Result<usize, BodyError> {
-        let room = match self {
+    /// How many bytes of the message can be taken.
+    fn room(&self, channel: &Channel) -> usize {
+        match self {
             Content::Dots(_) => channel.send.room(),
             Content::Chunks(chunks) => chunks.limit.saturating_sub(chunks.pending.len()),
-        };
-        let data = &data[..data.len().min(room)];
+        }
+    }
+
+    fn write(&mut self, data: &[u8], channel: &mut Channel) -> Result<(), NewlineError> {
         match self {
             Content::Dots(encoder) => {
                 channel.start_clock();
-                encoder.encode(data, channel.send.tail())?;
+                encoder.encode(data, channel.send.tail())
             }
-            Content::Chunks(Chunks { encoder: Some(encoder), pending, .. }) => {
-                encoder.encode(data, pending)?
+            Content::Chunks(Chunks { encoder: Some(encoder), pending, .. }) => encoder.encode(data, pending),
+            Content::Chunks(Chunks { encoder: None, pending, .. }) => {
+                pending.extend_from_slice(data);
+                Ok(())
             }
-            Content::Chunks(Chunks { encoder: None, pending, .. }) => pending.extend_from_slice(data),
         }
-        Ok(data.len())
+    }
+
+    /// Ends the last line, and behind DATA the message.
+    fn end(&mut self, channel: &mut Channel) -> Result<(), NewlineError> {
+        match self {
+            Content::Dots(encoder) => {
+                channel.start_clock();
+                encoder.clone().finish(channel.send.tail())
+            }
+            Content::Chunks(Chunks { encoder, pending, .. }) => {
+                encoder.take().map_or(Ok(()), |encoder| encoder.finish(pending))
+            }
+        }
     }
 
     fn has_room(&self, channel: &Channel) -> bool {
@@ -130,6 +145,48 @@ impl Chunks {
 }
 
 impl Transfer {
+    /// Takes what fits of the message; nothing more once it is spoiled.
+    fn write(&mut self, data: &[u8], channel: &mut Channel) -> Result<usize, BodyError> {
+        if let Some(error) = self.spoiled {
+            return Err(error);
+        }
+        let data = &data[..data.len().min(self.content.room(channel))];
+        self.check(data)?;
+        let written = self.content.write(data, channel);
+        self.unless_spoiled(written.map_err(Into::into))?;
+        self.written += data.len() as u64;
+        Ok(data.len())
+    }
+
+    /// Whether the server may get these bytes.
+    fn check(&mut self, data: &[u8]) -> Result<(), BodyError> {
+        if self.eight_bit || data.is_ascii() {
+            return Ok(());
+        }
+        let at = data.iter().position(|byte| !byte.is_ascii()).unwrap_or_default();
+        self.unless_spoiled(Err(BodyError::EightBit { at: self.written + at as u64 }))
+    }
+
+    /// Ends the message.
+    fn complete(&mut self, channel: &mut Channel) -> Result<(), BodyError> {
+        if let Some(error) = self.spoiled {
+            return Err(error);
+        }
+        let ended = self.content.end(channel);
+        self.unless_spoiled(ended.map_err(Into::into))?;
+        self.step = match self.content {
+            Content::Chunks(_) => TransferStep::LastChunk,
+            Content::Dots(_) => TransferStep::Complete,
+        };
+        Ok(())
+    }
+
+    /// Notes an error, after which the message cannot be completed.
+    fn unless_spoiled(&mut self, result: Result<(), BodyError>) -> Result<(), BodyError> {
+        self.spoiled = result.err();
+        result
+    }
+
     /// Sends a chunk if one is due and may go, and asks for more where there is room.
     pub(super) fn pump_body(&mut self, channel: &mut Channel) -> Result<Pumped, ClientError> {
         let complete = self.step == TransferStep::LastChunk;
@@ -176,12 +233,17 @@ impl Client {
     /// # Errors
     ///
     /// [`BodyError::NotNow`] if no message is asked for; [`BodyError::Newline`] at a bare CR or LF, where those are not
-    /// [repaired](ClientConfig::newlines).
+    /// [repaired](ClientConfig::newlines); [`BodyError::EightBit`] at a byte beyond ASCII in a message of which the
+    /// server was not told. After the last two the message cannot be completed: each further call says the same, and
+    /// what is left is to [`abort`](Self::abort).
     pub fn write_body(&mut self, data: &[u8]) -> Result<usize, BodyError> {
         let Phase::Transfer(transfer) = &mut self.phase else { return Err(BodyError::NotNow) };
-        let TransferStep::Body(feed) = &mut transfer.step else { return Err(BodyError::NotNow) };
-        *feed = Feed::Due;
-        transfer.content.write(data, &mut self.channel)
+        if !matches!(transfer.step, TransferStep::Body(_)) {
+            return Err(BodyError::NotNow);
+        }
+        let taken = transfer.write(data, &mut self.channel)?;
+        transfer.step = TransferStep::Body(Feed::Due);
+        Ok(taken)
     }
 
     /// The message is complete. A last line without its end gets one.
@@ -194,20 +256,10 @@ impl Client {
         if !matches!(transfer.step, TransferStep::Body(_)) {
             return Err(BodyError::NotNow);
         }
-        match &mut transfer.content {
-            Content::Chunks(chunks) => {
-                if let Some(encoder) = chunks.encoder.take() {
-                    encoder.finish(&mut chunks.pending)?;
-                }
-                transfer.step = TransferStep::LastChunk;
-            }
-            Content::Dots(encoder) => {
-                self.channel.start_clock();
-                encoder.clone().finish(self.channel.send.tail())?;
-                transfer.step = TransferStep::Complete;
-                let expected = self.channel.expect_verdict();
-                self.fail_on(expected);
-            }
+        transfer.complete(&mut self.channel)?;
+        if transfer.step == TransferStep::Complete {
+            let expected = self.channel.expect_verdict();
+            self.fail_on(expected);
         }
         Ok(())
     }

@@ -9,7 +9,9 @@ use crate::types::{
 ///
 /// What the server must know of the message stands in [`params`](Self::params): its size where that is known (with CRLF
 /// line endings, without dot-stuffing), [`Body`] where it is other than lines of ASCII, `smtputf8` where its header is
-/// UTF-8. It is upon the embedder that they are true. Addresses beyond ASCII set `smtputf8` by themselves.
+/// UTF-8. It is upon the embedder that they are true; the client only sees to it that no 8-bit byte gets to a server that
+/// cannot take it ([`BodyError::EightBit`](super::BodyError::EightBit)). Addresses beyond ASCII set `smtputf8` by
+/// themselves.
 ///
 /// ```
 /// use smtp_proto::client::Transaction;

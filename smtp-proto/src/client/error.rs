@@ -311,4 +311,13 @@ pub enum BodyError {
     /// completed: [`abort`](super::Client::abort).
     #[error(transparent)]
     Newline(#[from] NewlineError),
+    /// Ours: a byte beyond ASCII in a message that was declared [7BIT](crate::types::Body::SevenBit), or not declared
+    /// [8BITMIME](crate::types::Body::EightBitMime) to a server that does not offer that. The message cannot be
+    /// completed: [`abort`](super::Client::abort). To know before anything is sent, look through the message first and
+    /// declare what is in it.
+    #[error("expected a message of 7-bit bytes, found another at byte {at} of the message")]
+    EightBit {
+        /// Where, in bytes from the start of the message.
+        at: u64,
+    },
 }

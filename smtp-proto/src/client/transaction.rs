@@ -12,12 +12,18 @@
 
 use super::body::{Content, Feed};
 use super::replies::{Channel, Expect, WINDOW};
-use super::{ClientConfig, ClientError, Event, Outcome, Protocol, Rejection, Stage, Transaction};
-use crate::types::{Capabilities, Command, Reply};
+use super::{BodyError, ClientConfig, ClientError, Event, Outcome, Protocol, Rejection, Stage, Transaction};
+use crate::types::{Body, Capabilities, Command, MailParams, Reply};
 
 pub(super) struct Transfer {
     transaction: Transaction,
     pub(super) content: Content,
+    /// Whether bytes beyond ASCII may go to this server in this message.
+    pub(super) eight_bit: bool,
+    /// Bytes of the message that the embedder has written.
+    pub(super) written: u64,
+    /// Why the message cannot be completed.
+    pub(super) spoiled: Option<BodyError>,
     protocol: Protocol,
     pub(super) pipelining: bool,
     pub(super) step: TransferStep,
@@ -90,6 +96,9 @@ impl Transfer {
         let pipelining = config.pipelining && offered.pipelining;
         Self {
             content: Content::new(&transaction.params, config, offered, pipelining),
+            eight_bit: may_be_eight_bit(&transaction.params, offered),
+            written: 0,
+            spoiled: None,
             transaction,
             protocol: config.protocol,
             pipelining,
@@ -359,5 +368,16 @@ impl Transfer {
             Content::Chunks(_) if refused => self.void(Fate::Sent),
             _ => Pumped::Over(None),
         }
+    }
+}
+
+/// RFC 5321 §2.4: without 8BITMIME a message is ASCII.
+fn may_be_eight_bit(params: &MailParams, offered: &Capabilities) -> bool {
+    match params.body {
+        Some(Body::EightBitMime | Body::BinaryMime) => true,
+        // RFC 6531 §3.1: who offers SMTPUTF8 takes 8-bit bytes.
+        _ if params.smtputf8 => true,
+        Some(Body::SevenBit) => false,
+        None => offered.eight_bit_mime,
     }
 }

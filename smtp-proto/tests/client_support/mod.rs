@@ -29,6 +29,8 @@ pub(crate) enum Action {
     Send(Transaction, Vec<u8>),
     /// Begins a message, and breaks it off after so much of it.
     Abort(Transaction, Vec<u8>),
+    /// Begins a message, which the test writes itself.
+    Hold(Transaction),
     /// Calls a method.
     Call(fn(&mut Client) -> Result<(), SendError>),
 }
@@ -48,6 +50,39 @@ pub(crate) fn to(recipients: &[&str]) -> Transaction {
 
 pub(crate) fn message(recipients: &[&str], text: &str) -> Action {
     Action::Send(to(recipients), text.into())
+}
+
+/// From the greeting to EHLO, with the extensions named.
+pub(crate) fn greeted(extensions: &[&str]) -> String {
+    let mut script = String::from("S: 220 mx\nC: EHLO c\nS: 250-mx\n");
+    for extension in extensions {
+        script.push_str(&format!("S: 250-{extension}\n"));
+    }
+    script + "S: 250 HELP\n= ready\n"
+}
+
+/// An envelope from `a@c` that leaves in one group.
+pub(crate) fn envelope(recipients: &[&str]) -> String {
+    let mut script = String::from("C: MAIL FROM:<a@c>\n");
+    for recipient in recipients {
+        script.push_str(&format!("C: RCPT TO:<{recipient}>\n"));
+    }
+    script + "C: DATA\n"
+}
+
+/// The same, with everything accepted.
+pub(crate) fn accepted(recipients: &[&str]) -> String {
+    let mut script = envelope(recipients) + "S: 250 ok\n";
+    script.push_str(&"S: 250 ok\n".repeat(recipients.len()));
+    script.push_str("S: 354 go\n");
+    for index in 0..recipients.len() {
+        script.push_str(&format!("= rcpt {index}: 250 ok\n"));
+    }
+    script
+}
+
+pub(crate) fn lmtp() -> ClientConfig {
+    config().with_protocol(Protocol::Lmtp)
 }
 
 /// Facts of a TLS session, with channel binding or without.
@@ -98,6 +133,7 @@ pub(crate) struct Embedder {
     actions: VecDeque<Action>,
     body: Vec<u8>,
     abort: bool,
+    holds: bool,
     pub(crate) sent: Vec<u8>,
     pub(crate) events: Vec<String>,
     pub(crate) wants_tls: bool,
@@ -114,6 +150,7 @@ impl Embedder {
             actions: actions.iter().cloned().collect(),
             body: Vec::new(),
             abort: false,
+            holds: false,
             sent: Vec::new(),
             events: Vec::new(),
             wants_tls: false,
@@ -127,6 +164,7 @@ impl Embedder {
         self.wants_tls = false;
         loop {
             match self.client.poll() {
+                Step::Event(Event::Body) if self.holds => {}
                 Step::Event(Event::Body) => self.write(),
                 Step::Event(event) => {
                     let idle =
@@ -178,6 +216,11 @@ impl Embedder {
             }
             Some(Action::Abort(transaction, body)) => {
                 (self.body, self.abort) = (body, true);
+                let result = self.client.send(transaction);
+                self.note(result);
+            }
+            Some(Action::Hold(transaction)) => {
+                self.holds = true;
                 let result = self.client.send(transaction);
                 self.note(result);
             }
@@ -239,12 +282,39 @@ impl Embedder {
     }
 }
 
+/// A client in the middle of a message behind DATA, with more of it to come.
+pub(crate) fn in_the_middle() -> Embedder {
+    let text = "0123456789\r\n".repeat(20_000);
+    let mut embedder = Embedder::new(config(), &[message(&["b@mx"], &text)]);
+    for reply in ["220 mx\r\n", "250 mx\r\n", "250 ok\r\n", "250 ok\r\n"] {
+        embedder.feed(reply.as_bytes(), 100);
+    }
+    embedder.sent.clear();
+    embedder.events.clear();
+    embedder
+}
+
 /// Plays a transcript both ways.
 pub(crate) fn play(config: &ClientConfig, actions: &[Action], script: &str) -> Played {
     play_tls(config, actions, script, &TlsInfo::new())
 }
 
-/// The same, with what is known of the TLS session.
+/// Plays a transcript from behind EHLO on.
+pub(crate) fn play_after(extensions: &[&str], actions: &[Action], script: impl AsRef<str>) -> Played {
+    play(&config(), actions, &(greeted(extensions) + script.as_ref()))
+}
+
+/// The same with LMTP.
+pub(crate) fn play_lmtp(
+    config: &ClientConfig,
+    extensions: &[&str],
+    actions: &[Action],
+    script: impl AsRef<str>,
+) -> Played {
+    play(config, actions, &(greeted(extensions).replace("EHLO", "LHLO") + script.as_ref()))
+}
+
+/// As [`play`], with what is known of the TLS session.
 pub(crate) fn play_tls(config: &ClientConfig, actions: &[Action], script: &str, tls: &TlsInfo) -> Played {
     play_in_chunks(config, actions, script, tls, 1);
     play_in_chunks(config, actions, script, tls, 7);
