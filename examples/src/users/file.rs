@@ -107,6 +107,10 @@ mod tests {
             ("../alice:{PLAIN}x\n", "users:1: "),
             (":{PLAIN}x\n", "users:1: expected a user name"),
             ("alice:\n", "users:1: expected a password"),
+            (
+                "a:{PLAIN}x\nb:$argon2id$v=19$m=4194304,t=3,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+                "users:2: expected memory m, in KiB, of {ARGON2ID} to be at most 2097152, found 4194304",
+            ),
             ("alice@elsewhere.test:{PLAIN}x\n", "users:1: expected a user of example.test"),
         ] {
             let error = parsed(text).unwrap_err();

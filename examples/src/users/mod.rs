@@ -12,19 +12,28 @@
 //!
 //! Names are compared without regard to ASCII letter case, and `user@domain` is `user` where the domain is ours. Checking
 //! a password can take a good part of a second of a core, so it is done off the async threads, and only so many at a
-//! time as there are cores. An unknown user costs as much time as a known one: as the commonest scheme of the users.
+//! time as there are cores and as fit in 2 GiB of memory; the others wait for their turn.
+//!
+//! Nobody learns from the time or the form of an answer whether a user exists: an unknown name takes after one of the
+//! users, always the same, and its password is checked against an imitation of that user's, with the same scheme and
+//! parameters.
 
+mod cost;
 mod file;
 mod password;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use hmac::{Hmac, KeyInit, Mac};
 use mail_wire::Secret;
 use mail_wire::sasl::{Answer, Decoy, Hash, Mechanism, MechanismSet, Question, Stored};
 use maildrop::{UserName, UserNameError};
+use sha2::Sha256;
 use tokio::sync::Semaphore;
+
+use cost::{Cost, MOST_MEMORY};
 
 pub use file::UsersFileError;
 pub use password::{PasswordError, Scheme, StoredPassword};
@@ -36,11 +45,15 @@ pub struct Users {
     by_name: HashMap<String, User>,
     /// In the order they were added.
     names: Vec<UserName>,
-    /// What an unknown user's password is checked against.
-    dummy: StoredPassword,
-    decoy: Decoy,
+    /// The users (by their keys in `by_name`), each at a place of its own: an unknown name takes after the next one
+    /// behind its own place. A user who is added thus changes the looks of few unknown names.
+    places: BTreeMap<[u8; 32], String>,
+    /// What cannot be foretold without.
+    decoy_key: Secret,
     /// How many passwords are checked at a time.
     checks: Arc<Semaphore>,
+    /// How many MiB they have for it.
+    memory: Arc<Semaphore>,
 }
 
 /// A user: the name that mail is kept under, and the password.
@@ -81,9 +94,10 @@ impl Users {
             domains: domains.into_iter().map(Into::into).collect(),
             by_name: HashMap::new(),
             names: Vec::new(),
-            dummy: StoredPassword::dummy(Scheme::Plain),
-            decoy: Decoy::new(decoy_key).imitating_plain(),
+            places: BTreeMap::new(),
+            decoy_key: decoy_key.into(),
             checks: Arc::new(Semaphore::new(cores)),
+            memory: Arc::new(Semaphore::new(MOST_MEMORY as usize / 1024)),
         }
     }
 
@@ -101,8 +115,8 @@ impl Users {
             return Err(UserError::Twice(local));
         }
         self.names.push(name.clone());
+        self.places.insert(self.invented("place", &local), local.clone());
         self.by_name.insert(local, User { name, password });
-        self.choose_decoys();
         Ok(())
     }
 
@@ -172,9 +186,9 @@ impl Users {
         set
     }
 
-    /// What makes unknown users look like known ones, for the configuration of the SASL machine.
+    /// What gives users kept as plain passwords their salts, for the configuration of the SASL machine.
     pub fn decoy(&self) -> Decoy {
-        self.decoy.clone()
+        Decoy::new(self.decoy_key.clone()).imitating_plain()
     }
 
     /// Answers what a SASL exchange asks.
@@ -182,8 +196,8 @@ impl Users {
         match question {
             Question::VerifyPassword { authcid, password, .. } => self.verify(&authcid, password).await,
             Question::Credentials { authcid, .. } => {
-                let stored = self.lookup(&authcid).and_then(|user| user.password.for_sasl());
-                Answer::Stored(stored.unwrap_or(Stored::Unknown))
+                let stored = self.stored_or_imitated(&authcid).1.and_then(|password| password.for_sasl());
+                Answer::StoredAs(self.spelled(&authcid), stored.unwrap_or(Stored::Unknown))
             }
             Question::Authorize { authcid, authzid, .. } => {
                 match (self.find(&authcid), self.find(&authzid)) {
@@ -196,13 +210,20 @@ impl Users {
     }
 
     async fn verify(&self, authcid: &str, given: Secret) -> Answer {
-        let user = self.lookup(authcid);
-        let stored = user.map_or(&self.dummy, |user| &user.password).clone();
-        let verified = if stored.is_cheap() {
+        let (user, stored) = self.stored_or_imitated(authcid);
+        let Some(stored) = stored else { return Answer::Rejected };
+        let verified = if stored.cost() == Cost::Comparison {
             stored.verify(&given)
         } else {
-            let Ok(_permit) = self.checks.acquire().await else { return Answer::Unavailable };
-            match tokio::task::spawn_blocking(move || stored.verify(&given)).await {
+            let Ok(turn) = Arc::clone(&self.checks).acquire_owned().await else { return Answer::Unavailable };
+            let memory = Arc::clone(&self.memory).acquire_many_owned(stored.cost().mebibytes()).await;
+            let Ok(memory) = memory else { return Answer::Unavailable };
+            let check = move || {
+                // They are given back when the check ends, even if nobody waits for it any more.
+                let _held = (turn, memory);
+                stored.verify(&given)
+            };
+            match tokio::task::spawn_blocking(check).await {
                 Ok(verified) => verified,
                 Err(_) => return Answer::Unavailable,
             }
@@ -211,6 +232,38 @@ impl Users {
             Some(user) if verified => Answer::AcceptedAs(user.name.as_str().to_owned()),
             _ => Answer::Rejected,
         }
+    }
+
+    /// The user of that name, and the password to compare with: an imitation where there is no such user. `None` where
+    /// there are no users at all.
+    fn stored_or_imitated(&self, name: &str) -> (Option<&User>, Option<StoredPassword>) {
+        // For known users too, so that both take the same time.
+        let imitation = self.imitation(name);
+        let user = self.lookup(name);
+        (user, user.map(|user| user.password.clone()).or(imitation))
+    }
+
+    fn imitation(&self, name: &str) -> Option<StoredPassword> {
+        let name = self.spelled(name);
+        let place = self.invented("place", &name);
+        let (_, model) = self.places.range(place..).next().or_else(|| self.places.first_key_value())?;
+        let model = &self.by_name.get(model)?.password;
+        Some(model.imitation(|purpose, len| {
+            let blocks = (0..len.div_ceil(32)).flat_map(|n| self.invented(&format!("{purpose} {n}"), &name));
+            blocks.take(len).collect()
+        }))
+    }
+
+    /// The one spelling of a name, whether there is such a user or not.
+    fn spelled(&self, name: &str) -> String {
+        self.local_part(name).unwrap_or_else(|| name.to_ascii_lowercase())
+    }
+
+    /// Bytes that follow from purpose, name and key, and that nobody can foretell without the key.
+    fn invented(&self, purpose: &str, name: &str) -> [u8; 32] {
+        let mac =
+            Hmac::<Sha256>::new_from_slice(self.decoy_key.expose()).expect("HMAC takes a key of any length");
+        mac.chain_update(purpose).chain_update([0]).chain_update(name).finalize().into_bytes().into()
     }
 
     fn lookup(&self, name: &str) -> Option<&User> {
@@ -226,28 +279,12 @@ impl Users {
         };
         Some(local.to_ascii_lowercase())
     }
-
-    /// Lets unknown users look like most of the known.
-    fn choose_decoys(&mut self) {
-        let mut counts: HashMap<Scheme, usize> = HashMap::new();
-        for user in self.by_name.values() {
-            *counts.entry(user.password.scheme()).or_default() += 1;
-        }
-        let Some((commonest, _)) = counts.into_iter().max_by_key(|(scheme, count)| (*count, *scheme)) else {
-            return;
-        };
-        if self.dummy.scheme() != commonest {
-            self.dummy = StoredPassword::dummy(commonest);
-            if commonest != Scheme::Plain {
-                let iterations = self.by_name.values().find_map(|user| user.password.iterations());
-                self.decoy = self.decoy.clone().with_iterations(iterations.unwrap_or(4096));
-            }
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::task::Poll;
+
     use super::*;
 
     fn users(of: &[(&str, &str)]) -> Users {
@@ -337,10 +374,93 @@ mod tests {
                 Question::Credentials { mechanism: Mechanism::ScramSha256, authcid: name.to_owned() };
             users.answer(question).await
         };
-        assert!(matches!(ask("plain").await, Answer::Stored(Stored::Plain(_))));
-        assert!(matches!(ask("scram").await, Answer::Stored(Stored::Scram(_))));
-        assert_eq!(ask("crypt").await, Answer::Stored(Stored::Unknown));
-        assert_eq!(ask("nobody").await, Answer::Stored(Stored::Unknown));
+        assert!(matches!(ask("Plain").await, Answer::StoredAs(name, Stored::Plain(_)) if name == "plain"));
+        assert!(
+            matches!(ask("scram@example.org").await, Answer::StoredAs(name, Stored::Scram(_)) if name == "scram")
+        );
+        assert_eq!(ask("crypt").await, Answer::StoredAs("crypt".to_owned(), Stored::Unknown));
+    }
+
+    const ARGON2: &str =
+        "{ARGON2ID}$argon2id$v=19$m=64,t=3,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+    const CRYPT: &str = "$6$rounds=1234$salt$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1";
+    const SCRAM: &str = "{SCRAM-SHA-256}5555,MDEyMzQ1Njc4OWFiY2RlZjA=,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+    #[test]
+    fn an_unknown_name_costs_what_one_of_the_known_costs() {
+        let users = users(&[("a", ARGON2), ("b", CRYPT), ("c", SCRAM), ("d", "{PLAIN}x")]);
+        let known: Vec<Cost> = users.by_name.values().map(|user| user.password.cost()).collect();
+        let mut seen: Vec<Cost> =
+            (0..200).map(|n| users.imitation(&format!("nobody{n}")).unwrap().cost()).collect();
+        assert!(seen.iter().all(|cost| known.contains(cost)), "{seen:?}");
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), known.len(), "each kind is imitated");
+    }
+
+    #[test]
+    fn an_unknown_name_looks_the_same_at_each_time_and_in_each_spelling() {
+        let shown = |users: &Users, name: &str| {
+            let imitation = users.imitation(name).unwrap();
+            let keys = imitation.for_sasl().map(|stored| match stored {
+                Stored::Scram(keys) => keys.encode(),
+                Stored::Plain(password) => password.expose_str().unwrap().to_owned(),
+                _ => String::new(),
+            });
+            (imitation.cost(), keys)
+        };
+        let entries = [("a", ARGON2), ("b", CRYPT), ("c", SCRAM), ("d", "{PLAIN}x")];
+        let (mut one, two) = (users(&entries), users(&entries));
+        let names: Vec<String> = (0..100).map(|n| format!("nobody{n}")).collect();
+        let before: Vec<_> = names.iter().map(|name| shown(&one, name)).collect();
+        for (name, before) in names.iter().zip(&before) {
+            for spelling in [name.clone(), name.to_uppercase(), format!("{name}@EXAMPLE.test")] {
+                assert_eq!(shown(&two, &spelling), *before, "{spelling}");
+            }
+        }
+        one.add("e", StoredPassword::parse(ARGON2).unwrap()).unwrap();
+        let changed =
+            names.iter().zip(&before).filter(|(name, before)| shown(&one, name) != **before).count();
+        assert!(changed < 70, "a further user changed the looks of {changed} of 100 unknown names");
+    }
+
+    #[tokio::test]
+    async fn scram_shows_unknown_names_the_parameters_of_known_ones() {
+        let users = users(&[("alice", SCRAM)]);
+        let mut salts = Vec::new();
+        for name in ["alice", "nobody", "NOBODY@example.org", "nobody@elsewhere.test", "somebody"] {
+            let question =
+                Question::Credentials { mechanism: Mechanism::ScramSha256, authcid: name.to_owned() };
+            let Answer::StoredAs(_, Stored::Scram(keys)) = users.answer(question).await else {
+                panic!("{name}")
+            };
+            assert_eq!((keys.iterations(), keys.salt().len()), (5555, 17), "{name}");
+            salts.push(keys.salt().to_vec());
+        }
+        assert_eq!(salts[1], salts[2], "the same user, if there were one");
+        salts.sort_unstable();
+        salts.dedup();
+        assert_eq!(salts.len(), 4);
+    }
+
+    #[tokio::test]
+    async fn passwords_are_checked_only_while_there_are_cores_and_memory_for_it() {
+        let users = users(&[("alice", ARGON2)]);
+        for semaphore in [&users.checks, &users.memory] {
+            let all = u32::try_from(semaphore.available_permits()).unwrap();
+            let held = Arc::clone(semaphore).acquire_many_owned(all).await.unwrap();
+            for name in ["alice", "nobody"] {
+                let mut answer = std::pin::pin!(users.answer(question(name, "x")));
+                let waits =
+                    std::future::poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx).is_pending())).await;
+                assert!(
+                    waits && users.checks.available_permits() + users.memory.available_permits() > 0,
+                    "{name}"
+                );
+            }
+            drop(held);
+            assert_eq!(users.answer(question("alice", "x")).await, Answer::Rejected);
+        }
     }
 
     #[test]

@@ -8,6 +8,8 @@ use mail_wire::Secret;
 use mail_wire::sasl::{Hash, ScramKeys, Stored};
 use sha_crypt::{PasswordHashRef, ShaCrypt};
 
+use super::cost::Cost;
+
 /// How a password is kept. In text, `{NAME}` in any letter case stands before the data, as in Dovecot's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -89,7 +91,10 @@ impl fmt::Display for Scheme {
 
 /// A password as it is kept. `Debug` shows the scheme only.
 #[derive(Clone)]
-pub struct StoredPassword(Kept);
+pub struct StoredPassword {
+    kept: Kept,
+    cost: Cost,
+}
 
 #[derive(Clone)]
 enum Kept {
@@ -102,7 +107,7 @@ enum Kept {
 impl StoredPassword {
     /// A password kept as it is.
     pub fn plain(password: impl Into<Secret>) -> Self {
-        Self(Kept::Plain(password.into()))
+        Self { kept: Kept::Plain(password.into()), cost: Cost::Comparison }
     }
 
     /// Reads the text of a users file: `{SCHEME}data`. Without a scheme the data must show what it is, by `$argon2id$`
@@ -127,31 +132,45 @@ impl StoredPassword {
             return Err(PasswordError::Empty);
         }
         let malformed = |why: String| PasswordError::Malformed { scheme, why };
-        Ok(Self(match scheme {
-            Scheme::Plain => Kept::Plain(Secret::new(data)),
+        let (kept, cost) = match scheme {
+            Scheme::Plain => return Ok(Self::plain(data)),
             Scheme::ScramSha1 | Scheme::ScramSha256 => {
-                Kept::Scram(ScramKeys::parse(text).map_err(|error| malformed(error.to_string()))?)
+                let keys = ScramKeys::parse(text).map_err(|error| malformed(error.to_string()))?;
+                let cost = Cost::Iterations(keys.iterations());
+                (Kept::Scram(keys), cost)
             }
             Scheme::Sha512Crypt => {
-                let well = data.starts_with("$6$") && PasswordHashRef::new(data).is_ok();
-                if !well {
-                    return Err(malformed("expected $6$salt$hash".to_owned()));
-                }
-                Kept::Sha512Crypt(Secret::new(data))
+                let cost = Cost::of_sha512_crypt(data).filter(|_| PasswordHashRef::new(data).is_ok());
+                let cost = cost
+                    .ok_or_else(|| malformed("expected $6$salt$hash or $6$rounds=…$salt$hash".to_owned()))?;
+                (Kept::Sha512Crypt(Secret::new(data)), cost)
             }
             Scheme::Argon2id => {
                 let hash = PasswordHash::new(data).map_err(|error| malformed(error.to_string()))?;
                 if hash.algorithm.as_str() != "argon2id" || hash.salt.is_none() || hash.hash.is_none() {
                     return Err(malformed("expected $argon2id$v=19$m=…,t=…,p=…$salt$hash".to_owned()));
                 }
-                Kept::Argon2id(Secret::new(data))
+                (Kept::Argon2id(Secret::new(data)), Cost::of_argon2(&hash).map_err(malformed)?)
             }
-        }))
+        };
+        Ok(Self { kept, cost: cost.check(scheme)? })
+    }
+
+    /// Reads the text of a configuration, where a bare password is one: braces or dollars show what is not.
+    ///
+    /// # Errors
+    ///
+    /// [`PasswordError`], without the text.
+    pub(crate) fn parse_or_plain(text: &str) -> Result<Self, PasswordError> {
+        match text.is_empty() || text.starts_with(['{', '$']) {
+            true => Self::parse(text),
+            false => Ok(Self::plain(text)),
+        }
     }
 
     /// In which form it is kept.
     pub fn scheme(&self) -> Scheme {
-        match &self.0 {
+        match &self.kept {
             Kept::Plain(_) => Scheme::Plain,
             Kept::Scram(keys) if keys.hash() == Hash::Sha1 => Scheme::ScramSha1,
             Kept::Scram(_) => Scheme::ScramSha256,
@@ -162,7 +181,7 @@ impl StoredPassword {
 
     /// Whether this is the password. Takes long for all but [cheap](Self::is_cheap) schemes.
     pub(super) fn verify(&self, given: &Secret) -> bool {
-        match &self.0 {
+        match &self.kept {
             Kept::Plain(password) => {
                 // The decoy is for unknown users, and this is a known one.
                 let decoy = mail_wire::sasl::Decoy::new(Vec::new());
@@ -179,14 +198,14 @@ impl StoredPassword {
         }
     }
 
-    /// Whether checking takes next to no time.
-    pub(super) fn is_cheap(&self) -> bool {
-        matches!(self.0, Kept::Plain(_))
+    /// What checking takes.
+    pub(super) fn cost(&self) -> Cost {
+        self.cost
     }
 
     /// What the SASL machine may be told: passwords and SCRAM keys, but not hashes, which serve no exchange.
     pub(super) fn for_sasl(&self) -> Option<Stored> {
-        match &self.0 {
+        match &self.kept {
             Kept::Plain(password) => Some(Stored::Plain(password.clone())),
             Kept::Scram(keys) => Some(Stored::Scram(keys.clone())),
             Kept::Sha512Crypt(_) | Kept::Argon2id(_) => None,
@@ -194,34 +213,48 @@ impl StoredPassword {
     }
 
     pub(super) fn serves_scram(&self, hash: Hash) -> bool {
-        match &self.0 {
+        match &self.kept {
             Kept::Plain(_) => true,
             Kept::Scram(keys) => keys.hash() == hash,
             Kept::Sha512Crypt(_) | Kept::Argon2id(_) => false,
         }
     }
 
-    /// Iterations of SCRAM keys.
-    pub(super) fn iterations(&self) -> Option<u32> {
-        match &self.0 {
-            Kept::Scram(keys) => Some(keys.iterations()),
-            _ => None,
-        }
+    /// A password of nobody's that is kept as this one is, and costs as much to check. `invent` gives so many bytes for a
+    /// purpose, the same at each time, that nobody can foretell.
+    pub(super) fn imitation(&self, invent: impl Fn(&str, usize) -> Vec<u8>) -> Self {
+        let kept = match &self.kept {
+            Kept::Plain(_) => {
+                // Text, since passwords are, which SASLprep takes its time over.
+                let letters = invent("password", 12).into_iter().map(|byte| b'a' + byte % 26);
+                Kept::Plain(Secret::new(letters.collect::<Vec<u8>>()))
+            }
+            Kept::Scram(keys) => {
+                let hash = keys.hash();
+                let key = |purpose: &str| Secret::new(invent(purpose, hash.key_len()));
+                let salt = invent("salt", keys.salt().len());
+                let keys = ScramKeys::from_parts(
+                    hash,
+                    &salt,
+                    keys.iterations(),
+                    key("stored key"),
+                    key("server key"),
+                )
+                .expect("a salt and keys as long as those of valid keys, with their iterations, are valid");
+                Kept::Scram(keys)
+            }
+            Kept::Sha512Crypt(hash) => Kept::Sha512Crypt(with_hash_of_zeros(hash, '.')),
+            Kept::Argon2id(hash) => Kept::Argon2id(with_hash_of_zeros(hash, 'A')),
+        };
+        Self { kept, cost: self.cost }
     }
+}
 
-    /// A password of that scheme that nobody has, to be checked against for the sake of the time it takes.
-    pub(super) fn dummy(scheme: Scheme) -> Self {
-        let mut random = [0; 24];
-        // Without randomness there is the dummy of zeros: nobody has it either, since it is refused by its user, who is
-        // unknown.
-        let _ = getrandom::fill(&mut random);
-        let password = Secret::new(random.map(|byte| b'a' + byte % 26).to_vec());
-        scheme
-            .hash(&password)
-            .ok()
-            .and_then(|text| Self::parse(&text).ok())
-            .unwrap_or(Self(Kept::Plain(password)))
-    }
+/// The text of a hash with nothing but zeros, which `zero` stands for, in the place of what no password is known to give.
+fn with_hash_of_zeros(hash: &Secret, zero: char) -> Secret {
+    let text = hash.expose_str().unwrap_or_default();
+    let (parameters, hash) = text.rsplit_once('$').unwrap_or((text, ""));
+    Secret::new(format!("{parameters}${}", String::from(zero).repeat(hash.len())))
 }
 
 impl fmt::Debug for StoredPassword {
@@ -253,6 +286,18 @@ pub enum PasswordError {
         scheme: Scheme,
         /// What is wrong.
         why: String,
+    },
+    /// Checking it would take more time or memory than anybody can mean.
+    #[error("expected {what} of {{{scheme}}} to be at most {most}, found {found}")]
+    TooCostly {
+        /// The scheme.
+        scheme: Scheme,
+        /// Which of its parameters.
+        what: &'static str,
+        /// What the text asks for.
+        found: u64,
+        /// The most that is taken.
+        most: u64,
     },
 }
 
@@ -311,6 +356,81 @@ mod tests {
             assert!(!error.contains("hunter2"), "{error}");
         }
         assert_eq!(format!("{:?}", StoredPassword::plain("hunter2")), "StoredPassword({PLAIN}..)");
+    }
+
+    #[test]
+    fn parameters_that_would_let_a_login_take_all_time_or_memory_are_refused() {
+        let argon2 = |params: &str| {
+            format!(
+                "{{ARGON2ID}}$argon2id$v=19${params}$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
+            )
+        };
+        let crypt = |params: &str| {
+            let hash =
+                "svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1";
+            format!("{{SHA512-CRYPT}}$6${params}saltstring${hash}")
+        };
+        let scram = |iterations: u32| {
+            let keys = format!("{}=", "A".repeat(43));
+            format!("{{SCRAM-SHA-256}}{iterations},MDEyMzQ1Njc4OWFiY2RlZg==,{keys},{keys}")
+        };
+        for (text, expected) in [
+            (argon2("m=2097152,t=1,p=4"), Ok(Cost::Argon2 { memory: 2_097_152, passes: 1, lanes: 4 })),
+            (
+                argon2("m=2097153,t=1,p=4"),
+                Err("memory m, in KiB, of {ARGON2ID} to be at most 2097152, found 2097153"),
+            ),
+            (argon2("m=4294967295,t=4294967295,p=1"), Err("at most 2097152")),
+            (argon2("m=1048576,t=16,p=1"), Ok(Cost::Argon2 { memory: 1 << 20, passes: 16, lanes: 1 })),
+            (argon2("m=1048576,t=17,p=1"), Err("passes t, in KiB, of {ARGON2ID} to be at most 16777216")),
+            (argon2("m=4,t=1,p=1"), Err("expected data for {ARGON2ID}")),
+            (argon2("m=4096,t=0,p=1"), Err("expected data for {ARGON2ID}")),
+            (crypt(""), Ok(Cost::Rounds(5000))),
+            (crypt("rounds=1000$"), Ok(Cost::Rounds(1000))),
+            (crypt("rounds=10000000$"), Ok(Cost::Rounds(10_000_000))),
+            (
+                crypt("rounds=10000001$"),
+                Err("rounds of {SHA512-CRYPT} to be at most 10000000, found 10000001"),
+            ),
+            (crypt("rounds=999$"), Err("expected $6$")),
+            (crypt("rounds=x$"), Err("expected $6$")),
+            (crypt("a$b$"), Err("expected $6$")),
+            (scram(10_000_000), Ok(Cost::Iterations(10_000_000))),
+            (scram(4_000_000_000), Err("iterations of {SCRAM-SHA-256} to be at most 10000000")),
+        ] {
+            match (StoredPassword::parse(&text), expected) {
+                (Ok(stored), Ok(cost)) => assert_eq!(stored.cost(), cost, "{text}"),
+                (Err(error), Err(expected)) => {
+                    assert!(error.to_string().contains(expected), "{text}: {error}");
+                }
+                (found, _) => panic!("{text}: expected {expected:?}, found {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_imitation_is_hashed_for_with_the_same_parameters() {
+        let crypt = "$6$rounds=1234$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1";
+        let argon2 = "$argon2id$v=19$m=64,t=3,p=2$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        for (text, parameters) in
+            [(crypt, "$6$rounds=1234$saltstring$"), (argon2, "$argon2id$v=19$m=64,t=3,p=2$c29tZXNhbHQ$")]
+        {
+            let imitation = StoredPassword::parse(text).unwrap().imitation(|_, len| vec![7; len]);
+            let (Kept::Sha512Crypt(hash) | Kept::Argon2id(hash)) = &imitation.kept else {
+                panic!("{imitation:?}")
+            };
+            let hash = hash.expose_str().unwrap();
+            assert!(hash.starts_with(parameters) && hash.len() == text.len() && hash != text, "{hash}");
+            // Each verifier gets as far as comparing, rather than give up over a text that it cannot read.
+            let wrong = argon2::password_hash::Error::PasswordInvalid;
+            let outcome = match &imitation.kept {
+                Kept::Argon2id(_) => {
+                    Argon2::default().verify_password(b"x", &PasswordHash::new(hash).unwrap())
+                }
+                _ => ShaCrypt::default().verify_password(b"x", hash),
+            };
+            assert_eq!(outcome, Err(wrong), "{hash}");
+        }
     }
 
     #[test]
