@@ -7,9 +7,11 @@
 //! rather than a list built into the program: a certificate authority that the administrator adds or takes away is
 //! added or taken away here too, and a binary does not grow stale.
 //!
-//! A server takes a new connection's certificate from the file read at start; there is no other state on disk.
+//! A server takes a new connection's certificate from the file read at start. A self-signed certificate that is kept on
+//! disk is looked at then, and renewed where it needs to be.
 
 mod facts;
+mod kept;
 mod self_signed;
 mod verify;
 
@@ -26,6 +28,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
+pub(crate) use kept::{KeptCertificate, kept};
 pub use self_signed::{SelfSigned, SelfSignedError};
 
 /// One side's TLS.
@@ -69,6 +72,8 @@ pub struct ServerTls {
     acceptor: TlsAcceptor,
     /// The binding of a session to the certificate, for SASL.
     end_point: Option<ChannelBinding>,
+    /// Whether clients are asked for a certificate.
+    asks_clients: bool,
 }
 
 impl ServerTls {
@@ -101,11 +106,15 @@ impl ServerTls {
     ///
     /// [`TlsError`], if rustls does not take it.
     pub fn from_self_signed(made: &SelfSigned) -> Result<Self, TlsError> {
+        Self::self_signed(made, None)
+    }
+
+    pub(crate) fn self_signed(made: &SelfSigned, client_ca: Option<&Path>) -> Result<Self, TlsError> {
         let here = Path::new("(self-signed)");
         let chain = parse_chain(made.certificate_pem().as_bytes(), here)?;
         let key = PrivateKeyDer::from_pem_slice(made.key_pem().as_bytes())
             .map_err(|error| TlsError::pem(here, error))?;
-        Self::build(chain, key, None, here, here)
+        Self::build(chain, key, client_ca, here, here)
     }
 
     fn build(
@@ -139,7 +148,13 @@ impl ServerTls {
             key: key_path.into(),
             error,
         })?;
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), end_point })
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Ok(Self { acceptor, end_point, asks_clients: client_ca.is_some() })
+    }
+
+    /// Whether clients are asked for a certificate.
+    pub(crate) fn asks_clients(&self) -> bool {
+        self.asks_clients
     }
 
     pub(crate) fn acceptor(&self) -> &TlsAcceptor {

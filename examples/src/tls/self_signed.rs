@@ -4,34 +4,68 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rcgen::{CertificateParams, DnType, KeyPair};
+use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A self-signed certificate and its private key.
 ///
 /// Good for demos, tests and peers that encrypt without verifying; not for clients that check names against the
 /// system's certificate authorities.
+///
+/// It is valid from a day before it was made, since clocks differ.
 pub struct SelfSigned {
     certificate: String,
     key: String,
 }
 
 impl SelfSigned {
+    /// How long a certificate is valid from when it is made, unless told otherwise: 730 days. Some clients take none that
+    /// is valid for more than 825.
+    pub const LIFETIME: Duration = Duration::from_secs(730 * 24 * 60 * 60);
+    /// The longest that one can be valid: 36,500 days.
+    pub const LONGEST_LIFETIME: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
+
     /// Makes a key (ECDSA P-256) and a certificate for these names: host names and IP addresses. With `localhost`
-    /// among them, `127.0.0.1` and `::1` are added.
+    /// among them, `127.0.0.1` and `::1` are added. It is valid for [`LIFETIME`](Self::LIFETIME).
     ///
     /// # Errors
     ///
     /// [`SelfSignedError::Name`] or [`SelfSignedError::Generate`].
     pub fn generate<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Result<Self, SelfSignedError> {
-        let mut names: Vec<String> = names.into_iter().map(Into::into).collect();
-        if names.iter().any(|name| name.eq_ignore_ascii_case("localhost")) {
-            for address in ["127.0.0.1", "::1"] {
-                if !names.iter().any(|name| name == address) {
-                    names.push(address.to_owned());
-                }
-            }
-        }
+        Self::generate_for(names, Self::LIFETIME)
+    }
+
+    /// Like [`generate`](Self::generate), valid for so long; at the most for
+    /// [`LONGEST_LIFETIME`](Self::LONGEST_LIFETIME).
+    ///
+    /// # Errors
+    ///
+    /// [`SelfSignedError::Name`] or [`SelfSignedError::Generate`].
+    pub fn generate_for<N: Into<String>>(
+        names: impl IntoIterator<Item = N>,
+        lifetime: Duration,
+    ) -> Result<Self, SelfSignedError> {
+        Self::make(names, lifetime, KeyPair::generate().map_err(SelfSignedError::Generate)?)
+    }
+
+    /// Makes a certificate for a key that there is.
+    pub(super) fn for_key<N: Into<String>>(
+        names: impl IntoIterator<Item = N>,
+        lifetime: Duration,
+        key: &str,
+    ) -> Result<Self, SelfSignedError> {
+        Self::make(names, lifetime, KeyPair::from_pem(key).map_err(SelfSignedError::Generate)?)
+    }
+
+    fn make<N: Into<String>>(
+        names: impl IntoIterator<Item = N>,
+        lifetime: Duration,
+        key: KeyPair,
+    ) -> Result<Self, SelfSignedError> {
+        let names = with_addresses_of_localhost(names.into_iter().map(Into::into).collect());
         let Some(first) = names.first().cloned() else {
             return Err(SelfSignedError::Name { found: String::new() });
         };
@@ -44,7 +78,10 @@ impl SelfSigned {
         }
         let mut params = CertificateParams::new(names).map_err(SelfSignedError::Generate)?;
         params.distinguished_name.push(DnType::CommonName, first);
-        let key = KeyPair::generate().map_err(SelfSignedError::Generate)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let epoch = date_time_ymd(1970, 1, 1);
+        params.not_before = epoch + now.saturating_sub(DAY);
+        params.not_after = epoch + now + lifetime.min(Self::LONGEST_LIFETIME);
         let certificate = params.self_signed(&key).map_err(SelfSignedError::Generate)?;
         Ok(Self { certificate: certificate.pem(), key: key.serialize_pem() })
     }
@@ -77,6 +114,23 @@ impl SelfSigned {
             let _ = std::fs::remove_file(key);
         })
     }
+
+    /// Writes the certificate alone, where there is no file yet.
+    pub(super) fn write_certificate(&self, path: &Path) -> Result<(), SelfSignedError> {
+        create(path, 0o644, &self.certificate)
+    }
+}
+
+/// `localhost` brings its addresses along.
+pub(super) fn with_addresses_of_localhost(mut names: Vec<String>) -> Vec<String> {
+    if names.iter().any(|name| name.eq_ignore_ascii_case("localhost")) {
+        for address in ["127.0.0.1", "::1"] {
+            if !names.iter().any(|name| name == address) {
+                names.push(address.to_owned());
+            }
+        }
+    }
+    names
 }
 
 impl core::fmt::Debug for SelfSigned {
@@ -103,6 +157,14 @@ pub enum SelfSignedError {
     Exists {
         /// The file.
         path: PathBuf,
+    },
+    /// The file could not be read.
+    #[error("expected to read {path}, found: {error}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        error: io::Error,
     },
     /// The file could not be written.
     #[error("expected to write {path}, found: {error}")]
@@ -147,6 +209,32 @@ mod tests {
         assert!(matches!(again.write(&cert, &key), Err(SelfSignedError::Exists { path }) if path == key));
         assert_eq!(std::fs::read(&key).unwrap(), before);
         assert!(!cert.exists(), "neither file is written");
+    }
+
+    #[test]
+    fn a_certificate_is_valid_from_yesterday_to_its_end() {
+        use tokio_rustls::rustls::pki_types::CertificateDer;
+        use tokio_rustls::rustls::pki_types::pem::PemObject;
+        use x509_cert::der::Decode;
+
+        let validity = |made: &SelfSigned| {
+            let der = CertificateDer::from_pem_slice(made.certificate_pem().as_bytes()).unwrap();
+            let certificate = x509_cert::Certificate::from_der(&der).unwrap();
+            let validity = certificate.tbs_certificate().validity();
+            (validity.not_before.to_system_time(), validity.not_after.to_system_time())
+        };
+        let (second, start) = (Duration::from_secs(1), SystemTime::now());
+        let asked = [
+            (SelfSigned::generate(["a.test"]), 730),
+            (SelfSigned::generate_for(["a.test"], DAY), 1),
+            (SelfSigned::generate_for(["a.test"], Duration::MAX), 36_500),
+        ];
+        let made = SystemTime::now();
+        for (certificate, days) in asked {
+            let (from, to) = validity(&certificate.unwrap());
+            assert!(from + DAY >= start - second && from + DAY <= made, "{days}: {from:?}");
+            assert!(to >= start - second + days * DAY && to <= made + days * DAY, "{days}: {to:?}");
+        }
     }
 
     #[test]

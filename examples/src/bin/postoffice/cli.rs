@@ -67,7 +67,8 @@ pub(crate) struct Serve {
     /// takes any that is free
     #[arg(long, value_name = "SERVICE=ADDRESS:PORT")]
     pub(crate) listen: Vec<Listen>,
-    /// Certificate chain for TLS [default: a self-signed certificate, made once in the data folder]
+    /// Certificate chain for TLS [default: a self-signed certificate, made in the data folder and
+    /// renewed at a start within 30 days of its end]
     #[arg(long, value_name = "PEM", requires = "tls_key")]
     pub(crate) tls_cert: Option<PathBuf>,
     /// Private key for TLS
@@ -135,6 +136,9 @@ pub(crate) struct Cert {
     /// Where to write the private key, readable by its owner only
     #[arg(long, value_name = "PEM", default_value = "key.pem")]
     pub(crate) key: PathBuf,
+    /// How many days it is valid from now on, 36500 at the most; some clients take none of more than 825
+    #[arg(long, value_name = "N", default_value_t = 730, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub(crate) days: u32,
 }
 
 /// Hash a password for the users file.

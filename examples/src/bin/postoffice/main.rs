@@ -6,6 +6,7 @@ mod serve;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use mailwright::tls::SelfSigned;
@@ -40,7 +41,8 @@ impl<E: core::error::Error> From<E> for Failure {
 }
 
 fn cert(options: &cli::Cert) -> Result<(), Failure> {
-    SelfSigned::generate(options.domain.iter().cloned())?.write(&options.cert, &options.key)?;
+    let lifetime = Duration::from_secs(u64::from(options.days) * 24 * 60 * 60);
+    SelfSigned::generate_for(options.domain.iter().cloned(), lifetime)?.write(&options.cert, &options.key)?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "certificate {}", options.cert.display())?;
     writeln!(out, "key {}", options.key.display())?;
