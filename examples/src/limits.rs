@@ -50,21 +50,24 @@ impl ConnectionLimits {
     ///
     /// [`TooMany`], if there is no room for it.
     pub fn admit(&self, address: IpAddr) -> Result<ConnectionGuard, TooMany> {
-        let address = network(address);
+        let mut guard = self.admit_unknown()?;
+        guard.belongs_to(address)?;
+        Ok(guard)
+    }
+
+    /// Counts a connection in whose client is not known yet, since a proxy speaks for it: only in all.
+    /// [`ConnectionGuard::belongs_to`] tells whose it is.
+    ///
+    /// # Errors
+    ///
+    /// [`TooMany::InAll`], if there is no room for it.
+    pub fn admit_unknown(&self) -> Result<ConnectionGuard, TooMany> {
         let mut counts = self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.total >= self.shared.total {
             return Err(TooMany::InAll);
         }
-        let here = counts.by_address.entry(address).or_default();
-        if *here >= self.shared.per_address {
-            if *here == 0 {
-                counts.by_address.remove(&address);
-            }
-            return Err(TooMany::FromAddress);
-        }
-        *here += 1;
         counts.total += 1;
-        Ok(ConnectionGuard { shared: Arc::clone(&self.shared), address })
+        Ok(ConnectionGuard { shared: Arc::clone(&self.shared), address: None })
     }
 
     /// How many connections there are.
@@ -78,17 +81,44 @@ impl ConnectionLimits {
 #[must_use = "the connection counts only while this lives"]
 pub struct ConnectionGuard {
     shared: Arc<Shared>,
-    address: IpAddr,
+    /// Under which address it is counted, if under any.
+    address: Option<IpAddr>,
+}
+
+impl ConnectionGuard {
+    /// Counts the connection under this address, unless it is counted under one already.
+    ///
+    /// # Errors
+    ///
+    /// [`TooMany::FromAddress`], if there is no room for it.
+    pub fn belongs_to(&mut self, address: IpAddr) -> Result<(), TooMany> {
+        if self.address.is_some() {
+            return Ok(());
+        }
+        let address = network(address);
+        let mut counts = self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = counts.by_address.entry(address).or_default();
+        if *here >= self.shared.per_address {
+            if *here == 0 {
+                counts.by_address.remove(&address);
+            }
+            return Err(TooMany::FromAddress);
+        }
+        *here += 1;
+        self.address = Some(address);
+        Ok(())
+    }
 }
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let mut counts = self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.total -= 1;
-        if let Some(here) = counts.by_address.get_mut(&self.address) {
+        let Some(address) = self.address else { return };
+        if let Some(here) = counts.by_address.get_mut(&address) {
             *here -= 1;
             if *here == 0 {
-                counts.by_address.remove(&self.address);
+                counts.by_address.remove(&address);
             }
         }
     }
@@ -130,6 +160,22 @@ mod tests {
         let _v6 = limits.admit(ip("2001:db8:0:1::1")).unwrap();
         assert!(limits.admit(ip("2001:db8:0:1:ffff::2")).is_err(), "the same /64");
         let _other = limits.admit(ip("2001:db8:0:2::1")).unwrap();
+    }
+
+    #[test]
+    fn a_connection_through_a_proxy_counts_once_its_client_is_known() {
+        let limits = ConnectionLimits::new(3, 1);
+        let mut one = limits.admit_unknown().unwrap();
+        let mut two = limits.admit_unknown().unwrap();
+        one.belongs_to(ip("10.0.0.1")).unwrap();
+        one.belongs_to(ip("10.0.0.2")).unwrap();
+        assert_eq!(two.belongs_to(ip("10.0.0.1")).unwrap_err(), TooMany::FromAddress);
+        two.belongs_to(ip("10.0.0.2")).unwrap();
+        let _three = limits.admit_unknown().unwrap();
+        assert_eq!(limits.admit_unknown().unwrap_err(), TooMany::InAll);
+        drop(one);
+        assert_eq!(limits.in_use(), 2);
+        let _again = limits.admit(ip("10.0.0.1")).unwrap();
     }
 
     #[test]

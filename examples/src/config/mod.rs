@@ -3,6 +3,7 @@
 //! `postoffice.example.toml`, beside this crate's manifest, documents every key with its default. Unknown keys are errors
 //! with file, line and column.
 
+mod network;
 mod units;
 
 use std::collections::BTreeMap;
@@ -11,13 +12,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
+use serde::de::{self, Deserializer, Error as _, Visitor};
 
 use mail_wire::Secret;
 use mail_wire::sasl::{Mechanism, MechanismSet};
 
 use crate::service::Listen;
+use crate::users::StoredPassword;
+use units::positive;
 
+pub use network::{Network, NetworkError};
 pub use units::{ByteSize, Span, UnitError};
 
 /// All that can be configured. `Default` is what an empty file gives.
@@ -48,6 +52,8 @@ pub struct Config {
     pub tls: TlsConfig,
     /// Logging in.
     pub auth: AuthConfig,
+    /// Who may speak for others.
+    pub trusted: TrustedConfig,
     /// What SMTP puts up with.
     pub smtp: SmtpConfig,
     /// How much of everything.
@@ -70,6 +76,7 @@ impl Default for Config {
             line_endings: LineEndings::Lf,
             tls: TlsConfig::default(),
             auth: AuthConfig::default(),
+            trusted: TrustedConfig::default(),
             smtp: SmtpConfig::default(),
             limits: LimitsConfig::default(),
             timeouts: TimeoutsConfig::default(),
@@ -123,6 +130,17 @@ pub struct AuthConfig {
     pub submission_without_tls: bool,
 }
 
+/// The `[trusted]` table. Nobody is trusted by default.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct TrustedConfig {
+    /// From where XCLIENT and XFORWARD may be used.
+    pub xclient: Vec<Network>,
+    /// From where each connection begins with a PROXY protocol header.
+    pub proxy_protocol: Vec<Network>,
+}
+
 /// The `[smtp]` table.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -164,24 +182,31 @@ pub enum Nul {
     Keep,
 }
 
-/// The `[limits]` table.
+/// The `[limits]` table. In the file none of them may be zero.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct LimitsConfig {
     /// Largest message. 50 MiB; at least 64 KiB.
+    #[serde(deserialize_with = "positive")]
     pub message_size: ByteSize,
     /// Most recipients of a message. 1000; at least 100.
+    #[serde(deserialize_with = "positive")]
     pub recipients: usize,
     /// Most `Received` fields of a message, more are taken for a loop. 100.
+    #[serde(deserialize_with = "positive")]
     pub received_fields: usize,
     /// Most connections at a time. 10,000.
+    #[serde(deserialize_with = "positive")]
     pub connections: usize,
     /// Most connections at a time from one address (IPv6: one /64). 1,000.
+    #[serde(deserialize_with = "positive")]
     pub connections_per_address: usize,
-    /// Wrong commands and refused recipients until the connection is closed. 20.
+    /// Wrong commands and refused recipients until the connection is closed. 20; at least 3.
+    #[serde(deserialize_with = "positive")]
     pub errors: u32,
     /// Failed logins until the connection is closed. 5.
+    #[serde(deserialize_with = "positive")]
     pub auth_failures: u32,
 }
 
@@ -199,20 +224,43 @@ impl Default for LimitsConfig {
     }
 }
 
-/// The `[timeouts]` table.
+/// The `[timeouts]` table. In the file only those may be zero of which that is said.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct TimeoutsConfig {
-    /// For the next command. 5 minutes.
+    /// For the next command, to its end. 5 minutes.
+    #[serde(deserialize_with = "positive")]
     pub command: Span,
     /// For the next block of a message. 5 minutes.
+    #[serde(deserialize_with = "positive")]
     pub data_block: Span,
+    /// Least rate of a message: so much a second. 20 bytes; zero for none.
+    pub data_rate: ByteSize,
+    /// Over how long the rate is judged. 10 minutes.
+    #[serde(deserialize_with = "positive")]
+    pub data_rate_window: Span,
+    /// For our own answer: looking a user up, checking a password, storing a message. 10 minutes.
+    #[serde(deserialize_with = "positive")]
+    pub answer: Span,
     /// For a TLS handshake. 30 seconds.
+    #[serde(deserialize_with = "positive")]
     pub handshake: Span,
-    /// For a client to read what it is sent. 2 minutes.
+    /// For a client to read some of what it is sent. 2 minutes.
+    #[serde(deserialize_with = "positive")]
     pub write: Span,
+    /// For the last bytes and the end of TLS. 10 seconds.
+    #[serde(deserialize_with = "positive")]
+    pub close: Span,
+    /// How long what a client still sends is swallowed after the end, so that it gets to read our last reply. 2 seconds;
+    /// may be zero.
+    pub linger: Span,
+    /// How long the reply to a wrong command waits, once there were 10. 1 second; may be zero.
+    pub error_delay: Span,
+    /// How long the reply to a failed login waits, doubled each time up to 16 times as long. 1 second; may be zero.
+    pub auth_failure_delay: Span,
     /// For messages under way when the server stops. 30 seconds.
+    #[serde(deserialize_with = "positive")]
     pub shutdown: Span,
 }
 
@@ -222,8 +270,15 @@ impl Default for TimeoutsConfig {
         Self {
             command: seconds(300),
             data_block: seconds(300),
+            data_rate: ByteSize(20),
+            data_rate_window: seconds(600),
+            answer: seconds(600),
             handshake: seconds(30),
             write: seconds(120),
+            close: seconds(10),
+            linger: seconds(2),
+            error_delay: seconds(1),
+            auth_failure_delay: seconds(1),
             shutdown: seconds(30),
         }
     }
@@ -311,10 +366,45 @@ fn mechanisms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Mecha
     Ok(Some(set))
 }
 
-/// Passwords, which are not to be shown by `Debug`.
+/// Passwords, which are not to be shown by `Debug`, nor by an error.
 fn secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Secret>, D::Error> {
-    let users = BTreeMap::<String, String>::deserialize(deserializer)?;
-    Ok(users.into_iter().map(|(name, password)| (name, Secret::new(password))).collect())
+    let users = BTreeMap::<String, Password>::deserialize(deserializer)?;
+    Ok(users.into_iter().map(|(name, Password(password))| (name, password)).collect())
+}
+
+/// A password, or `{SCHEME}data` that was found to be well: here, where the place in the file is known.
+struct Password(Secret);
+
+impl<'de> Deserialize<'de> for Password {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PasswordVisitor)
+    }
+}
+
+struct PasswordVisitor;
+
+/// What a password looks like that has lost its quotes. The ordinary error would show it.
+macro_rules! no_password {
+    ($($visit:ident: $type:ty),*) => {
+        $(fn $visit<E: de::Error>(self, _: $type) -> Result<Password, E> {
+            Err(E::custom("expected a password in quotes"))
+        })*
+    };
+}
+
+impl Visitor<'_> for PasswordVisitor {
+    type Value = Password;
+
+    fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("a password in quotes")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Password, E> {
+        StoredPassword::parse_or_plain(text).map_err(E::custom)?;
+        Ok(Password(Secret::new(text)))
+    }
+
+    no_password!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
 }
 
 #[cfg(test)]
@@ -348,6 +438,7 @@ mod tests {
             config.tls.certificate.is_some() && config.tls.key.is_some() && config.tls.client_ca.is_some()
         );
         assert!(config.auth.mechanisms.is_some());
+        assert!(!config.trusted.xclient.is_empty() && !config.trusted.proxy_protocol.is_empty());
     }
 
     #[test]
@@ -360,10 +451,62 @@ mod tests {
             ("[smtp]\nnul = \"zap\"", "p.toml:2:7: unknown variant `zap`"),
             ("[auth]\nmechanisms = [\"PLAIN\", \"PLANE\"]", "p.toml:2:14: expected SASL mechanisms"),
             ("a = ", "p.toml:1:5: "),
+            (
+                "[users]\nalice = \"x\"\nbob = \"{MD5}hunter2\"",
+                "p.toml:3:7: expected a password scheme of {PLAIN}",
+            ),
+            ("users = { a = \"x\", b = \"$6$hunter2\" }", "p.toml:1:24: expected data for {SHA512-CRYPT}"),
+            ("[users]\nalice = \"\"", "p.toml:2:9: expected a password, found none"),
+            ("[users]\nalice = 271828", "p.toml:2:9: expected a password in quotes"),
+            ("[trusted]\nxclient = [\"127.0.0.1/33\"]", "p.toml:2:11: expected a network such as"),
+            (
+                "[trusted]\nproxy_protocol = [\"::1\", \"10.0.0.1/8\"]",
+                "p.toml:2:18: expected a network, such as 10.0.0.0/8,",
+            ),
+            ("[trusted]\nxlcient = []", "p.toml:2:1: unknown field `xlcient`"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.starts_with(expected), "{text}: {error}");
+            assert!(!error.contains("hunter2") && !error.contains("271828"), "{error}");
         }
+    }
+
+    #[test]
+    fn zero_is_refused_where_it_would_be_no_mail() {
+        let zeros = |table: &str, keys: &[&str], zero: &str| {
+            for key in keys {
+                let error = parse(&format!("[{table}]\n{key} = {zero}\n")).unwrap_err();
+                let expected = format!("p.toml:2:{}: expected more than zero", key.len() + 4);
+                assert!(error.starts_with(&expected), "{key}: {error}");
+            }
+        };
+        zeros(
+            "timeouts",
+            &[
+                "command",
+                "data_block",
+                "data_rate_window",
+                "answer",
+                "handshake",
+                "write",
+                "close",
+                "shutdown",
+            ],
+            "\"0s\"",
+        );
+        zeros("limits", &["message_size"], "\"0MiB\"");
+        let counts = [
+            "recipients",
+            "received_fields",
+            "connections",
+            "connections_per_address",
+            "errors",
+            "auth_failures",
+        ];
+        zeros("limits", &counts, "0");
+        let text = "[smtp]\nearly_talker_wait = 0\n[timeouts]\ndata_rate = 0\nlinger = \"0s\"\n\
+                    error_delay = \"0ms\"\nauth_failure_delay = 0";
+        parse(text).unwrap();
     }
 
     #[test]

@@ -98,6 +98,45 @@ fn split(text: &str) -> (&str, &str) {
     (&text[..end], text[end..].trim_start())
 }
 
+/// What can be nothing at all.
+pub(super) trait Amount {
+    fn is_zero(&self) -> bool;
+}
+
+impl Amount for ByteSize {
+    fn is_zero(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl Amount for Span {
+    fn is_zero(&self) -> bool {
+        self.0.is_zero()
+    }
+}
+
+impl Amount for usize {
+    fn is_zero(&self) -> bool {
+        *self == 0
+    }
+}
+
+impl Amount for u32 {
+    fn is_zero(&self) -> bool {
+        *self == 0
+    }
+}
+
+/// For what makes no sense as zero, which would be no mail rather than no limit.
+pub(super) fn positive<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Amount + Deserialize<'de>,
+{
+    let amount = T::deserialize(deserializer)?;
+    if amount.is_zero() { Err(de::Error::custom("expected more than zero")) } else { Ok(amount) }
+}
+
 struct Unit<T>(core::marker::PhantomData<T>, &'static str);
 
 impl<T: FromStr<Err = UnitError>> Visitor<'_> for Unit<T> {

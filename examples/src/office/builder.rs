@@ -5,26 +5,23 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use mail_wire::Secret;
-use mail_wire::sasl::{Mechanism, MechanismSet};
-use smtp_proto::server::{self, EarlyTalkers, NulPolicy, Protocol, ServerConfig, ServerLimits};
-use smtp_proto::types::{Domain, Limits};
+use smtp_proto::types::Domain;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
 use super::arrivals::Arrivals;
 use super::faults::{FaultRule, FaultScript};
-use super::listener::Endpoint;
+use super::listener::{Endpoint, Machines};
 use super::shared::Shared;
-use super::{Bound, PostOffice};
-use crate::config::{BareNewlines, Config, LineEndings, Nul};
+use super::{Bound, PostOffice, settings};
+use crate::config::{Config, LineEndings, Network};
 use crate::delivery::{MailStore, Sink};
-use crate::driver::Settings;
 use crate::limits::ConnectionLimits;
 use crate::service::{Listen, ListenError, Service};
-use crate::tls::{SelfSigned, SelfSignedError, ServerTls, TlsError};
+use crate::tls::{KeptCertificate, SelfSigned, SelfSignedError, ServerTls, TlsError, kept};
 use crate::users::{StoredPassword, UserError, Users, UsersFileError};
 
 /// How many arrivals are remembered for [`PostOffice::wait_for`], unless told otherwise.
@@ -142,14 +139,18 @@ impl Builder {
         }
     }
 
-    /// Takes a whole configuration; what is called besides goes on top of it. Mail is kept in its data folder.
+    /// Takes a whole configuration, in the place of all that was set before but users, domains and listeners. What is
+    /// called afterwards goes on top: users and listeners are added, [domains](Self::domain) take the place of those of
+    /// the configuration. Mail is kept in its data folder.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self.store = Store::Data;
         self
     }
 
-    /// Adds a domain whose mail is ours; the first also names the server. `localhost` if none is given.
+    /// Adds a domain whose mail is ours; the first also names the server, unless it has a [name](Self::hostname). Domains
+    /// given here take the place of those of a [configuration](Self::config), whichever is called first. Without either it
+    /// is `localhost`.
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
         self.domains.push(domain.into());
         self
@@ -222,6 +223,20 @@ impl Builder {
         self
     }
 
+    /// Lets clients at these addresses use XCLIENT and XFORWARD, to speak for clients of theirs. May be called for
+    /// several.
+    pub fn trust_xclient(mut self, network: impl Into<Network>) -> Self {
+        self.config.trusted.xclient.push(network.into());
+        self
+    }
+
+    /// Expects a PROXY protocol header, version 1 or 2, at the beginning of each connection from these addresses, and only
+    /// there. May be called for several.
+    pub fn trust_proxy(mut self, network: impl Into<Network>) -> Self {
+        self.config.trusted.proxy_protocol.push(network.into());
+        self
+    }
+
     /// Sets the largest message, in bytes; at least 64 KiB.
     pub fn max_message_size(mut self, bytes: u64) -> Self {
         self.config.limits.message_size.0 = bytes;
@@ -275,13 +290,20 @@ impl Builder {
             domain(name)?;
         }
         let users = self.build_users()?;
+        // Postmaster must always have somebody who gets the mail (RFC 5321 §4.5.1).
         let postmaster = match &self.config.postmaster {
-            None => users.names().first().cloned(),
-            Some(name) => {
-                let found = users.find(name).cloned();
-                Some(found.ok_or_else(|| StartError::Postmaster { found: name.clone() })?)
-            }
+            None => users.names().first().ok_or(StartError::NoUsers)?,
+            Some(name) => users.find(name).ok_or_else(|| StartError::Postmaster { found: name.clone() })?,
         };
+        let postmaster = postmaster.clone();
+        for (limit, asked, taken) in settings::raised(&self.config.limits) {
+            tracing::warn!(
+                limit,
+                asked,
+                taken,
+                "a limit is set below the least that there can be, which is taken"
+            );
+        }
         let (tls, certificate) = self.build_tls()?;
         let limits = &self.config.limits;
         let remembers = self.remember > 0;
@@ -292,6 +314,7 @@ impl Builder {
             faults: (!self.faults.is_empty()).then(|| FaultScript::new(std::mem::take(&mut self.faults))),
             received_fields: u32::try_from(limits.received_fields).unwrap_or(u32::MAX),
             limits: ConnectionLimits::new(limits.connections, limits.connections_per_address),
+            trusted: self.config.trusted.clone(),
             arrivals: Arrivals::new(self.remember, REMEMBERED_BYTES),
             remembers,
             users,
@@ -311,17 +334,15 @@ impl Builder {
         for listen in &self.listen {
             wanted.push(listen.clone()?);
         }
-        let settings = Arc::new(self.settings(tls));
-        let mut configs: HashMap<Service, Arc<ServerConfig>> = HashMap::new();
+        let settings = Arc::new(settings::driver(&self.config.timeouts, tls));
+        let mut machines: HashMap<Service, Machines> = HashMap::new();
         let mut listeners = Vec::with_capacity(wanted.len());
         for Listen { service, address } in wanted {
-            if let std::collections::hash_map::Entry::Vacant(vacant) = configs.entry(service) {
-                vacant.insert(Arc::new(self.server_config(
-                    service,
-                    hostname.clone(),
-                    &shared,
-                    tls.is_some(),
-                )?));
+            if let std::collections::hash_map::Entry::Vacant(vacant) = machines.entry(service) {
+                let direct = settings::machine(&self.config, service, hostname.clone(), &shared.users, tls)?;
+                let mut proxied = direct.clone();
+                proxied.proxy_protocol = true;
+                vacant.insert(Machines { direct: Arc::new(direct), proxied: Arc::new(proxied) });
             }
             let failed = |error| StartError::Bind { service, address, error };
             let listener = bind(address).map_err(failed)?;
@@ -340,7 +361,7 @@ impl Builder {
         for (bound, listener) in listeners {
             let endpoint = Endpoint {
                 service: bound.service,
-                config: Arc::clone(&configs[&bound.service]),
+                machines: machines[&bound.service].clone(),
                 settings: Arc::clone(&settings),
                 office: Arc::clone(&shared),
             };
@@ -365,22 +386,13 @@ impl Builder {
                 .map_err(|error| StartError::User { name: name.clone(), error })?;
         }
         for (name, password) in &self.config.users {
-            let text = password.expose_str().unwrap_or_default();
-            // In this file a bare password is one: braces or dollars show what is not.
-            let password = match text.starts_with(['{', '$']) {
-                true => StoredPassword::parse(text).map_err(UserError::from),
-                false => Ok(StoredPassword::plain(password.clone())),
-            };
-            password
+            StoredPassword::parse_or_plain(password.expose_str().unwrap_or_default())
+                .map_err(UserError::from)
                 .and_then(|password| users.add(name, password))
                 .map_err(|error| StartError::User { name: name.clone(), error })?;
         }
         if let Some(path) = &self.config.users_file {
             users.read_file(path)?;
-        }
-        // Postmaster must always have somebody who gets the mail.
-        if users.names().is_empty() {
-            return Err(StartError::NoUsers);
         }
         Ok(users)
     }
@@ -394,30 +406,23 @@ impl Builder {
             return Ok((Some(tls), None));
         }
         let names =
-            || std::iter::once(self.config.hostname()).chain(self.config.domains.iter().map(String::as_str));
+            std::iter::once(self.config.hostname()).chain(self.config.domains.iter().map(String::as_str));
+        let names = distinct(names);
+        let ca = self.config.tls.client_ca.as_deref();
+        let from_files = |certificate: &Path, key: &Path| match ca {
+            None => ServerTls::from_pem_files(certificate, key),
+            Some(ca) => ServerTls::from_pem_files_with_client_ca(certificate, key, ca),
+        };
         match (&self.config.tls.certificate, &self.config.tls.key, &self.store) {
-            (Some(certificate), Some(key), _) => {
-                let tls = match &self.config.tls.client_ca {
-                    None => ServerTls::from_pem_files(certificate, key),
-                    Some(ca) => ServerTls::from_pem_files_with_client_ca(certificate, key, ca),
-                };
-                Ok((Some(tls?), None))
-            }
+            (Some(certificate), Some(key), _) => Ok((Some(from_files(certificate, key)?), None)),
             (None, None, Store::Memory) => {
-                let made = SelfSigned::generate(distinct(names()))?;
-                Ok((Some(ServerTls::from_self_signed(&made)?), Some(made.certificate_pem().to_owned())))
+                let made = SelfSigned::generate(names)?;
+                Ok((Some(ServerTls::self_signed(&made, ca)?), Some(made.certificate_pem().to_owned())))
             }
             (None, None, Store::Data) => {
                 let folder = self.config.data.join("tls");
-                let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
-                if !certificate.exists() && !key.exists() {
-                    let failed = |error| StartError::Data { path: folder.clone(), error };
-                    std::fs::create_dir_all(&folder).map_err(failed)?;
-                    SelfSigned::generate(distinct(names()))?.write(&certificate, &key)?;
-                }
-                let pem = std::fs::read_to_string(&certificate)
-                    .map_err(|error| StartError::Data { path: certificate.clone(), error })?;
-                Ok((Some(ServerTls::from_pem_files(&certificate, &key)?), Some(pem)))
+                let KeptCertificate { certificate, key, pem } = kept(&folder, &names, SystemTime::now())?;
+                Ok((Some(from_files(&certificate, &key)?), Some(pem)))
             }
             _ => Err(StartError::HalfTls),
         }
@@ -436,78 +441,6 @@ impl Builder {
         MailStore::new(&root, line_endings, self.disk_faults.clone())
             .map(Sink::disk)
             .map_err(StartError::Thread)
-    }
-
-    fn settings(&self, tls: Option<&ServerTls>) -> Settings {
-        let timeouts = &self.config.timeouts;
-        let mut settings = Settings::new();
-        settings.tls = tls.cloned().map(Into::into);
-        settings.handshake_timeout = timeouts.handshake.0;
-        settings.write_timeout = timeouts.write.0;
-        settings
-    }
-
-    fn server_config(
-        &self,
-        service: Service,
-        hostname: Domain,
-        shared: &Shared,
-        tls: bool,
-    ) -> Result<ServerConfig, StartError> {
-        let config = &self.config;
-        if service.is_implicit_tls() && !tls {
-            return Err(StartError::NeedsTls(service));
-        }
-        if service.is_submission() && !tls && !config.auth.submission_without_tls {
-            return Err(StartError::NeedsTls(service));
-        }
-        let mut server = ServerConfig::new(hostname);
-        server.implicit_tls = service.is_implicit_tls();
-        server.extensions.starttls = tls && !service.is_implicit_tls();
-        // There is nobody here who could send reports.
-        server.extensions.dsn = false;
-        // Binary content does not survive a change of line endings.
-        server.extensions.binary_mime = config.line_endings == LineEndings::Crlf;
-        if service == Service::Lmtp {
-            server.protocol = Protocol::Lmtp;
-        } else {
-            let mut mechanisms = shared.users.mechanisms();
-            if config.tls.client_ca.is_some() {
-                mechanisms.insert(Mechanism::External);
-            }
-            server.mechanisms = mechanisms.intersection(config.auth.mechanisms.unwrap_or(MechanismSet::ALL));
-        }
-        // RFC 9422 §4.2
-        let recipients = u32::try_from(config.limits.recipients.max(100)).unwrap_or(u32::MAX);
-        server.extensions.limits = Limits::NONE.with_rcpt_max(recipients);
-        server.require_auth = service.is_submission();
-        server.require_tls = service.is_submission() && !config.auth.submission_without_tls;
-        server.plaintext_auth_without_tls = config.auth.plaintext_without_tls;
-        server.bare_newlines = match config.smtp.bare_newlines {
-            BareNewlines::Reject => server::BareNewlines::Reject,
-            BareNewlines::Repair => server::BareNewlines::Repair,
-            BareNewlines::Keep => server::BareNewlines::Keep,
-        };
-        server.nul = match config.smtp.nul {
-            Nul::Reject => NulPolicy::Reject,
-            Nul::Strip => NulPolicy::Strip,
-            Nul::Keep => NulPolicy::Keep,
-        };
-        let wait = config.smtp.early_talker_wait.0;
-        if !wait.is_zero() && service == Service::Smtp {
-            server.early_talkers = EarlyTalkers::Refuse { wait };
-        }
-        server.refuse_improper_pipelining = config.smtp.refuse_improper_pipelining;
-        server.limits = ServerLimits::default()
-            .with_message_size(config.limits.message_size.0)
-            .with_recipients(config.limits.recipients)
-            .with_errors(config.limits.errors)
-            .with_auth_failures(config.limits.auth_failures);
-        server.timeouts.command = config.timeouts.command.0;
-        server.timeouts.data_block = config.timeouts.data_block.0;
-        server.timeouts.send = config.timeouts.write.0;
-        server.decoy = shared.users.decoy();
-        Ok(server)
     }
 }
 

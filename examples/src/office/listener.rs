@@ -14,8 +14,8 @@ use tracing::{Instrument, info, info_span, warn};
 
 use super::session::{Session, told};
 use super::shared::Shared;
+use crate::config::Network;
 use crate::driver::{Conn, Settings};
-use crate::limits::ConnectionGuard;
 use crate::service::Service;
 
 /// How long to wait when the system has no room for another connection.
@@ -25,9 +25,17 @@ const BREATH: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) service: Service,
-    pub(super) config: Arc<ServerConfig>,
+    pub(super) machines: Machines,
     pub(super) settings: Arc<Settings>,
     pub(super) office: Arc<Shared>,
+}
+
+/// What a connection is served by.
+#[derive(Debug, Clone)]
+pub(super) struct Machines {
+    pub(super) direct: Arc<ServerConfig>,
+    /// Where a PROXY protocol header comes first.
+    pub(super) proxied: Arc<ServerConfig>,
 }
 
 impl Endpoint {
@@ -46,14 +54,9 @@ impl Endpoint {
                 }
                 accepted = listener.accept() => match accepted {
                     Ok((stream, address)) => {
-                        if let Some((session, guard)) = self.admit(stream, address) {
+                        if let Some(session) = self.admit(stream, address) {
                             let span = info_span!("session", service = %self.service, peer = %address);
-                            let stop = stopped.clone();
-                            let served = async move {
-                                session.run(stop).await;
-                                drop(guard);
-                            };
-                            sessions.spawn(served.instrument(span));
+                            sessions.spawn(session.run(stopped.clone()).instrument(span));
                         }
                     }
                     Err(error) => {
@@ -74,8 +77,14 @@ impl Endpoint {
         while sessions.join_next().await.is_some() {}
     }
 
-    fn admit(&self, stream: TcpStream, address: SocketAddr) -> Option<(Session, ConnectionGuard)> {
-        let guard = match self.office.limits.admit(address.ip()) {
+    fn admit(&self, stream: TcpStream, address: SocketAddr) -> Option<Session> {
+        let trusted = &self.office.trusted;
+        let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(address.ip()));
+        let is_proxied = is_in(&trusted.proxy_protocol);
+        let limits = &self.office.limits;
+        // A proxy speaks for many, who are known once they are announced.
+        let admitted = if is_proxied { limits.admit_unknown() } else { limits.admit(address.ip()) };
+        let guard = match admitted {
             Ok(guard) => guard,
             Err(why) => {
                 info!(service = %self.service, peer = %address, reason = %why, "connection refused");
@@ -91,9 +100,13 @@ impl Endpoint {
             warn!(%error, "no random numbers to be had, connection dropped");
             return None;
         }
+        let mut peer = Peer::new(address);
+        peer.local = stream.local_addr().ok();
+        peer.trusted = is_in(&trusted.xclient);
+        let machine = if is_proxied { &self.machines.proxied } else { &self.machines.direct };
         let now = tokio::time::Instant::now().into_std();
-        let server = Server::new(Arc::clone(&self.config), Peer::new(address), entropy, now);
+        let server = Server::new(Arc::clone(machine), peer, entropy, now);
         let conn = Conn::new(server, stream, Arc::clone(&self.settings));
-        Some((Session::new(Arc::clone(&self.office), conn), guard))
+        Some(Session::new(Arc::clone(&self.office), conn, guard))
     }
 }

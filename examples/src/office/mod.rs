@@ -30,6 +30,7 @@ mod faults;
 mod listener;
 mod policy;
 mod session;
+mod settings;
 mod shared;
 
 use std::net::SocketAddr;

@@ -17,6 +17,7 @@ use super::policy::{Recipient, resolve};
 use super::shared::Shared;
 use crate::delivery::{Copy, Incoming, Kept, Origin, message_id, prefix};
 use crate::driver::{Closed, Conn};
+use crate::limits::ConnectionGuard;
 
 /// RFC 5321 §6.3.
 const LOOP: Refusal =
@@ -29,6 +30,8 @@ type Flow = ControlFlow<()>;
 pub(super) struct Session {
     office: Arc<Shared>,
     conn: Conn<Server, TcpStream>,
+    /// Keeps the connection counted while it lasts.
+    guard: ConnectionGuard,
     envelope: Option<Box<Envelope>>,
 }
 
@@ -47,8 +50,8 @@ struct Envelope {
 }
 
 impl Session {
-    pub(super) fn new(office: Arc<Shared>, conn: Conn<Server, TcpStream>) -> Self {
-        Self { office, conn, envelope: None }
+    pub(super) fn new(office: Arc<Shared>, conn: Conn<Server, TcpStream>, guard: ConnectionGuard) -> Self {
+        Self { office, conn, guard, envelope: None }
     }
 
     /// Serves the connection to its end.
@@ -83,8 +86,15 @@ impl Session {
     async fn handle(&mut self, event: Event) -> Flow {
         match event {
             Event::Connected(pending) => {
-                let address = self.conn.peer().address.ip().to_string();
-                self.decide(pending, Stage::Connect, &address, |_| Verdict::Accept).await
+                let client = self.conn.peer().address;
+                let address = client.ip().to_string();
+                let room = self.guard.belongs_to(client.ip());
+                debug!(%client, "connected");
+                self.decide(pending, Stage::Connect, &address, |_| match room {
+                    Ok(()) => Verdict::Accept,
+                    Err(_) => Refusal::TOO_MANY_CONNECTIONS.into(),
+                })
+                .await
             }
             Event::Hello(name, pending) => {
                 self.envelope = None;
@@ -170,6 +180,18 @@ impl Session {
                 info!(user = %Escaped(user.as_bytes()), %mechanism, reason = %failure, "login failed");
                 Flow::Continue(())
             }
+            Event::Xclient(_, pending) => {
+                self.envelope = None;
+                self.conn.answer(pending, Verdict::Accept);
+                info!(client = %self.conn.peer().address, "the peer speaks for a client, by XCLIENT");
+                Flow::Continue(())
+            }
+            Event::Xforward(client, pending) => {
+                let address = client.addr.flatten().map(|address| address.to_string());
+                info!(client = address.as_deref(), "the peer forwards a client's message, by XFORWARD");
+                self.conn.answer(pending, Verdict::Accept);
+                Flow::Continue(())
+            }
             // Nothing else is offered. A question that is dropped is answered by a temporary failure.
             _ => Flow::Continue(()),
         }
@@ -220,7 +242,8 @@ impl Session {
     async fn recipient(&mut self, to: ForwardPath) -> Result<(), Refusal> {
         let authenticated = self.conn.identity().is_some();
         let office = &self.office;
-        let recipient = resolve(to, &office.users, office.postmaster.as_ref(), authenticated)?;
+        let address = self.conn.peer().local.map(|address| address.ip());
+        let recipient = resolve(to, office.here(address), authenticated)?;
         let Some(envelope) = &mut self.envelope else { return Err(Refusal::LOCAL_ERROR) };
         let known = envelope.recipients.iter().position(|other| {
             other.user == recipient.user && other.address.eq_ignore_ascii_case(&recipient.address)

@@ -4,10 +4,13 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::client::Client;
 use mailwright::{PostOffice, Service};
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use x509_cert::der::Decode;
 
 async fn smtp(office: &PostOffice) -> Client {
     Client::connect(office.addr(Service::Smtp).unwrap()).await
@@ -218,16 +221,77 @@ fn a_certificate_is_made_once() {
 }
 
 #[test]
+fn a_certificate_is_valid_for_as_many_days_as_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (cert, key) = (path("cert.pem"), path("key.pem"));
+    let days = |days: &str| {
+        let _ = (std::fs::remove_file(&cert), std::fs::remove_file(&key));
+        postoffice(&["cert", "--domain", "a.test", "--cert", &cert, "--key", &key, "--days", days], "")
+    };
+    for asked in [1, 90, 36_500] {
+        let now = SystemTime::now();
+        assert!(days(&asked.to_string()).0);
+        let der = CertificateDer::from_pem_file(&cert).unwrap();
+        let end = x509_cert::Certificate::from_der(&der).unwrap().tbs_certificate().validity().not_after;
+        let days =
+            (end.to_system_time() + Duration::from_secs(60)).duration_since(now).unwrap().as_secs() / 86_400;
+        assert_eq!(days, asked);
+    }
+    for bad in ["0", "-1", "36501", "soon"] {
+        assert!(!days(bad).0, "{bad}");
+    }
+}
+
+#[test]
+fn a_limit_below_the_least_is_told_at_start() {
+    let data = tempfile::tempdir().unwrap();
+    let config = data.path().join("p.toml");
+    std::fs::write(&config, "data = \"d\"\n[limits]\nrecipients = 7\n[users]\na = \"b\"\n").unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_postoffice"))
+        .args([
+            "serve",
+            "--listen",
+            "smtp=127.0.0.1:0",
+            "--max-message-size",
+            "1000",
+            "--log",
+            "warn",
+            "--config",
+        ])
+        .arg(&config)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = String::new();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    while !ready.ends_with("ready\n") {
+        assert_ne!(out.read_line(&mut ready).unwrap(), 0, "{ready}");
+    }
+    child.kill().unwrap();
+    let logs = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    for expected in
+        ["limit=\"message_size\" asked=1000 taken=65536", "limit=\"recipients\" asked=7 taken=100"]
+    {
+        assert!(logs.contains("WARN") && logs.contains(expected), "{logs}");
+    }
+    assert_eq!(logs.lines().count(), 2, "{logs}");
+}
+
+#[test]
 fn errors_say_what_to_do() {
     let data = tempfile::tempdir().unwrap();
     let path = |name: &str| data.path().join(name).to_str().unwrap().to_owned();
-    let (users, config) = (path("users"), path("p.toml"));
+    let (users, config, bad) = (path("users"), path("p.toml"), path("bad.toml"));
     std::fs::write(&users, "alice:{PLAIN}x\nbob:{MD5}y\n").unwrap();
     std::fs::write(&config, "domain = \"x.test\"\n").unwrap();
-    let cases: [(&[&str], &str); 5] = [
+    std::fs::write(&bad, "[users]\nalice = \"x\"\nbob = \"{MD5}y\"\n").unwrap();
+    let cases: [(&[&str], &str); 6] = [
         (&["--data", &path("d")], "add --user NAME:PASSWORD"),
         (&["--data", &path("d"), "--users", &users], "users:2: expected a password scheme of {PLAIN}"),
         (&["--config", &config], "p.toml:1:1: unknown field `domain`"),
+        (&["--config", &bad], "bad.toml:3:7: expected a password scheme of {PLAIN}"),
         (&["--user", "a:b", "--listen", "smpt=127.0.0.1:0"], "expected a service of smtp, submission"),
         (&["--data", &path("d"), "--user", "../a:b", "--listen", "smtp=127.0.0.1:0"], "user \"../a\""),
     ];

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::client::{Client, LONG};
-use mail_wire::sasl::{Credentials, Mechanism};
+use mail_wire::sasl::{Credentials, Hash, Mechanism, ScramKeys, wire};
 use mailwright::config::Config;
 use mailwright::tls::SelfSigned;
 use mailwright::users::Scheme;
@@ -225,6 +225,79 @@ async fn a_certificate_of_the_clients_authority_logs_its_owner_in() {
     }
     while let Some(session) = sessions.join_next().await {
         session.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn external_is_offered_to_those_who_show_a_certificate_and_to_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let authority = Authority::new();
+    std::fs::write(path("ca.pem"), authority.0.pem()).unwrap();
+    let mut config = Config::default();
+    config.data = path("data");
+    config.tls.client_ca = Some(path("ca.pem"));
+    let builder = || {
+        PostOffice::builder()
+            .config(config.clone())
+            .user("alice", "secret")
+            .listen(Service::Submission, "127.0.0.1:0")
+    };
+    let office = builder().start().await.unwrap();
+    let certificate = office.certificate_pem().unwrap();
+    let mut client = Client::connect(office.addr(Service::Submission).unwrap()).await;
+    let offered = client.say("EHLO client.test", "250").await;
+    assert!(!offered.contains("EXTERNAL"), "without TLS: {offered}");
+    let mut client = client.starttls(certificate).await;
+    let offered = client.say("EHLO client.test", "250").await;
+    assert!(offered.contains("AUTH ") && !offered.contains("EXTERNAL"), "without a certificate: {offered}");
+
+    let mut client = Client::connect(office.addr(Service::Submission).unwrap()).await;
+    client.say("EHLO client.test", "250").await;
+    client.say("STARTTLS", "220").await;
+    let (own, key) = authority.issue(None, "alice");
+    let mut client = client.tls_as(certificate, Some((&own, &key))).await;
+    let offered = client.say("EHLO client.test", "250").await;
+    assert!(offered.contains("EXTERNAL"), "{offered}");
+    let credentials = Credentials::External { authzid: None };
+    assert!(client.auth(Mechanism::External, &credentials).await.starts_with("235"));
+
+    let office = builder().no_tls().start().await.unwrap();
+    let mut client = Client::connect(office.addr(Service::Submission).unwrap()).await;
+    let offered = client.say("EHLO client.test", "250").await;
+    assert!(offered.contains("AUTH ") && !offered.contains("EXTERNAL"), "TLS off: {offered}");
+}
+
+#[tokio::test]
+async fn scram_shows_an_unknown_user_as_it_shows_a_known_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = ScramKeys::derive(Hash::Sha256, &"secret".into(), b"0123456789abcdefg", 4321).unwrap();
+    for (number, (stored, iterations)) in
+        [(keys.encode(), "4321"), ("{PLAIN}secret".to_owned(), "10000")].into_iter().enumerate()
+    {
+        let users = folder.path().join(format!("users{number}"));
+        std::fs::write(&users, format!("alice:{stored}\n")).unwrap();
+        let office = PostOffice::builder()
+            .users_file(users)
+            .listen(Service::Smtp, "127.0.0.1:0")
+            .start()
+            .await
+            .unwrap();
+        let mut salts = Vec::new();
+        for name in ["alice", "Alice@localhost", "nobody", "Nobody@localhost"] {
+            let mut client = Client::connect(office.addr(Service::Smtp).unwrap()).await;
+            client.say("EHLO client.test", "250").await;
+            let first = wire::encode(format!("n,,n={name},r=abc").as_bytes());
+            let reply =
+                client.say(&format!("AUTH SCRAM-SHA-256 {}", first.expose_str().unwrap()), "334 ").await;
+            let challenge =
+                wire::decode_challenge(&reply.trim_end().as_bytes()[4..], wire::MAX_LINE).unwrap();
+            let challenge = String::from_utf8(challenge).unwrap();
+            assert!(challenge.ends_with(&format!(",i={iterations}")), "{name}: {challenge}");
+            salts.push(challenge.split(',').nth(1).unwrap().to_owned());
+        }
+        assert!(salts[0] == salts[1] && salts[2] == salts[3] && salts[0] != salts[2], "{salts:?}");
+        assert!(salts.iter().all(|salt| salt.len() == salts[0].len()), "{salts:?}");
     }
 }
 

@@ -11,3 +11,4 @@ mod housekeeping;
 mod lifecycle;
 mod login;
 mod smtp;
+mod trusted;

@@ -1,6 +1,7 @@
 //! SMTP, submission and LMTP sessions with the whole server, byte for byte.
 
 use crate::client::{Client, LONG};
+use mailwright::config::Config;
 use mailwright::office::{FaultRule, Stage};
 use mailwright::{PostOffice, Service};
 
@@ -79,8 +80,22 @@ async fn it_never_relays() {
 
 #[tokio::test]
 async fn postmaster_is_always_somebody() {
-    let office = office().await;
-    for path in ["<Postmaster>", "<postMASTER@local.test>"] {
+    let office = PostOffice::builder()
+        .domain("local.test")
+        .hostname("mail.local.test")
+        .user("alice", "secret")
+        .listen(Service::Smtp, "127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
+    let paths = [
+        "<Postmaster>",
+        "<postMASTER@local.test>",
+        "<postmaster+detail@local.test>",
+        "<postmaster@mail.local.test>",
+        "<postmaster@[127.0.0.1]>",
+    ];
+    for path in paths {
         let mut client = smtp(&office).await;
         client.say("HELO client.test", "250").await;
         client.say("MAIL FROM:<>", "250").await;
@@ -90,7 +105,37 @@ async fn postmaster_is_always_somebody() {
         client.expect("250").await;
     }
     assert!(office.mails().iter().all(|mail| mail.user() == "alice" && mail.from().is_empty()));
-    assert_eq!(office.mails().len(), 2);
+    assert_eq!(office.mails().len(), paths.len());
+}
+
+#[tokio::test]
+async fn domains_given_in_code_take_the_place_of_those_of_the_configuration() {
+    let data = tempfile::tempdir().unwrap();
+    let mut config = Config::default();
+    config.data = data.path().to_owned();
+    config.domains = vec!["configured.test".to_owned()];
+    for (code_first, given, ours) in [
+        (true, Some("given.test"), "given.test"),
+        (false, Some("given.test"), "given.test"),
+        (false, None, "configured.test"),
+    ] {
+        let mut builder = PostOffice::builder();
+        builder = match (code_first, given) {
+            (true, Some(domain)) => builder.domain(domain).config(config.clone()),
+            (false, Some(domain)) => builder.config(config.clone()).domain(domain),
+            (_, None) => builder.config(config.clone()),
+        };
+        let builder = builder.user("alice", "secret").listen(Service::Smtp, "127.0.0.1:0");
+        let office = builder.start().await.unwrap();
+        let mut client = Client::silent(office.addr(Service::Smtp).unwrap()).await;
+        client.expect(&format!("220 {ours} ")).await;
+        client.say("EHLO client.test", "250").await;
+        client.say("MAIL FROM:<s@x.test>", "250").await;
+        for domain in ["given.test", "configured.test", "localhost"] {
+            let expected = if domain == ours { "250" } else { "550" };
+            client.say(&format!("RCPT TO:<alice@{domain}>"), expected).await;
+        }
+    }
 }
 
 #[tokio::test]

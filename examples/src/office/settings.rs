@@ -1,0 +1,195 @@
+//! What the configuration means for the protocol machine and for the driver.
+
+use smtp_proto::server::{
+    self, EarlyTalkers, NulPolicy, Protocol, ServerConfig, ServerLimits, ServerTimeouts,
+};
+use smtp_proto::types::{Domain, Limits};
+
+use mail_wire::sasl::{Mechanism, MechanismSet};
+
+use super::builder::StartError;
+use crate::config::{BareNewlines, Config, LimitsConfig, LineEndings, Nul, TimeoutsConfig};
+use crate::driver::Settings;
+use crate::service::Service;
+use crate::tls::ServerTls;
+use crate::users::Users;
+
+/// Settings of the driver.
+pub(super) fn driver(timeouts: &TimeoutsConfig, tls: Option<&ServerTls>) -> Settings {
+    let mut settings = Settings::new();
+    settings.tls = tls.cloned().map(Into::into);
+    settings.handshake_timeout = timeouts.handshake.0;
+    settings.write_timeout = timeouts.write.0;
+    settings.close_timeout = timeouts.close.0;
+    settings.linger = timeouts.linger.0;
+    settings
+}
+
+/// Settings of the machine for a service.
+pub(super) fn machine(
+    config: &Config,
+    service: Service,
+    hostname: Domain,
+    users: &Users,
+    tls: Option<&ServerTls>,
+) -> Result<ServerConfig, StartError> {
+    if service.is_implicit_tls() && tls.is_none() {
+        return Err(StartError::NeedsTls(service));
+    }
+    if service.is_submission() && tls.is_none() && !config.auth.submission_without_tls {
+        return Err(StartError::NeedsTls(service));
+    }
+    let mut server = ServerConfig::new(hostname);
+    server.limits = limits(&config.limits);
+    server.timeouts = timeouts(&config.timeouts);
+    server.implicit_tls = service.is_implicit_tls();
+    server.extensions.starttls = tls.is_some() && !service.is_implicit_tls();
+    // There is nobody here who could send reports.
+    server.extensions.dsn = false;
+    // Binary content does not survive a change of line endings.
+    server.extensions.binary_mime = config.line_endings == LineEndings::Crlf;
+    // For those peers that are trusted.
+    server.extensions.xclient = !config.trusted.xclient.is_empty();
+    if service == Service::Lmtp {
+        server.protocol = Protocol::Lmtp;
+    } else {
+        let mut mechanisms = users.mechanisms();
+        if tls.is_some_and(ServerTls::asks_clients) {
+            mechanisms.insert(Mechanism::External);
+        }
+        server.mechanisms = mechanisms.intersection(config.auth.mechanisms.unwrap_or(MechanismSet::ALL));
+    }
+    // RFC 9422 §4.2
+    let recipients = u32::try_from(server.limits.recipients()).unwrap_or(u32::MAX);
+    server.extensions.limits = Limits::NONE.with_rcpt_max(recipients);
+    server.require_auth = service.is_submission();
+    server.require_tls = service.is_submission() && !config.auth.submission_without_tls;
+    server.plaintext_auth_without_tls = config.auth.plaintext_without_tls;
+    server.bare_newlines = match config.smtp.bare_newlines {
+        BareNewlines::Reject => server::BareNewlines::Reject,
+        BareNewlines::Repair => server::BareNewlines::Repair,
+        BareNewlines::Keep => server::BareNewlines::Keep,
+    };
+    server.nul = match config.smtp.nul {
+        Nul::Reject => NulPolicy::Reject,
+        Nul::Strip => NulPolicy::Strip,
+        Nul::Keep => NulPolicy::Keep,
+    };
+    let wait = config.smtp.early_talker_wait.0;
+    if !wait.is_zero() && service == Service::Smtp {
+        server.early_talkers = EarlyTalkers::Refuse { wait };
+    }
+    server.refuse_improper_pipelining = config.smtp.refuse_improper_pipelining;
+    server.decoy = users.decoy();
+    Ok(server)
+}
+
+fn limits(asked: &LimitsConfig) -> ServerLimits {
+    ServerLimits::default()
+        .with_message_size(asked.message_size.0)
+        .with_recipients(asked.recipients)
+        .with_errors(asked.errors)
+        .with_auth_failures(asked.auth_failures)
+}
+
+fn timeouts(asked: &TimeoutsConfig) -> ServerTimeouts {
+    let mut timeouts = ServerTimeouts::default();
+    timeouts.command = asked.command.0;
+    timeouts.data_block = asked.data_block.0;
+    timeouts.data_rate = u32::try_from(asked.data_rate.0).unwrap_or(u32::MAX);
+    timeouts.rate_window = asked.data_rate_window.0;
+    timeouts.send = asked.write.0;
+    timeouts.answer = asked.answer.0;
+    timeouts.error_delay = asked.error_delay.0;
+    timeouts.auth_failure_delay = asked.auth_failure_delay.0;
+    timeouts
+}
+
+/// The limits for which the machine takes another value than was asked for: name, asked, taken.
+pub(super) fn raised(asked: &LimitsConfig) -> Vec<(&'static str, u64, u64)> {
+    let taken = limits(asked);
+    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    [
+        ("message_size", asked.message_size.0, taken.message_size()),
+        ("recipients", count(asked.recipients), count(taken.recipients())),
+        ("errors", asked.errors.into(), taken.errors().into()),
+        ("auth_failures", asked.auth_failures.into(), taken.auth_failures().into()),
+    ]
+    .into_iter()
+    .filter(|(_, asked, taken)| asked != taken)
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{ByteSize, Span};
+
+    #[test]
+    fn limits_below_the_least_are_told() {
+        let mut asked = LimitsConfig::default();
+        assert_eq!(raised(&asked), []);
+        asked.message_size = ByteSize(1000);
+        asked.recipients = 99;
+        asked.errors = 1;
+        assert_eq!(
+            raised(&asked),
+            [("message_size", 1000, 65_536), ("recipients", 99, 100), ("errors", 1, 3)]
+        );
+    }
+
+    #[test]
+    fn each_time_reaches_machine_or_driver() {
+        let mut number = 0;
+        let mut next = || {
+            number += 1;
+            Span(Duration::from_secs(number))
+        };
+        let mut asked = TimeoutsConfig::default();
+        for time in [
+            &mut asked.command,
+            &mut asked.data_block,
+            &mut asked.data_rate_window,
+            &mut asked.answer,
+            &mut asked.handshake,
+            &mut asked.write,
+            &mut asked.close,
+            &mut asked.linger,
+            &mut asked.error_delay,
+            &mut asked.auth_failure_delay,
+        ] {
+            *time = next();
+        }
+        asked.data_rate = ByteSize(7);
+        let (machine, driver) = (timeouts(&asked), driver(&asked, None));
+        assert_eq!(machine.data_rate, 7);
+        let times = [
+            machine.command,
+            machine.data_block,
+            machine.rate_window,
+            machine.answer,
+            driver.handshake_timeout,
+            driver.write_timeout,
+            driver.close_timeout,
+            driver.linger,
+            machine.error_delay,
+            machine.auth_failure_delay,
+        ];
+        assert_eq!(times.map(|time| time.as_secs()), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        assert_eq!(machine.send, driver.write_timeout);
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_machine_and_driver() {
+        let asked = TimeoutsConfig::default();
+        let mut machine = ServerTimeouts::default();
+        // The driver waits for the peer too, and less long.
+        machine.send = asked.write.0;
+        assert_eq!(timeouts(&asked), machine);
+        let (found, expected) = (driver(&asked, None), Settings::new());
+        assert_eq!(format!("{found:?}"), format!("{expected:?}"));
+        assert_eq!(limits(&LimitsConfig::default()), ServerLimits::default());
+    }
+}

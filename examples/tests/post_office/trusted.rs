@@ -1,0 +1,122 @@
+//! Who may speak for others: XCLIENT, XFORWARD and the PROXY protocol with the whole server.
+
+use std::net::IpAddr;
+
+use crate::client::Client;
+use mailwright::config::Network;
+use mailwright::office::Builder;
+use mailwright::{PostOffice, Service};
+
+fn builder() -> Builder {
+    PostOffice::builder()
+        .domain("local.test")
+        .user("alice", "secret")
+        .listen(Service::Smtp, "127.0.0.1:0")
+        .listen(Service::Submissions, "127.0.0.1:0")
+}
+
+/// A network that the clients of these tests are in, and one that they are not in.
+fn networks() -> (Network, Network) {
+    ("127.0.0.0/8".parse().unwrap(), "10.0.0.0/8".parse().unwrap())
+}
+
+async fn silent(office: &PostOffice) -> Client {
+    Client::silent(office.addr(Service::Smtp).unwrap()).await
+}
+
+fn received(office: &PostOffice) -> String {
+    let mails = office.mails();
+    let text = String::from_utf8(mails.last().unwrap().message().unwrap()).unwrap();
+    text.split_once("Received: ").unwrap().1.lines().next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_trusted_peer_speaks_for_a_client_by_xclient() {
+    let (inside, _) = networks();
+    let office = builder().trust_xclient(inside).start().await.unwrap();
+    let mut client = silent(&office).await;
+    client.expect("220").await;
+    let offered = client.say("EHLO filter.test", "250").await;
+    assert!(offered.contains("250-XCLIENT ") && offered.contains("XFORWARD "), "{offered}");
+    client.say("MAIL FROM:<forgotten@x.test>", "250").await;
+    client.say("RSET", "250").await;
+    client.say("XFORWARD ADDR=192.0.2.8 NAME=upstream.test", "250").await;
+    client.say("XCLIENT ADDR=192.0.2.7 NAME=far.test LOGIN=alice", "220").await;
+    client.deliver("alice@local.test", "Subject: x\r\n\r\nhi").await;
+    assert_eq!(received(&office), "from client.test (far.test [192.0.2.7])");
+}
+
+#[tokio::test]
+async fn nobody_else_speaks_for_a_client() {
+    let (_, outside) = networks();
+    for builder in [builder(), builder().trust_xclient(outside)] {
+        let office = builder.start().await.unwrap();
+        let mut client = silent(&office).await;
+        client.expect("220").await;
+        let offered = client.say("EHLO client.test", "250").await;
+        assert!(!offered.contains("XCLIENT") && !offered.contains("XFORWARD"), "{offered}");
+        client.say("XCLIENT ADDR=192.0.2.7", "502").await;
+        client.say("XFORWARD ADDR=192.0.2.7", "502").await;
+        client.deliver("alice@local.test", "Subject: x\r\n\r\nhi").await;
+        assert_eq!(received(&office), "from client.test ([127.0.0.1])");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_announces_its_client_before_anything_else() {
+    let (inside, _) = networks();
+    let office = builder().trust_proxy(inside).trust_xclient(inside).start().await.unwrap();
+    let v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\xc6\x33\x64\x01\x04\xd2\0\x19";
+    for header in [&b"PROXY TCP4 192.0.2.7 198.51.100.1 1234 25\r\n"[..], v2] {
+        let mut client = silent(&office).await;
+        client.send(header).await;
+        client.expect("220").await;
+        let offered = client.say("EHLO client.test", "250").await;
+        assert!(!offered.contains("XCLIENT"), "the proxy is trusted, its client is not: {offered}");
+        client.say("MAIL FROM:<s@x.test>", "250").await;
+        client.say("RCPT TO:<postmaster@[127.0.0.1]>", "550").await;
+        client.say("RCPT TO:<postmaster@[198.51.100.1]>", "250").await;
+        client.say("RSET", "250").await;
+        client.deliver("alice@local.test", "Subject: x\r\n\r\nhi").await;
+        assert_eq!(received(&office), "from client.test ([192.0.2.7])");
+    }
+    let mut client = silent(&office).await;
+    client.send("EHLO without.a.header\r\n").await;
+    client.expect_end().await;
+}
+
+#[tokio::test]
+async fn a_proxy_comes_before_implicit_tls() {
+    let (inside, _) = networks();
+    let office = builder().domain("localhost").trust_proxy(inside).start().await.unwrap();
+    let mut client = Client::silent(office.addr(Service::Submissions).unwrap()).await;
+    client.send("PROXY TCP6 2001:db8::7 2001:db8::1 1234 465\r\n").await;
+    let mut client = client.tls(office.certificate_pem().unwrap()).await;
+    client.expect("220").await;
+    client.say("EHLO client.test", "250").await;
+}
+
+#[tokio::test]
+async fn nobody_else_is_taken_for_a_proxy() {
+    let (_, outside) = networks();
+    let office = builder().trust_proxy(outside).start().await.unwrap();
+    let mut client = silent(&office).await;
+    client.expect("220").await;
+    client.say("PROXY TCP4 192.0.2.7 198.51.100.1 1234 25", "500").await;
+    client.deliver("alice@local.test", "Subject: x\r\n\r\nhi").await;
+    assert_eq!(received(&office), "from client.test ([127.0.0.1])");
+}
+
+#[tokio::test]
+async fn connections_through_a_proxy_are_counted_by_client() {
+    let office =
+        builder().trust_proxy(IpAddr::from([127, 0, 0, 1])).max_connections(10, 1).start().await.unwrap();
+    let mut clients = Vec::new();
+    for (address, expected) in [("192.0.2.7", "220"), ("192.0.2.8", "220"), ("192.0.2.7", "421 4.7.0")] {
+        let mut client = silent(&office).await;
+        client.send(format!("PROXY TCP4 {address} 198.51.100.1 1234 25\r\n")).await;
+        client.expect(expected).await;
+        clients.push(client);
+    }
+    clients.pop().unwrap().expect_end().await;
+}
