@@ -305,6 +305,28 @@ fn every_way_to_send_gives_the_same_message() {
 }
 
 #[test]
+fn messages_behind_one_another_arrive_each_for_itself() {
+    let send = |name: &str, text: &str| Action::Send(to(&[name]), text.into());
+    let actions = [
+        send("b@mx", "one\r\n"),
+        send("nobody@mx", "two\r\n"),
+        send("b@mx", "spam\r\n"),
+        send("d@mx", "four\r\n"),
+    ];
+    let mut server = server_config();
+    server.refuse_improper_pipelining = true;
+    for chop in [usize::MAX, 1, 2, 13] {
+        let mut pair = Pair::new(client_config(), server.clone(), &actions, chop);
+        pair.embedder.eager = true;
+        pair.run();
+        let taken: Vec<&[u8]> = pair.taken.iter().map(|taken| &*taken.message).collect();
+        assert_eq!(taken, [b"one\r\n", &b"four\r\n"[..]], "in pieces of {chop}");
+        let results = pair.events().iter().filter(|event| event.starts_with("sent")).count();
+        assert_eq!(results, 4, "{:?}", pair.events());
+    }
+}
+
+#[test]
 fn binary_content_arrives_as_it_is() {
     let content: Vec<u8> = (0..4000u32).map(|n| (n * 7 % 256) as u8).collect();
     let mut client = client_config();

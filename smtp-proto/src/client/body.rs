@@ -126,6 +126,7 @@ impl Chunks {
         channel.issue(&Command::Bdat { size: size as u64, last }, expect)?;
         channel.send.push(&self.pending[..size]);
         if last {
+            channel.message_ends();
             self.pending = Vec::new();
         } else {
             self.pending.drain(..size);
@@ -258,6 +259,7 @@ impl Client {
         }
         transfer.complete(&mut self.channel)?;
         if transfer.step == TransferStep::Complete {
+            self.channel.message_ends();
             let expected = self.channel.expect_verdict();
             self.fail_on(expected);
         }
@@ -269,7 +271,7 @@ impl Client {
     /// By BDAT, or before the message was asked for, it is reset and the connection goes on: [`Event::Aborted`] tells
     /// when. Behind DATA the only way not to have half a message accepted is to close the connection:
     /// [`ClientError::Aborted`]. When the whole message has left it is too late, and what becomes of it is
-    /// [uncertain](ClientError::Uncertain).
+    /// [uncertain](ClientError::Uncertain); a transaction that was [sent](Self::send) behind it goes with it.
     ///
     /// # Errors
     ///

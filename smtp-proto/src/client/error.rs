@@ -229,7 +229,7 @@ impl ClientError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// Ours: the client is not [idle](super::Client::is_idle).
+    /// Ours: the client is not [idle](super::Client::is_idle), or [cannot send](super::Client::can_send).
     #[error("expected an idle connection")]
     Busy,
     /// Ours: a transaction without recipients.

@@ -34,7 +34,8 @@ pub enum Event {
         /// What the server said.
         reply: Reply,
     },
-    /// The transaction is over. Idle again, unless the server goes down with it (421): then the next poll says so.
+    /// The transaction is over. Idle again, unless another was [sent](super::Client::send) behind it, or the server goes
+    /// down with it (421): then the next poll says so.
     Sent(Outcome),
     /// The transaction was broken off by [`Client::abort`](super::Client::abort). Idle again.
     Aborted,

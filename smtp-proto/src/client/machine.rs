@@ -19,6 +19,8 @@ pub struct Client {
     pub(super) random: [u8; Client::RANDOM],
     pub(super) channel: Channel,
     pub(super) phase: Phase,
+    /// The transaction behind the one in [`Phase::Transfer`], of which the whole message was given to us.
+    next: Option<Box<Transfer>>,
     pub(super) events: VecDeque<Event>,
     pub(super) session: Session,
 }
@@ -73,7 +75,15 @@ impl Client {
                 Phase::Login(Box::default())
             }
         };
-        Self { config, random, channel, phase, events: VecDeque::new(), session: Session::default() }
+        Self {
+            config,
+            random,
+            channel,
+            phase,
+            next: None,
+            events: VecDeque::new(),
+            session: Session::default(),
+        }
     }
 
     /// What the server offered in its latest reply to EHLO or LHLO; nothing before that, or after HELO.
@@ -96,22 +106,32 @@ impl Client {
         self.session.authenticated
     }
 
-    /// Whether a transaction or command may begin.
+    /// Whether nothing is under way, so that a transaction or command may begin.
     pub fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Idle)
     }
 
+    /// Whether a transaction may begin: the client is [idle](Self::is_idle), or the message of the transaction before
+    /// is [finished](Self::finish_body), and with PIPELINING the next envelope may follow it at once (RFC 2920 §3.1).
+    pub fn can_send(&self) -> bool {
+        let follows = matches!(&self.phase, Phase::Transfer(transfer) if transfer.lets_follow());
+        self.is_idle() || (follows && self.next.is_none())
+    }
+
     /// Begins a transaction: the envelope is on its way after the next [`poll`](Connection::poll), and
-    /// [`Event::Body`] asks for the message. One transaction at a time; the next may begin at its [`Event::Sent`].
+    /// [`Event::Body`] asks for the message.
+    ///
+    /// The next may begin at its [`Event::Sent`], or, to save a round trip, as soon as its message is finished, if
+    /// [`can_send`](Self::can_send) says so: not behind BDAT, and no more than one. All events of the first come before
+    /// those of the second. If the connection ends before the [`Event::Sent`] of the first, the second was not accepted.
     ///
     /// Gives what was left out because the server does not offer it.
     ///
     /// # Errors
     ///
-    /// If the client is not [idle](Self::is_idle), or the server is known not to take such a message. Nothing is sent
-    /// then.
+    /// If the client [cannot](Self::can_send), or the server is known not to take such a message. Nothing is sent then.
     pub fn send(&mut self, mut transaction: Transaction) -> Result<Vec<Dropped>, SendError> {
-        if !self.is_idle() {
+        if !self.can_send() {
             return Err(SendError::Busy);
         }
         let offer = Offer {
@@ -122,7 +142,11 @@ impl Client {
         let dropped = offer.fit(&mut transaction)?;
         self.session.count(&transaction)?;
         let transfer = Transfer::new(transaction, &self.config, &self.session.capabilities);
-        self.phase = Phase::Transfer(Box::new(transfer));
+        if self.is_idle() {
+            self.phase = Phase::Transfer(Box::new(transfer));
+        } else {
+            self.next = Some(Box::new(transfer));
+        }
         Ok(dropped)
     }
 
@@ -137,7 +161,8 @@ impl Client {
 
     /// Ends the connection: nothing more is sent or read.
     pub(super) fn fail(&mut self, error: ClientError) {
-        let (mut error, message_left) = (error, self.channel.send.is_empty());
+        let (mut error, message_left) = (error, !self.channel.holds_message());
+        self.next = None;
         if let Phase::Transfer(mut transfer) = core::mem::replace(&mut self.phase, Phase::Closed(Ok(()))) {
             if transfer.is_uncertain() && message_left {
                 error = ClientError::Uncertain { cause: Box::new(error) };
@@ -237,7 +262,10 @@ impl Client {
     /// Sends what may go out. Whether anything changed.
     fn pump(&mut self) -> bool {
         let Phase::Transfer(transfer) = &mut self.phase else { return false };
-        let pumped = transfer.pump(&mut self.channel);
+        let pumped = match &mut self.next {
+            Some(next) => next.pump_behind(&mut self.channel),
+            None => transfer.pump(&mut self.channel),
+        };
         self.on_pumped(pumped)
     }
 
@@ -248,7 +276,8 @@ impl Client {
             Ok(Pumped::Event(event)) => self.events.push_back(event),
             Ok(Pumped::Over(event)) => {
                 self.events.extend(event);
-                if let Phase::Transfer(mut transfer) = core::mem::replace(&mut self.phase, Phase::Idle) {
+                let next = self.next.take().map_or(Phase::Idle, Phase::Transfer);
+                if let Phase::Transfer(mut transfer) = core::mem::replace(&mut self.phase, next) {
                     self.events.extend(transfer.last_event());
                 }
                 self.channel.shrink();
@@ -374,7 +403,7 @@ impl Connection for Client {
             return self.finish();
         }
         let Some((_, after)) = self.channel.deadline(&self.config.timeouts) else { return };
-        let stage = if self.channel.send.is_empty() { self.stage() } else { self.stage().while_sending() };
+        let stage = if self.channel.holds_message() { self.stage().while_sending() } else { self.stage() };
         self.fail(ClientError::Timeout { stage, after });
     }
 

@@ -14,6 +14,9 @@
 //! | [`vrfy`](Client::vrfy), [`noop`](Client::noop), … | [`Event::Reply`] |
 //! | [`quit`](Client::quit) | [`Step::Close`](mail_wire::Step::Close) |
 //!
+//! To save a round trip the next transaction may be sent as soon as a message is finished: see
+//! [`can_send`](Client::can_send).
+//!
 //! The message may be wanted before the replies to RCPT are there (BDAT with PIPELINING), or not at all, where all
 //! recipients are refused: then [`Event::Sent`] comes without an [`Event::Body`], or in the middle of the message.
 //!

@@ -95,6 +95,8 @@ pub(super) struct Channel {
     since: Option<Instant>,
     /// The peer sends no more.
     pub(super) ended: bool,
+    /// So many bytes at the front of what is to be sent belong to a message that is whole, or stand before it.
+    message_unsent: usize,
 }
 
 impl Channel {
@@ -108,6 +110,7 @@ impl Channel {
             now,
             since: Some(now),
             ended: false,
+            message_unsent: 0,
         }
     }
 
@@ -144,6 +147,16 @@ impl Channel {
         }
         self.awaited.push_back(Expect::Message);
         Ok(())
+    }
+
+    /// Notes that what was pushed so far ends a message.
+    pub(super) fn message_ends(&mut self) {
+        self.message_unsent = self.send.data().len();
+    }
+
+    /// Whether some of a whole message is still to leave.
+    pub(super) fn holds_message(&self) -> bool {
+        self.message_unsent > 0
     }
 
     /// Waits for a reply that nothing is sent for, or for another one to the same command.
@@ -221,11 +234,13 @@ impl Channel {
         self.scanner.reset();
         self.reader = ReplyReader::new();
         self.awaited.clear();
+        self.message_unsent = 0;
     }
 
     pub(super) fn sent(&mut self, n: usize, now: Instant) {
         self.now = now;
         self.send.sent(n);
+        self.message_unsent = self.message_unsent.saturating_sub(n);
         self.since = Some(now);
     }
 
@@ -234,7 +249,7 @@ impl Channel {
     pub(super) fn deadline(&self, timeouts: &Timeouts) -> Option<(Instant, Duration)> {
         let after = match self.awaits() {
             // While the message is still leaving, it is the peer's taking it that is waited for.
-            Some(Expect::Message) if !self.send.is_empty() => timeouts.block,
+            Some(Expect::Message) if self.holds_message() => timeouts.block,
             Some(expect) => expect.timeout(timeouts),
             None if !self.send.is_empty() => timeouts.block,
             None => return None,

@@ -8,7 +8,9 @@
 //! ```
 //!
 //! With PIPELINING, MAIL, all RCPT and DATA leave in one group (RFC 2920 §3.1), or MAIL, all RCPT and the first chunk;
-//! without, each waits for the reply to the one before.
+//! without, each waits for the reply to the one before. The group may begin with the message of the transaction before: then
+//! a second transfer is in [`Envelope`](TransferStep::Envelope) while the first is [`Complete`](TransferStep::Complete).
+//! Its replies come behind the last of the first.
 
 use super::body::{Content, Feed};
 use super::replies::{Channel, Expect, WINDOW};
@@ -197,6 +199,20 @@ impl Transfer {
         }
     }
 
+    /// Whether the envelope of the next transaction may follow before the reply to this one has come (RFC 2920 §3.1).
+    /// Not behind BDAT: if the last chunk is refused, RSET must come first (RFC 3030 §2).
+    pub(super) fn lets_follow(&self) -> bool {
+        self.step == TransferStep::Complete && self.pipelining && matches!(self.content, Content::Dots(_))
+    }
+
+    /// Sends what may follow the message of the transaction before: MAIL, RCPT and DATA, but no chunk.
+    pub(super) fn pump_behind(&mut self, channel: &mut Channel) -> Result<Pumped, ClientError> {
+        match self.step {
+            TransferStep::Envelope => self.pump_envelope(channel),
+            _ => Ok(Pumped::Nothing),
+        }
+    }
+
     fn pump_envelope(&mut self, channel: &mut Channel) -> Result<Pumped, ClientError> {
         if !self.pipelining && !channel.is_settled() {
             return Ok(Pumped::Nothing);
@@ -319,6 +335,7 @@ impl Transfer {
             354 if !self.is_lmtp() => {
                 channel.expect(Expect::EmptyMessage)?;
                 channel.send.push(b".\r\n");
+                channel.message_ends();
                 Ok(self.void(Fate::Sent))
             }
             400..600 => {

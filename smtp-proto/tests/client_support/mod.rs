@@ -134,6 +134,8 @@ pub(crate) struct Embedder {
     body: Vec<u8>,
     abort: bool,
     holds: bool,
+    /// Whether the next message is sent behind the one before, where the client lets it.
+    pub(crate) eager: bool,
     pub(crate) sent: Vec<u8>,
     pub(crate) events: Vec<String>,
     pub(crate) wants_tls: bool,
@@ -151,6 +153,7 @@ impl Embedder {
             body: Vec::new(),
             abort: false,
             holds: false,
+            eager: false,
             sent: Vec::new(),
             events: Vec::new(),
             wants_tls: false,
@@ -204,7 +207,7 @@ impl Embedder {
     }
 
     fn act(&mut self) {
-        if !self.client.is_idle() {
+        if !self.client.can_send() {
             return;
         }
         match self.actions.pop_front() {
@@ -253,6 +256,9 @@ impl Embedder {
             self.client.abort().unwrap();
         } else if self.body.is_empty() {
             self.client.finish_body().unwrap();
+            if self.eager && self.client.can_send() {
+                self.act();
+            }
         }
     }
 
@@ -299,6 +305,11 @@ pub(crate) fn play(config: &ClientConfig, actions: &[Action], script: &str) -> P
     play_tls(config, actions, script, &TlsInfo::new())
 }
 
+/// The same by an embedder that sends messages behind one another.
+pub(crate) fn play_eagerly(config: &ClientConfig, actions: &[Action], script: &str) -> Played {
+    play_by(|| Embedder { eager: true, ..Embedder::new(config.clone(), actions) }, script)
+}
+
 /// Plays a transcript from behind EHLO on.
 pub(crate) fn play_after(extensions: &[&str], actions: &[Action], script: impl AsRef<str>) -> Played {
     play(&config(), actions, &(greeted(extensions) + script.as_ref()))
@@ -316,20 +327,16 @@ pub(crate) fn play_lmtp(
 
 /// As [`play`], with what is known of the TLS session.
 pub(crate) fn play_tls(config: &ClientConfig, actions: &[Action], script: &str, tls: &TlsInfo) -> Played {
-    play_in_chunks(config, actions, script, tls, 1);
-    play_in_chunks(config, actions, script, tls, 7);
-    play_in_chunks(config, actions, script, tls, usize::MAX)
+    play_by(|| Embedder { tls: tls.clone(), ..Embedder::new(config.clone(), actions) }, script)
 }
 
-fn play_in_chunks(
-    config: &ClientConfig,
-    actions: &[Action],
-    script: &str,
-    tls: &TlsInfo,
-    chunk: usize,
-) -> Played {
-    let mut embedder = Embedder::new(config.clone(), actions);
-    embedder.tls = tls.clone();
+fn play_by(embedder: impl Fn() -> Embedder, script: &str) -> Played {
+    play_in_chunks(embedder(), script, 1);
+    play_in_chunks(embedder(), script, 7);
+    play_in_chunks(embedder(), script, usize::MAX)
+}
+
+fn play_in_chunks(mut embedder: Embedder, script: &str, chunk: usize) -> Played {
     embedder.run();
     let mut lines = script.lines().map(str::trim_start).filter(|line| !line.is_empty()).peekable();
     loop {
