@@ -201,7 +201,7 @@ impl Users {
             }
             Question::Authorize { authcid, authzid, .. } => {
                 match (self.find(&authcid), self.find(&authzid)) {
-                    (Some(who), Some(whom)) if who == whom => Answer::Accepted,
+                    (Some(who), Some(whom)) if who == whom => Answer::AcceptedAs(whom.as_str().to_owned()),
                     _ => Answer::Rejected,
                 }
             }
@@ -341,7 +341,8 @@ mod tests {
             authcid: authcid.to_owned(),
             authzid: authzid.to_owned(),
         };
-        assert_eq!(users.answer(authorize("alice", "Alice@example.test")).await, Answer::Accepted);
+        let as_alice = Answer::AcceptedAs("alice".to_owned());
+        assert_eq!(users.answer(authorize("alice", "Alice@example.test")).await, as_alice);
         assert_eq!(users.answer(authorize("alice", "bob")).await, Answer::Rejected);
         assert_eq!(users.answer(authorize("alice", "nobody")).await, Answer::Rejected);
         assert_eq!(users.answer(authorize("nobody", "nobody")).await, Answer::Rejected);
