@@ -267,7 +267,7 @@ fn many_messages_go_over_few_connections() {
 }
 
 #[test]
-fn failures_among_many_are_counted_and_the_first_is_told() {
+fn failures_among_many_are_counted_and_the_worst_is_told() {
     let office = Office::start(vec![
         FaultRule::at(Stage::Mail).after(3).times(2).refuse(451, (4, 3, 0), "busy"),
         FaultRule::at(Stage::Mail).after(5).times(1).drop_connection(),
@@ -277,6 +277,49 @@ fn failures_among_many_are_counted_and_the_first_is_told() {
     assert!(run.out.starts_with("accepted 7, refused 2, failed 1\n"), "{}", run.out);
     assert!(run.err.contains("451 4.3.0 busy"), "{}", run.err);
     assert_eq!(office.office.mails().len(), 7);
+    // For good before for now, whichever comes first.
+    for permanent in [1, 4] {
+        let office = Office::start(vec![
+            FaultRule::at(Stage::Mail).after(permanent).times(1).refuse(554, (5, 7, 1), "never"),
+            FaultRule::at(Stage::Mail).after(2).times(1).refuse(451, (4, 3, 0), "busy"),
+            FaultRule::at(Stage::Mail).after(6).times(1).refuse(451, (4, 3, 0), "busy"),
+        ]);
+        let run = office.send(Service::Smtp, &["--size", "2000", "--count", "10"], "");
+        assert_eq!(run.code, 69, "{}", run.err);
+        assert!(run.out.starts_with("accepted 7, refused 3, failed 0\n"), "{}", run.out);
+        assert!(run.err.contains("554 5.7.1 never"), "{}", run.err);
+    }
+}
+
+#[test]
+fn a_long_message_goes_from_a_file_and_from_a_pipe_alike() {
+    let office = Office::start(Vec::new());
+    let text =
+        "Subject: long\n\n".to_owned() + &".a line of some length, and a dot before it\n".repeat(30_000);
+    let wire = text.replace('\n', "\r\n");
+    let file = office.file("long", &text);
+    for (path, input) in [(file.to_str().unwrap(), ""), ("-", &text), ("/dev/stdin", &text)] {
+        for chunking in ["never", "always"] {
+            office.office.forget();
+            let run = office.send(Service::Smtp, &["--chunking", chunking, "--count", "2", path], input);
+            assert_eq!((run.code, run.err.as_str()), (0, ""), "{path}");
+            let mails = office.office.mails();
+            assert_eq!(mails.len(), 2, "{path}");
+            for mail in mails {
+                assert!(mail.message().unwrap().ends_with(wire.as_bytes()), "{path} by {chunking}");
+            }
+        }
+    }
+}
+
+#[test]
+fn eight_bit_bytes_that_were_denied_are_not_sent() {
+    let office = Office::start(Vec::new());
+    let more = ["--mail-params", "BODY=7BIT", "-"];
+    let run = office.send(Service::Smtp, &more, "Subject: x\n\n\u{e4}\n");
+    assert_eq!(run.code, 65, "{}", run.err);
+    assert!(run.err.contains("expected a message of 7-bit bytes, found another at byte 12"), "{}", run.err);
+    assert_eq!(office.office.mails().len(), 0);
 }
 
 #[test]

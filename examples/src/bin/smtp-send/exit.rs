@@ -3,9 +3,9 @@
 use core::fmt;
 
 use mailwright::driver::Closed;
-use smtp_proto::client::{ClientError, Outcome, Rejection, SendError, Stage};
+use smtp_proto::client::{BodyError, ClientError, Outcome, Rejection, SendError, Stage};
 
-/// The codes of sysexits(3) that come up.
+/// The codes of sysexits(3) that come up. Where several do, the [worst](Exit::is_worse) counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     Ok = 0,
@@ -21,6 +21,31 @@ pub(crate) enum Exit {
     Protocol = 76,
     NoPerm = 77,
     Config = 78,
+}
+
+impl Exit {
+    /// From the best to the worst: what may pass, what is refused for good, what is amiss on this side.
+    const ORDER: [Self; 13] = [
+        Self::Ok,
+        Self::TempFail,
+        Self::Protocol,
+        Self::NoUser,
+        Self::Unavailable,
+        Self::DataErr,
+        Self::NoPerm,
+        Self::NoHost,
+        Self::Config,
+        Self::Usage,
+        Self::NoInput,
+        Self::OsErr,
+        Self::Software,
+    ];
+
+    /// Whether this is worse than the other.
+    pub(crate) fn is_worse(self, other: Self) -> bool {
+        let rank = |exit| Self::ORDER.iter().position(|known| *known == exit);
+        rank(self) > rank(other)
+    }
 }
 
 /// What the user is told, and the exit code.
@@ -71,6 +96,17 @@ impl From<SendError> for Failure {
     }
 }
 
+impl From<BodyError> for Failure {
+    fn from(error: BodyError) -> Self {
+        let exit = match error {
+            // Where the parameters given for MAIL are not true, or the file has changed.
+            BodyError::EightBit { .. } => Exit::DataErr,
+            _ => Exit::Software,
+        };
+        Self::new(exit, error)
+    }
+}
+
 fn of_error(error: &ClientError) -> Exit {
     match error {
         _ if error.is_temporary() => Exit::TempFail,
@@ -86,15 +122,23 @@ fn of_error(error: &ClientError) -> Exit {
     }
 }
 
-/// The worst that happened to a recipient: for good before for now.
-pub(crate) fn of_outcome(outcome: &Outcome) -> Exit {
-    let permanent = |rejection: &&Rejection| !rejection.is_temporary();
-    let rejected: Vec<&Rejection> = outcome.rejected().map(|(_, rejection)| rejection).collect();
-    match rejected.iter().copied().find(permanent) {
-        Some(rejection) if is_about_the_recipient(rejection) => Exit::NoUser,
-        Some(_) => Exit::Unavailable,
-        None if rejected.is_empty() => Exit::Ok,
-        None => Exit::TempFail,
+/// The worst that happened to a recipient; `None` if all were accepted.
+pub(crate) fn worst(outcome: &Outcome) -> Option<(Exit, &Rejection)> {
+    let mut worst: Option<(Exit, &Rejection)> = None;
+    for (_, rejection) in outcome.rejected() {
+        let exit = of_rejection(rejection);
+        if worst.is_none_or(|(worst, _)| exit.is_worse(worst)) {
+            worst = Some((exit, rejection));
+        }
+    }
+    worst
+}
+
+fn of_rejection(rejection: &Rejection) -> Exit {
+    match rejection {
+        _ if rejection.is_temporary() => Exit::TempFail,
+        _ if is_about_the_recipient(rejection) => Exit::NoUser,
+        _ => Exit::Unavailable,
     }
 }
 
@@ -106,4 +150,25 @@ fn is_about_the_recipient(rejection: &Rejection) -> bool {
             Some(enhanced) => enhanced.subject() == 1 && !matches!(enhanced.detail(), 7 | 8),
             None => matches!(rejection.reply.code().get(), 550 | 551 | 553),
         }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_for_good_is_worse_than_what_may_pass() {
+        for (worse, other) in [
+            (Exit::TempFail, Exit::Ok),
+            (Exit::Protocol, Exit::TempFail),
+            (Exit::NoUser, Exit::TempFail),
+            (Exit::Unavailable, Exit::NoUser),
+            (Exit::DataErr, Exit::Unavailable),
+            (Exit::NoPerm, Exit::DataErr),
+            (Exit::Software, Exit::OsErr),
+        ] {
+            assert!(worse.is_worse(other) && !other.is_worse(worse), "{worse:?} {other:?}");
+            assert!(!worse.is_worse(worse));
+        }
+    }
 }

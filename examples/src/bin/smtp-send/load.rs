@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::exit::{self, Exit, Failure};
+use crate::exit::{Exit, Failure, worst};
 use crate::message::Message;
 use crate::options::Options;
 use crate::report::{Latencies, Report};
@@ -56,7 +56,7 @@ pub(crate) fn run(options: &Options, route: Route, message: Message) -> Result<E
     let report = Report {
         connections: options.connections,
         elapsed: begun.elapsed(),
-        message_size: load.message.content.len() as u64,
+        message_size: load.message.content.len(),
         accepted: tally.accepted,
         refused: tally.refused,
         failed: options.count - tally.accepted - tally.refused,
@@ -66,7 +66,7 @@ pub(crate) fn run(options: &Options, route: Route, message: Message) -> Result<E
         // The messages are sent whether or not anybody reads this.
         let _ = write!(std::io::stdout(), "{report}");
     }
-    match tally.first_failure {
+    match tally.worst_failure {
         None => Ok(Exit::Ok),
         Some(failure) => Err(failure),
     }
@@ -101,7 +101,7 @@ fn send_from_thread(load: &Arc<Load>, connections: u32) -> Result<Tally, Failure
 struct Tally {
     accepted: u64,
     refused: u64,
-    first_failure: Option<Failure>,
+    worst_failure: Option<Failure>,
     latencies: Latencies,
 }
 
@@ -109,12 +109,17 @@ impl Tally {
     fn merge(&mut self, other: Self) {
         self.accepted += other.accepted;
         self.refused += other.refused;
-        self.first_failure = self.first_failure.take().or(other.first_failure);
         self.latencies.merge(&other.latencies);
+        if let Some(failure) = other.worst_failure {
+            self.failed(failure);
+        }
     }
 
+    /// Keeps the failure if none was as bad before.
     fn failed(&mut self, failure: Failure) {
-        self.first_failure.get_or_insert(failure);
+        if self.worst_failure.as_ref().is_none_or(|worst| failure.exit.is_worse(worst.exit)) {
+            self.worst_failure = Some(failure);
+        }
     }
 }
 
@@ -164,16 +169,14 @@ async fn send_one(load: &Load, open: &mut Option<Session>, tally: &mut Tally) ->
         match session.deliver(&load.message).await? {
             Delivery::Spent => *open = None,
             Delivery::Done(outcome) => {
-                match exit::of_outcome(&outcome) {
-                    Exit::Ok => {
+                match worst(&outcome) {
+                    None => {
                         tally.accepted += 1;
                         tally.latencies.add(begun.elapsed());
                     }
-                    exit => {
+                    Some((exit, rejection)) => {
                         tally.refused += 1;
-                        if let Some((_, rejection)) = outcome.rejected().next() {
-                            tally.failed(Failure::new(exit, rejection));
-                        }
+                        tally.failed(Failure::new(exit, rejection));
                     }
                 }
                 return Ok(());

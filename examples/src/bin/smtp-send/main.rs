@@ -1,5 +1,6 @@
 //! `smtp-send`: sends a message by SMTP or LMTP, or many. See `smtp-send --help`.
 
+mod content;
 mod exit;
 mod load;
 mod message;
@@ -63,7 +64,7 @@ async fn send(options: &Options, route: &Route, message: &Message) -> Result<Exi
     };
     session.close().await;
     tell(options, &outcome);
-    Ok(exit::of_outcome(&outcome))
+    Ok(exit::worst(&outcome).map_or(Exit::Ok, |(exit, _)| exit))
 }
 
 fn tell(options: &Options, outcome: &Outcome) {

@@ -1,37 +1,32 @@
-//! The message: read from a file or made up, and what must be known of it before it is sent.
+//! The message: in a file, from standard input or made up, and what must be known of it before it is sent.
 
-use std::io::{self, Read};
-use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use memchr::memmem;
 use smtp_proto::client::Transaction;
 use smtp_proto::types::{Body, DateTime};
 
+use crate::content::{Content, Facts};
 use crate::exit::{Exit, Failure};
 use crate::options::Options;
 
 /// A message as it goes out, with an envelope for it.
 #[derive(Debug)]
 pub(crate) struct Message {
-    pub(crate) content: Vec<u8>,
+    pub(crate) content: Content,
     pub(crate) transaction: Transaction,
 }
 
 impl Message {
     /// The message that the options ask for.
     pub(crate) fn of(options: &Options) -> Result<Self, Failure> {
-        let content = match (&options.file, options.size) {
-            (Some(path), _) => read(path).map_err(|error| {
-                Failure::new(
-                    Exit::NoInput,
-                    format!("expected a message in {}, found: {error}", path.display()),
-                )
-            })?,
+        let (content, facts) = match (&options.file, options.size) {
+            (Some(path), _) => Content::open(path)?,
             (None, size) => {
                 let size = size.map_or(0, |size| size.0);
                 let size = usize::try_from(size).map_err(|error| Failure::new(Exit::Usage, error))?;
-                made_up(options, size)
+                let content = made_up(options, size);
+                let facts = Facts::of(&content);
+                (Content::Memory(content), facts)
             }
         };
         let params = (*options.mail_params).clone();
@@ -39,7 +34,6 @@ impl Message {
         for to in &options.to {
             transaction = transaction.to_with(to.clone(), options.rcpt_params.clone());
         }
-        let facts = Facts::of(&content);
         transaction.params.size.get_or_insert(facts.wire_size);
         if transaction.params.body.is_none() && facts.eight_bit {
             transaction = transaction.with_body(Body::EightBitMime);
@@ -48,41 +42,6 @@ impl Message {
             transaction = transaction.with_utf8_header();
         }
         Ok(Self { content, transaction })
-    }
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    if path != Path::new("-") {
-        return std::fs::read(path);
-    }
-    let mut content = Vec::new();
-    io::stdin().lock().read_to_end(&mut content)?;
-    Ok(content)
-}
-
-/// What the server must be told.
-#[derive(Debug, PartialEq, Eq)]
-struct Facts {
-    /// Size with CRLF line endings, without doubled dots (RFC 1870 §3).
-    wire_size: u64,
-    eight_bit: bool,
-    /// The header holds UTF-8 (RFC 6532).
-    utf8_header: bool,
-}
-
-impl Facts {
-    fn of(content: &[u8]) -> Self {
-        let lf = memchr::memchr_iter(b'\n', content).count();
-        let crlf = memmem::find_iter(content, b"\r\n").count();
-        let unended = !content.is_empty() && !content.ends_with(b"\n");
-        let wire_size = content.len() + (lf - crlf) + if unended { 2 } else { 0 };
-        let ends = [memmem::find(content, b"\n\n"), memmem::find(content, b"\n\r\n")];
-        let header = &content[..ends.into_iter().flatten().min().unwrap_or(content.len())];
-        Self {
-            wire_size: wire_size as u64,
-            eight_bit: !content.is_ascii(),
-            utf8_header: !header.is_ascii() && core::str::from_utf8(header).is_ok(),
-        }
     }
 }
 
@@ -114,22 +73,6 @@ fn made_up(options: &Options, size: usize) -> Vec<u8> {
 mod tests {
     use super::*;
     use clap::Parser;
-
-    #[test]
-    fn facts_are_what_goes_on_the_wire() {
-        let facts = |wire_size, eight_bit, utf8_header| Facts { wire_size, eight_bit, utf8_header };
-        for (content, expected) in [
-            (&b""[..], facts(0, false, false)),
-            (b"a", facts(3, false, false)),
-            (b"a\n", facts(3, false, false)),
-            (b"a\r\nb\n\r\n", facts(8, false, false)),
-            ("Subject: ä\n\nx\n".as_bytes(), facts(18, true, true)),
-            ("Subject: a\n\nä\n".as_bytes(), facts(18, true, false)),
-            (b"Subject: \xe4\r\n\r\n", facts(14, true, false)),
-        ] {
-            assert_eq!(Facts::of(content), expected, "{}", content.escape_ascii());
-        }
-    }
 
     #[test]
     fn a_made_up_message_has_just_its_size() {

@@ -11,7 +11,8 @@ use smtp_proto::types::{Command, ForwardPath, HelloName, MailParams, Mailbox, Rc
 
 /// Send a message by SMTP or LMTP, or many to see how a server bears it.
 ///
-/// The message is read whole from FILE or standard input, header first; nothing is added to it. Line endings become CRLF.
+/// The message is read from FILE or standard input, header first; nothing is added to it. Line endings become CRLF. FILE is
+/// read twice, and again for each time it is sent; what comes otherwise and is long is kept in a temporary file meanwhile.
 /// With 8-bit bytes in it the server must offer 8BITMIME, with UTF-8 in its header SMTPUTF8: otherwise nothing is sent.
 ///
 /// Prints a line for each recipient, and with -v the whole conversation on standard error, without passwords.
@@ -121,6 +122,7 @@ Exit codes are those of sysexits(3), for the worst that happened:
   69 refused for good                 70  a bug in here          71  the operating system failed
   75 failed for now, try again later  76  the server broke the protocol, or TLS failed
   77 the login was refused            78  bad certificate authorities, password file or policy
+The worst is the last of these that came up: 75 76 67 69 65 77 68 78 64 66 71 70.
 
 Examples:
   printf 'Subject: hi\\n\\nIt works.\\n' | smtp-send --from me@localhost --to demo@localhost --server 127.0.0.1:2525 -v -

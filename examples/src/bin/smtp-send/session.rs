@@ -218,15 +218,15 @@ impl Session {
             Err(error) if error.needs_reconnect() && self.sent > 0 => return Ok(Delivery::Spent),
             Err(error) => return Err(error.into()),
         }
-        let mut rest = message.content.as_slice();
+        let mut reader = message.content.reader();
         loop {
             match self.conn.next().await? {
                 Event::Body => {
-                    let software = |error| Failure::new(Exit::Software, error);
-                    let n = self.conn.client.write_body(rest).map_err(software)?;
-                    rest = &rest[n..];
-                    if rest.is_empty() {
-                        self.conn.client.finish_body().map_err(software)?;
+                    // After a failure here the connection is dropped, so that no part passes for the whole.
+                    let taken = self.conn.client.write_body(reader.block()?)?;
+                    reader.take(taken);
+                    if reader.is_at_end() {
+                        self.conn.client.finish_body()?;
                     }
                 }
                 Event::Sent(outcome) => {
