@@ -108,6 +108,8 @@ fn without_pipelining_nothing_follows() {
          = sent | 250 queued
          C: MAIL FROM:<a@c>";
     play_two(&[], script);
+    let client = about_to_send("250 mx\r\n", &["250 ok\r\n", "250 ok\r\n", "354 go\r\n"]).client;
+    assert!(!client.can_send());
 }
 
 #[test]
@@ -159,10 +161,10 @@ fn a_connection_that_ends_in_between_tells_of_the_first_only() {
     }
 }
 
-/// A client that has the first message whole, and the second envelope behind it, in its send buffer.
-fn about_to_send() -> Embedder {
+/// A client that has the first message whole in its send buffer.
+fn about_to_send(ehlo: &str, replies: &[&str]) -> Embedder {
     let mut embedder = Embedder::new(config(), &[Action::Hold(to(&["b@mx"]))]);
-    for reply in ["220 mx\r\n", "250-mx\r\n250 PIPELINING\r\n", "250 ok\r\n250 ok\r\n354 go\r\n"] {
+    for reply in ["220 mx\r\n", ehlo].iter().chain(replies) {
         embedder.feed(reply.as_bytes(), 1000);
     }
     let client = &mut embedder.client;
@@ -170,6 +172,13 @@ fn about_to_send() -> Embedder {
     client.write_body(b"x\r\n").expect("there is room");
     assert!(!client.can_send());
     client.finish_body().expect("the message is wanted");
+    embedder
+}
+
+/// The same, with the second envelope behind it.
+fn about_to_send_both() -> Embedder {
+    let mut embedder = about_to_send("250-mx\r\n250 PIPELINING\r\n", &["250 ok\r\n250 ok\r\n354 go\r\n"]);
+    let client = &mut embedder.client;
     assert!(client.can_send() && !client.is_idle());
     client.send(to(&["d@mx"])).expect("it may follow");
     assert!(matches!(client.poll(), Step::Blocked));
@@ -179,7 +188,7 @@ fn about_to_send() -> Embedder {
 
 #[test]
 fn only_one_transaction_follows_and_no_other_command() {
-    let mut client = about_to_send().client;
+    let mut client = about_to_send_both().client;
     assert!(!client.can_send());
     assert_eq!(client.send(to(&["e@mx"])), Err(SendError::Busy));
     assert_eq!(client.noop(), Err(SendError::Busy));
@@ -189,7 +198,7 @@ fn only_one_transaction_follows_and_no_other_command() {
 #[test]
 fn a_message_is_uncertain_once_its_dot_has_left_whatever_is_behind_it() {
     for (sent, uncertain) in [(5, false), (6, true), (10, true)] {
-        let mut embedder = about_to_send();
+        let mut embedder = about_to_send_both();
         let now = embedder.now;
         let client = &mut embedder.client;
         client.sent(sent, now);
@@ -201,7 +210,7 @@ fn a_message_is_uncertain_once_its_dot_has_left_whatever_is_behind_it() {
 
 #[test]
 fn breaking_off_takes_both() {
-    let mut client = about_to_send().client;
+    let mut client = about_to_send_both().client;
     client.abort().unwrap();
     assert!(matches!(client.poll(), Step::Close(Err(ClientError::Aborted))));
 }
