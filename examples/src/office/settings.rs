@@ -5,6 +5,7 @@ use smtp_proto::server::{
 };
 use smtp_proto::types::{Domain, Limits};
 
+use mail_wire::ReplyText;
 use mail_wire::sasl::{Mechanism, MechanismSet};
 
 use super::builder::StartError;
@@ -52,6 +53,7 @@ pub(super) fn machine(
     server.extensions.xclient = !config.trusted.xclient.is_empty();
     if service == Service::Lmtp {
         server.protocol = Protocol::Lmtp;
+        server.greeting = ReplyText::from_static("LMTP ready");
     } else {
         let mut mechanisms = users.mechanisms();
         if tls.is_some_and(ServerTls::asks_clients) {

@@ -179,7 +179,7 @@ impl StoredPassword {
         }
     }
 
-    /// Whether this is the password. Takes long for all but [cheap](Self::is_cheap) schemes.
+    /// Whether this is the password. Takes as long as its [cost](Self::cost) says.
     pub(super) fn verify(&self, given: &Secret) -> bool {
         match &self.kept {
             Kept::Plain(password) => {
