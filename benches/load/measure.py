@@ -66,7 +66,7 @@ def discarding(options):
     print(f"{'load':<12}{'sessions':>9}{'size':>8}{'conn':>7} | {'postoffice':>20} {'smtp-sink':>20} {'mailin':>20}"
           f" | {'/sink':>6} {'/mailin':>8} {'speed':>7}")
     makers = [
-        lambda: servers.PostOffice(options.postoffice, options.folder / "discard", discard=True),
+        lambda: servers.PostOffice(options.postoffice, options.folder, discard=True),
         servers.SmtpSink,
         lambda: servers.MailinSink(options.mailin_sink, 128),
     ]
@@ -104,8 +104,8 @@ def delivering(options):
         for keep in (True, False):
             results = []
             for make in (
-                lambda: servers.PostOffice(options.postoffice, options.folder / "maildir", discard=False),
-                lambda: servers.Postfix(options.folder / "postfix"),
+                lambda: servers.PostOffice(options.postoffice, options.folder, discard=False),
+                lambda: servers.Postfix(options.folder),
             ):
                 with make() as server:
                     runs, count = [], options.count // 5
@@ -123,7 +123,7 @@ def memory(options):
     """How much the process holds."""
     print("\nMemory of postoffice, delivering to a Maildir")
     def office():
-        return servers.PostOffice(options.postoffice, options.folder / "memory", discard=False)
+        return servers.PostOffice(options.postoffice, options.folder, discard=False)
     with office() as server:
         idle = processes.memory(server.pid, "VmRSS")
         smtp_source(server, 100, MIB, 400, True)
@@ -177,8 +177,10 @@ def main():
     parts = {"discarding": discarding, "delivering": delivering, "memory": memory}
     # Beside the build's output, so that all that is delivered lies on the disk that matters, not in a memory file system.
     with tempfile.TemporaryDirectory(prefix="mailwright-load-", dir=pathlib.Path(options.programs).resolve()) as folder:
-        # Postfix's delivery agent runs as nobody.
         os.chmod(folder, 0o755)
+        # Where the file system is of the ext family, the servers' folders lie apart on the disk, so that the files that
+        # one removes are in nobody else's way.
+        subprocess.run(["chattr", "+T", folder], check=False, stderr=subprocess.DEVNULL)
         options.folder = pathlib.Path(folder)
         for name in options.only or parts:
             parts[name](options)

@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 
 import processes
 
@@ -25,6 +26,15 @@ def accepts(port):
             return True
     except OSError:
         return False
+
+
+def fresh_folder(parent):
+    """A folder that nothing else has been in. Nothing is removed before all is measured: ext4 makes files slowly, for
+    minutes, wherever many have been deleted."""
+    folder = pathlib.Path(tempfile.mkdtemp(dir=parent))
+    # Postfix's delivery agent runs as nobody.
+    folder.chmod(0o755)
+    return folder
 
 
 class Server:
@@ -63,11 +73,9 @@ class PostOffice(Server):
     name = "postoffice"
 
     def __init__(self, program, folder, discard):
-        self.program, self.folder, self.discard = program, pathlib.Path(folder), discard
+        self.program, self.folder, self.discard = program, fresh_folder(folder), discard
 
     def start(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
         config = self.folder / "postoffice.toml"
         config.write_text(
             f'domains = ["{DOMAIN}"]\ndata = "data"\nlisten = ["smtp=127.0.0.1:0"]\n'
@@ -112,10 +120,9 @@ class Postfix(Server):
     name = "postfix"
 
     def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
+        self.folder = fresh_folder(folder)
 
     def start(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
         for part in ("etc", "queue", "data", "mail"):
             (self.folder / part).mkdir(parents=True)
         shutil.chown(self.folder / "data", "postfix")
