@@ -25,11 +25,12 @@ pub(crate) fn run(options: &Serve) -> Result<(), Failure> {
     // One core is left to the committer and to those who write large messages out; on a small machine a second worker would
     // spend its time waking the first.
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores.saturating_sub(1).max(1))
-        .enable_all()
-        .build()?
-        .block_on(serve(builder))
+    let mut runtime = match cores.saturating_sub(1) {
+        // One worker is best the main thread itself.
+        0 | 1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    runtime.worker_threads(cores.saturating_sub(1).max(1)).enable_all().build()?.block_on(serve(builder))
 }
 
 async fn serve(builder: Builder) -> Result<(), Failure> {
