@@ -135,7 +135,8 @@ fn kind(held: &[u8]) -> Line {
         return match rest.iter().find(|byte| !matches!(byte, b' ' | b'\t')) {
             Some(b':') => line,
             Some(_) => Line::Other,
-            None if held.len() == LOOK => Line::Other,
+            // So many blanks stand there only to hide what the field is.
+            None if held.len() == LOOK => line,
             None => Line::Unknown,
         };
     }
@@ -182,7 +183,8 @@ mod tests {
             ("Return-Path", "Return-Path", 0),
             ("Received", "Received", 0),
             ("Return-Path:", "", 0),
-            ("Return-Path             :x\r\n\r\n", "Return-Path             :x\r\n\r\n", 0),
+            ("Return-Path             :x\r\n y\r\n\r\n", "\r\n", 0),
+            ("Received                :x\r\n\r\n", "Received                :x\r\n\r\n", 1),
             ("\rA: 1\r\n\r\n", "\rA: 1\r\n\r\n", 0),
         ];
         for (text, kept, received) in cases {

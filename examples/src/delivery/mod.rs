@@ -171,11 +171,13 @@ impl Incoming {
     pub(crate) async fn spill(&mut self) {
         let Sink::Disk { store, writers } = &self.sink else { return };
         let Some(first) = self.copies.first() else { return };
-        let Ok(_permit) = writers.acquire().await else { return };
+        // Held until the disk is done, even if nobody waits for it any more.
+        let Ok(permit) = Arc::clone(writers).acquire_owned().await else { return };
         let (body, spool) =
             (std::mem::take(&mut self.body), std::mem::replace(&mut self.spool, Spool::Nothing));
         let (store, first) = (store.clone(), first.clone());
         let work = move || {
+            let _permit = permit;
             let written = match spool {
                 Spool::Nothing => store.begin(&first),
                 Spool::Begun(delivery) => Ok(delivery),
@@ -191,6 +193,12 @@ impl Incoming {
             }
             Err(_) => self.spool = Spool::Failed(Refusal::LOCAL_ERROR),
         }
+    }
+
+    /// Gives the message up: the rest of it is dropped, and the outcome will be this refusal.
+    pub(crate) fn fail(&mut self, refusal: Refusal) {
+        self.body.clear();
+        self.spool = Spool::Failed(refusal);
     }
 
     /// The message is whole: delivers it. There is a verdict for each copy, in order; what was delivered is safe.

@@ -5,6 +5,7 @@
 //! for nobody. Nothing is reported as delivered before it survives a power failure.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -88,7 +89,7 @@ impl MailStore {
 
     /// Delivers a small message. With `together`, either all copies are delivered or none.
     ///
-    /// `None` says that the committer is gone, which only a bug can bring about.
+    /// `None` says that the committer panicked over it, which only a bug can bring about.
     pub(crate) async fn deliver(&self, body: Vec<u8>, copies: Vec<Copy>, together: bool) -> Option<Outcome> {
         self.submit(Work::Whole { body, copies, together }).await
     }
@@ -223,34 +224,40 @@ fn all_or_none(staged: Vec<Result<Staged, Error>>) -> Vec<Result<Staged, Error>>
 /// The committer's loop.
 fn commit_jobs(mailboxes: &Mailboxes, jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
-        let (mut batch, mut waiting) = (Vec::new(), Vec::new());
-        let mut next = Some(first);
-        while let Some(Job { work, done }) = next {
-            let (staged, together) = match work {
-                Work::Whole { body, copies, together } => {
-                    (mailboxes.stage(&body, &copies, together), together)
-                }
-                Work::Staged { copies, together } => (copies, together),
-            };
-            // In place of a staged copy stands its turn in the batch.
-            let turns: Vec<Result<(), Error>> =
-                staged.into_iter().map(|copy| copy.map(|copy| batch.push(copy))).collect();
-            waiting.push((turns, together, done));
-            next = if batch.len() < BATCH { jobs.try_recv().ok() } else { None };
+        // Whoever waits for this batch is told of a local error, and the next batch has its chance.
+        if catch_unwind(AssertUnwindSafe(|| commit_batch(mailboxes, first, jobs))).is_err() {
+            tracing::error!("a bug struck while messages were being delivered; their senders will try again");
         }
-        let mut committed = commit_all(batch).into_iter();
-        for (turns, together, done) in waiting {
-            let outcome: Outcome = turns
-                .into_iter()
-                .filter_map(|turn| match turn {
-                    Ok(()) => committed.next(),
-                    Err(error) => Some(Err(error)),
-                })
-                .collect();
-            // A session that is gone is not told. Its message is delivered all the same: it may have gone just because
-            // it did not want to wait any longer, and a message twice is better than none.
-            let _ = done.send(if together { take_back_where_one_failed(outcome) } else { outcome });
-        }
+    }
+}
+
+/// Commits a job together with those that wait behind it.
+fn commit_batch(mailboxes: &Mailboxes, first: Job, jobs: &Receiver<Job>) {
+    let (mut batch, mut waiting) = (Vec::new(), Vec::new());
+    let mut next = Some(first);
+    while let Some(Job { work, done }) = next {
+        let (staged, together) = match work {
+            Work::Whole { body, copies, together } => (mailboxes.stage(&body, &copies, together), together),
+            Work::Staged { copies, together } => (copies, together),
+        };
+        // In place of a staged copy stands its turn in the batch.
+        let turns: Vec<Result<(), Error>> =
+            staged.into_iter().map(|copy| copy.map(|copy| batch.push(copy))).collect();
+        waiting.push((turns, together, done));
+        next = if batch.len() < BATCH { jobs.try_recv().ok() } else { None };
+    }
+    let mut committed = commit_all(batch).into_iter();
+    for (turns, together, done) in waiting {
+        let outcome: Outcome = turns
+            .into_iter()
+            .filter_map(|turn| match turn {
+                Ok(()) => committed.next(),
+                Err(error) => Some(Err(error)),
+            })
+            .collect();
+        // A session that is gone is not told. Its message is delivered all the same: it may have gone just because
+        // it did not want to wait any longer, and a message twice is better than none.
+        let _ = done.send(if together { take_back_where_one_failed(outcome) } else { outcome });
     }
 }
 
@@ -327,6 +334,26 @@ mod tests {
         store().clean_tmp();
         let left: Vec<_> = std::fs::read_dir(&tmp).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["recent"]);
+    }
+
+    #[derive(Debug, Default)]
+    struct PanicOnce(std::sync::atomic::AtomicBool);
+
+    impl Faults for PanicOnce {
+        fn inject(&self, _: Operation) -> Fault {
+            assert!(self.0.swap(true, std::sync::atomic::Ordering::Relaxed), "a bug");
+            Fault::None
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bug_costs_the_messages_at_hand_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let faults = Arc::new(PanicOnce::default());
+        let store = MailStore::new(folder.path(), LineEndings::ToLf, Some(faults)).unwrap();
+        assert!(store.deliver(b"\r\none\r\n".to_vec(), vec![copy("a")], true).await.is_none());
+        assert!(store.deliver(b"\r\ntwo\r\n".to_vec(), vec![copy("a")], true).await.unwrap()[0].is_ok());
+        assert_eq!(files(folder.path(), "a"), ["Delivered-To: a\n\ntwo\n"]);
     }
 
     #[tokio::test]

@@ -314,6 +314,7 @@ impl Builder {
             faults: (!self.faults.is_empty()).then(|| FaultScript::new(std::mem::take(&mut self.faults))),
             received_fields: u32::try_from(limits.received_fields).unwrap_or(u32::MAX),
             limits: ConnectionLimits::new(limits.connections, limits.connections_per_address),
+            answer_timeout: self.config.timeouts.answer.0,
             trusted: self.config.trusted.clone(),
             arrivals: Arrivals::new(self.remember, REMEMBERED_BYTES),
             remembers,

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mail_wire::sasl::{Answer, Question};
 use mail_wire::{Escaped, Pending, ReplyText};
@@ -9,7 +10,7 @@ use smtp_proto::server::{Delivered, Event, MessageEnd, Question as Asked, Server
 use smtp_proto::types::{ForwardPath, Refusal, ReversePath, Verdict};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::arrivals::{Mail, Place};
 use super::faults::{Action, Stage};
@@ -124,7 +125,9 @@ impl Session {
                     ControlFlow::Break(()) => return Flow::Break(()),
                     ControlFlow::Continue(Some(refusal)) => self.conn.refuse(pending, refusal),
                     ControlFlow::Continue(None) => {
-                        let verdict = self.recipient(to).await;
+                        let limit = self.office.answer_timeout;
+                        let verdict = in_time(limit, self.recipient(to)).await;
+                        let verdict = verdict.unwrap_or(Err(Refusal::LOCAL_ERROR));
                         if let Err(refusal) = &verdict {
                             debug!(to = %Escaped(address.as_bytes()), %refusal, "recipient refused");
                         }
@@ -165,7 +168,8 @@ impl Session {
                 Flow::Continue(())
             }
             Event::Sasl(question, pending) => {
-                let answer = self.authenticate(question).await;
+                let answer = in_time(self.office.answer_timeout, self.authenticate(question)).await;
+                let answer = answer.unwrap_or(Answer::Unavailable);
                 self.conn.answer(pending, answer);
                 Flow::Continue(())
             }
@@ -285,7 +289,9 @@ impl Session {
         };
         let taken = incoming.push(body);
         if incoming.is_due() {
-            incoming.spill().await;
+            if in_time(self.office.answer_timeout, incoming.spill()).await.is_none() {
+                incoming.fail(Refusal::LOCAL_ERROR);
+            }
         }
         self.conn.consume(taken);
     }
@@ -303,7 +309,11 @@ impl Session {
             return self.conn.answer(pending, LOOP.into());
         }
         let size = incoming.size();
-        let outcome = incoming.deliver().await;
+        // Where the disk is too late, the message may be delivered all the same, and once more when the client tries again:
+        // twice is better than never.
+        let Some(outcome) = in_time(self.office.answer_timeout, incoming.deliver()).await else {
+            return self.conn.answer(pending, Refusal::LOCAL_ERROR.into());
+        };
         let mut verdicts = Vec::with_capacity(recipients.len());
         for (recipient, outcome) in recipients.into_iter().zip(outcome) {
             verdicts.push(match outcome {
@@ -338,6 +348,15 @@ impl Session {
         }
         users.answer(question).await
     }
+}
+
+/// Waits for a disk or a password check, up to a limit.
+async fn in_time<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let outcome = tokio::time::timeout(limit, work).await;
+    if outcome.is_err() {
+        warn!(?limit, "no answer in time from the disk or a password check");
+    }
+    outcome.ok()
 }
 
 /// Waits until the post office is to stop.

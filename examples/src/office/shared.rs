@@ -1,6 +1,7 @@
 //! [`Shared`]: what all sessions of a post office share.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use maildrop::UserName;
 use smtp_proto::types::Domain;
@@ -24,6 +25,8 @@ pub(super) struct Shared {
     /// A message with more `Received` fields goes round in circles.
     pub(super) received_fields: u32,
     pub(super) limits: ConnectionLimits,
+    /// How long a client waits for disks and password checks.
+    pub(super) answer_timeout: Duration,
     pub(super) trusted: TrustedConfig,
     pub(super) arrivals: Arrivals,
     /// Whether arrivals are remembered.

@@ -1,10 +1,12 @@
 //! Delivery to disk by the whole server: durability, faults, quota.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use crate::client::{Client, LONG};
-use maildrop::{Fault, FaultPlan, MailRoot, Operation, QuotaLimits, UserName};
+use maildrop::{Fault, FaultPlan, Faults, MailRoot, Operation, QuotaLimits, UserName};
+use mailwright::config::{Config, Span};
 use mailwright::office::Builder;
 use mailwright::{PostOffice, Service};
 
@@ -84,6 +86,54 @@ async fn a_full_disk_is_answered_452_and_leaves_nothing() {
             let reply = client.deliver("alice@local.test", &message).await;
             assert!(reply.starts_with("250"), "{operation}: {reply}");
             assert_eq!(files(data.path(), "alice", "new").len(), 1);
+        }
+    }
+}
+
+/// A disk that stands still from a step on, until the test lets it go.
+#[derive(Debug)]
+struct Hanging {
+    operation: Operation,
+    released: (Mutex<bool>, Condvar),
+}
+
+impl Hanging {
+    fn at(operation: Operation) -> Arc<Self> {
+        Arc::new(Self { operation, released: Default::default() })
+    }
+
+    fn release(&self) {
+        *self.released.0.lock().unwrap() = true;
+        self.released.1.notify_all();
+    }
+}
+
+impl Faults for Hanging {
+    fn inject(&self, operation: Operation) -> Fault {
+        if operation == self.operation {
+            let released = self.released.0.lock().unwrap();
+            drop(self.released.1.wait_while(released, |released| !*released).unwrap());
+        }
+        Fault::None
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_is_answered_in_time_and_nothing_is_lost() {
+    for message in ["Subject: x\r\n\r\nhi".to_owned(), "0123456789abcdef\r\n".repeat(20_000)] {
+        for operation in [Operation::CreateFile, Operation::SyncFile] {
+            let data = tempfile::tempdir().unwrap();
+            let disk = Hanging::at(operation);
+            let mut config = Config::default();
+            config.timeouts.answer = Span(Duration::from_millis(50));
+            let builder = builder(data.path()).config(config).data(data.path());
+            let office = builder.disk_faults(Arc::clone(&disk) as _).start().await.unwrap();
+            let mut client = smtp(&office).await;
+            let reply = client.deliver("alice@local.test", &message).await;
+            assert!(reply.starts_with("451 4.3.0"), "{operation}: {reply}");
+            disk.release();
+            let reply = client.deliver("alice@local.test", &message).await;
+            assert!(reply.starts_with("250"), "{operation}: {reply}");
         }
     }
 }
