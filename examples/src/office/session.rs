@@ -288,10 +288,8 @@ impl Session {
             return self.conn.consume(len);
         };
         let taken = incoming.push(body);
-        if incoming.is_due() {
-            if in_time(self.office.answer_timeout, incoming.spill()).await.is_none() {
-                incoming.fail(Refusal::LOCAL_ERROR);
-            }
+        if incoming.is_due() && in_time(self.office.answer_timeout, incoming.spill()).await.is_none() {
+            incoming.fail(Refusal::LOCAL_ERROR);
         }
         self.conn.consume(taken);
     }
