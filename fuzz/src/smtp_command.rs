@@ -38,6 +38,7 @@ fn round_trip(command: &Command) {
     let mut wire = Vec::new();
     command.encode(&mut wire);
     let line = wire.strip_suffix(b"\r\n").expect("a command ends with CRLF");
-    assert!(!line.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)), "{}", wire.escape_ascii());
+    let text = core::str::from_utf8(line).expect("commands are UTF-8");
+    assert!(!text.contains(char::is_control), "{}", wire.escape_ascii());
     assert_eq!(Command::parse(line, Leniency::STRICT).as_ref(), Ok(command), "{}", wire.escape_ascii());
 }

@@ -120,11 +120,11 @@ fn is_other_protocol(line: &[u8]) -> bool {
 fn arguments(verb: Verb, cursor: &mut Cursor<'_>, leniency: Leniency) -> Result<Command, CommandErrorKind> {
     Ok(match verb {
         Verb::Mail => {
-            let (from, params) = mail(cursor, leniency)?;
+            let (from, params) = mail(cursor, leniency).map_err(|kind| envelope_error(cursor, kind))?;
             Command::Mail { from, params }
         }
         Verb::Rcpt => {
-            let (to, params) = rcpt(cursor, leniency)?;
+            let (to, params) = rcpt(cursor, leniency).map_err(|kind| envelope_error(cursor, kind))?;
             Command::Rcpt { to, params }
         }
         Verb::Data | Verb::Rset | Verb::Quit | Verb::StartTls => {
@@ -212,14 +212,26 @@ fn rcpt(cursor: &mut Cursor<'_>, leniency: Leniency) -> Result<(ForwardPath, Rcp
     Ok((path, params))
 }
 
-/// The line of a MAIL or RCPT as text. What is wrong in the path is told as a bad address.
+/// The line of a MAIL or RCPT as text.
 fn envelope_text<'a>(cursor: &Cursor<'a>) -> Result<&'a str, CommandErrorKind> {
-    cursor.text(0, cursor.line.len()).map_err(|kind| match kind {
-        CommandErrorKind::Control(at) if !cursor.line[..at].windows(2).any(|pair| pair == b"> ") => {
+    // The grammar has no place for control characters of ASCII: a line that holds one fails, and is looked at again then.
+    match core::str::from_utf8(cursor.line) {
+        Ok(text) if text.is_ascii() => Ok(text),
+        _ => cursor.text(0, cursor.line.len()),
+    }
+}
+
+/// What is wrong with the line of a MAIL or RCPT that cannot be read: above all other, that it holds a control character,
+/// or bytes that are not UTF-8. Those in the path are told as a bad address.
+#[cold]
+fn envelope_error(cursor: &Cursor<'_>, kind: CommandErrorKind) -> CommandErrorKind {
+    match cursor.text(0, cursor.line.len()) {
+        Err(CommandErrorKind::Control(at)) if !cursor.line[..at].windows(2).any(|pair| pair == b"> ") => {
             CommandErrorKind::Address(AddressError::Control(at))
         }
-        kind => kind,
-    })
+        Err(control) => control,
+        Ok(_) => kind,
+    }
 }
 
 /// The place where the path begins, behind `FROM:` or `TO:`; `keyword` is the word alone.

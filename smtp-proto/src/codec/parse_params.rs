@@ -115,7 +115,7 @@ fn once_flag(flag: &mut bool, at: usize) -> Result<(), CommandErrorKind> {
     if core::mem::replace(flag, true) { Err(CommandErrorKind::DuplicateParameter(at)) } else { Ok(()) }
 }
 
-/// Reads the parameters of MAIL, which begin at `at` in a line without control characters.
+/// Reads the parameters of MAIL, which begin at `at` in a line without control characters beyond ASCII.
 pub(super) fn mail(line: &str, at: usize) -> Result<MailParams, CommandErrorKind> {
     let mut params = MailParams::default();
     for raw in (Parameters { line, at }) {

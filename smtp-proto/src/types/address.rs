@@ -103,7 +103,7 @@ impl Mailbox {
     }
 
     /// Parses the mailbox that begins at `start`; gives it with the place behind its end. The text must be without
-    /// control characters.
+    /// control characters beyond ASCII.
     fn parse_at(text: &str, start: usize) -> Result<(Self, usize), AddressError> {
         let input = text.as_bytes();
         let at = local_part_end(input, start)?;
@@ -322,7 +322,7 @@ fn whole_path(text: &str) -> Result<Path, AddressError> {
     if end == text.len() { Ok(path) } else { Err(AddressError::Trailing(end)) }
 }
 
-/// Parses `<…>` at `at`, in a text without control characters. With `brackets` false, a mailbox without brackets will do
+/// Parses `<…>` at `at`, in a text without control characters beyond ASCII. With `brackets` false, a mailbox without brackets will do
 /// as well.
 pub(crate) fn path_at(text: &str, at: usize, brackets: bool) -> Result<(Path, usize), AddressError> {
     let input = text.as_bytes();
