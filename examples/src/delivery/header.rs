@@ -6,6 +6,24 @@
 /// Longest beginning of a line that is looked at: a field name, blanks behind it, and its colon.
 pub(crate) const LOOK: usize = 24;
 
+/// Where a filtered message goes.
+pub(crate) trait Take {
+    fn take(&mut self, bytes: &[u8]);
+}
+
+impl Take for Vec<u8> {
+    fn take(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// Takes a message that nobody wants.
+pub(crate) struct Nowhere;
+
+impl Take for Nowhere {
+    fn take(&mut self, _: &[u8]) {}
+}
+
 /// Filters a message that comes in slices of any size.
 #[derive(Debug)]
 pub(crate) struct HeaderFilter {
@@ -55,12 +73,12 @@ impl HeaderFilter {
         self.state != State::Body
     }
 
-    /// Appends to `out` what is to be kept of `chunk`.
-    pub(crate) fn push(&mut self, mut chunk: &[u8], out: &mut Vec<u8>) {
+    /// Gives `out` what is to be kept of `chunk`.
+    pub(crate) fn push(&mut self, mut chunk: &[u8], out: &mut impl Take) {
         while !chunk.is_empty() {
             match self.state {
                 State::Body => {
-                    out.extend_from_slice(chunk);
+                    out.take(chunk);
                     return;
                 }
                 State::Begin => {
@@ -72,7 +90,7 @@ impl HeaderFilter {
                 State::Keep | State::Drop => {
                     let end = memchr::memchr(b'\n', chunk).map_or(chunk.len(), |at| at + 1);
                     if self.state == State::Keep {
-                        out.extend_from_slice(&chunk[..end]);
+                        out.take(&chunk[..end]);
                     }
                     if chunk[end - 1] == b'\n' {
                         self.state = State::Begin;
@@ -83,14 +101,14 @@ impl HeaderFilter {
         }
     }
 
-    /// The message is over: appends what was still held.
-    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.held[..self.len]);
+    /// The message is over: gives what was still held.
+    pub(crate) fn finish(&mut self, out: &mut impl Take) {
+        out.take(&self.held[..self.len]);
         self.len = 0;
         self.state = State::Body;
     }
 
-    fn decide(&mut self, out: &mut Vec<u8>) {
+    fn decide(&mut self, out: &mut impl Take) {
         let held = &self.held[..self.len];
         let keep = match kind(held) {
             Line::Unknown => return,
@@ -110,7 +128,7 @@ impl HeaderFilter {
             _ => State::Drop,
         };
         if keep {
-            out.extend_from_slice(held);
+            out.take(held);
         }
         self.dropped = !keep;
         self.state = state;

@@ -15,7 +15,7 @@ use maildrop::{Delivered, Delivery, Error, UserName};
 use smtp_proto::types::Refusal;
 use tokio::sync::Semaphore;
 
-use header::{HeaderFilter, LOOK};
+use header::{HeaderFilter, LOOK, Nowhere};
 pub(crate) use store::{Copy, MailStore};
 pub(crate) use trace::{Origin, message_id, prefix};
 
@@ -60,6 +60,11 @@ pub(crate) enum Kept {
 impl Sink {
     pub(crate) fn disk(store: MailStore) -> Self {
         Self::Disk { store, writers: Arc::new(Semaphore::new(WRITERS)) }
+    }
+
+    /// Whether messages are kept at all.
+    pub(crate) fn keeps(&self) -> bool {
+        !matches!(self, Self::Discard(_))
     }
 
     /// Refuses a recipient whose mailbox is known to have no room for a message of that size.
@@ -134,8 +139,7 @@ impl Incoming {
             (_, Spool::Failed(_)) => {}
             (Sink::Discard(_), _) => {
                 if self.filter.is_in_header() {
-                    self.filter.push(bytes, &mut self.body);
-                    self.body.clear();
+                    self.filter.push(bytes, &mut Nowhere);
                 }
             }
             (Sink::Memory, _) => self.filter.push(bytes, &mut self.body),

@@ -8,6 +8,9 @@ use mail_wire::TlsInfo;
 use smtp_proto::server::Server;
 use smtp_proto::types::{DateTime, Domain, ForwardPath, Received, ReversePath};
 
+/// Room for the fields behind the first, as long as they usually are, in bytes.
+const USUAL: usize = 512;
+
 /// How a message came, as far as its trace fields tell.
 #[derive(Debug)]
 pub(crate) struct Origin<'a> {
@@ -43,6 +46,7 @@ pub(crate) fn prefix(origin: &Origin<'_>, to: &ForwardPath, mailbox: &str, only:
         received = received.recipient(to);
     }
     let mut text = smtp_proto::types::return_path(origin.from);
+    text.reserve(USUAL);
     // Writing to a String cannot fail.
     let _ = write!(text, "Delivered-To: {mailbox}\r\n{received}");
     text.into_bytes()

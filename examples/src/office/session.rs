@@ -270,13 +270,14 @@ impl Session {
         let origin =
             Origin { by: &self.office.hostname, server: &self.conn, id: &id, from: &envelope.from, unix };
         let only = envelope.recipients.len() == 1;
-        let copies = envelope
-            .recipients
-            .iter()
-            .map(|to| Copy { user: to.user.clone(), prefix: prefix(&origin, &to.path, &to.address, only) })
-            .collect();
+        let sink = &self.office.sink;
+        let copy = |to: &Recipient| {
+            let prefix = if sink.keeps() { prefix(&origin, &to.path, &to.address, only) } else { Vec::new() };
+            Copy { user: to.user.clone(), prefix }
+        };
+        let copies = envelope.recipients.iter().map(copy).collect();
         let together = !self.conn.with_protocol().lmtp;
-        envelope.incoming = Some(Incoming::new(self.office.sink.clone(), copies, together));
+        envelope.incoming = Some(Incoming::new(sink.clone(), copies, together));
         envelope.id = id;
         Verdict::Accept
     }
