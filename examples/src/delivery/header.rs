@@ -1,10 +1,18 @@
 //! [`HeaderFilter`]: what happens to the header of a message while it streams by.
 //!
+//! The fields that we put before a message must not run into it: where it does not begin with a field, an empty line is
+//! put in, and a `From ` line of a mailbox becomes a field, `X-Mailbox-Line`, as other servers have it.
+//!
 //! `Received` fields are counted, so that a message that goes round in circles is noticed (RFC 5321 §6.3), and
 //! `Return-Path` fields are taken out, since the one we add is to be the only one (RFC 5321 §4.4).
 
 /// Longest beginning of a line that is looked at: a field name, blanks behind it, and its colon.
-pub(crate) const LOOK: usize = 24;
+const LOOK: usize = 24;
+
+/// Longest beginning of a message in which the colon of its first field is looked for.
+const FIRST: usize = 256;
+/// Most bytes that are held back or put in, at any time.
+pub(crate) const HELD: usize = FIRST + LOOK;
 
 /// Where a filtered message goes.
 pub(crate) trait Take {
@@ -28,6 +36,8 @@ impl Take for Nowhere {
 #[derive(Debug)]
 pub(crate) struct HeaderFilter {
     state: State,
+    /// The beginning of the message, while it is not known whether that is a field.
+    first: Vec<u8>,
     /// The beginning of a line whose kind is not known yet.
     held: [u8; LOOK],
     len: usize,
@@ -38,6 +48,8 @@ pub(crate) struct HeaderFilter {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// At the beginning of the message, which is being held.
+    First,
     /// At the beginning of a header line, which is being held.
     Begin,
     /// Within a line that stays.
@@ -46,6 +58,17 @@ enum State {
     Drop,
     /// Behind the header.
     Body,
+}
+
+/// What the beginning of a message shows.
+enum First {
+    Unknown,
+    /// A field, or the empty line behind the header.
+    Header,
+    /// `From `, as it stands before a message in a mailbox.
+    FromLine,
+    /// Something else.
+    Text,
 }
 
 /// What the beginning of a line shows.
@@ -60,7 +83,7 @@ enum Line {
 
 impl HeaderFilter {
     pub(crate) fn new() -> Self {
-        Self { state: State::Begin, held: [0; LOOK], len: 0, dropped: false, received: 0 }
+        Self { state: State::First, first: Vec::new(), held: [0; LOOK], len: 0, dropped: false, received: 0 }
     }
 
     /// How many `Received` fields there were so far.
@@ -80,6 +103,11 @@ impl HeaderFilter {
                 State::Body => {
                     out.take(chunk);
                     return;
+                }
+                State::First => {
+                    self.first.push(chunk[0]);
+                    chunk = &chunk[1..];
+                    self.begin(out);
                 }
                 State::Begin => {
                     self.held[self.len] = chunk[0];
@@ -103,9 +131,38 @@ impl HeaderFilter {
 
     /// The message is over: gives what was still held.
     pub(crate) fn finish(&mut self, out: &mut impl Take) {
+        if !self.first.is_empty() {
+            out.take(b"\r\n");
+            out.take(&std::mem::take(&mut self.first));
+        }
         out.take(&self.held[..self.len]);
         self.len = 0;
         self.state = State::Body;
+    }
+
+    /// Looks whether the message begins with a field.
+    fn begin(&mut self, out: &mut impl Take) {
+        let begins = first(&self.first);
+        if matches!(begins, First::Unknown) {
+            return;
+        }
+        let held = std::mem::take(&mut self.first);
+        match begins {
+            First::Unknown | First::Header => {
+                self.state = State::Begin;
+                self.push(&held, out);
+            }
+            First::FromLine => {
+                out.take(b"X-Mailbox-Line: ");
+                out.take(&held);
+                self.state = State::Keep;
+            }
+            First::Text => {
+                out.take(b"\r\n");
+                out.take(&held);
+                self.state = State::Body;
+            }
+        }
     }
 
     fn decide(&mut self, out: &mut impl Take) {
@@ -133,6 +190,27 @@ impl HeaderFilter {
         self.dropped = !keep;
         self.state = state;
         self.len = 0;
+    }
+}
+
+fn first(held: &[u8]) -> First {
+    match held {
+        b"\r" => return First::Unknown,
+        b"\n" | b"\r\n" => return First::Header,
+        _ => {}
+    }
+    let quotes = held.iter().take_while(|byte| **byte == b'>').count();
+    let line = &held[quotes..];
+    let n = line.len().min(b"From ".len());
+    if line[..n].eq_ignore_ascii_case(&b"From "[..n]) {
+        let known = line.len() >= b"From ".len();
+        return if known { First::FromLine } else { First::Unknown };
+    }
+    let name = held.iter().take_while(|byte| matches!(byte, b'!'..=b'~') && **byte != b':').count();
+    match held[name..].iter().find(|byte| !matches!(byte, b' ' | b'\t')) {
+        Some(b':') if name > 0 => First::Header,
+        None if name > 0 && held.len() < FIRST => First::Unknown,
+        _ => First::Text,
     }
 }
 
@@ -198,12 +276,22 @@ mod tests {
             ),
             ("\r\nReceived: y\r\n", "\r\nReceived: y\r\n", 0),
             ("A: 1\n\nReturn-Path: x\n", "A: 1\n\nReturn-Path: x\n", 0),
-            ("Return-Path", "Return-Path", 0),
-            ("Received", "Received", 0),
+            ("Return-Path", "\r\nReturn-Path", 0),
+            ("Received", "\r\nReceived", 0),
+            ("A: 1\r\nReceived", "A: 1\r\nReceived", 0),
+            ("just text\r\nA: 1\r\n", "\r\njust text\r\nA: 1\r\n", 0),
+            (" folded: x\r\nReceived: y\r\n", "\r\n folded: x\r\nReceived: y\r\n", 0),
+            ("\tx\r\n", "\r\n\tx\r\n", 0),
+            (": x\r\n", "\r\n: x\r\n", 0),
+            ("\u{e9}: x\r\n", "\r\n\u{e9}: x\r\n", 0),
+            ("From a@b Mon\r\nA: 1\r\n\r\n", "X-Mailbox-Line: From a@b Mon\r\nA: 1\r\n\r\n", 0),
+            (">From a\r\nReceived: y\r\n", "X-Mailbox-Line: >From a\r\nReceived: y\r\n", 1),
+            ("From: a@b\r\n\r\n", "From: a@b\r\n\r\n", 0),
+            ("Fro : x\r\n\r\n", "Fro : x\r\n\r\n", 0),
             ("Return-Path:", "", 0),
             ("Return-Path             :x\r\n y\r\n\r\n", "\r\n", 0),
             ("Received                :x\r\n\r\n", "Received                :x\r\n\r\n", 1),
-            ("\rA: 1\r\n\r\n", "\rA: 1\r\n\r\n", 0),
+            ("\rA: 1\r\n\r\n", "\r\n\rA: 1\r\n\r\n", 0),
         ];
         for (text, kept, received) in cases {
             for size in [1, 2, 3, 7, 1000] {

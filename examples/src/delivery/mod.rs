@@ -15,7 +15,7 @@ use maildrop::{Delivered, Delivery, Error, UserName};
 use smtp_proto::types::Refusal;
 use tokio::sync::Semaphore;
 
-use header::{HeaderFilter, LOOK, Nowhere};
+use header::{HELD, HeaderFilter, Nowhere};
 pub(crate) use store::{Copy, MailStore};
 pub(crate) use trace::{Origin, message_id, prefix};
 
@@ -23,12 +23,14 @@ pub(crate) use trace::{Origin, message_id, prefix};
 const SPILL: usize = 32 * 1024;
 /// How many messages are written out at the same time.
 const WRITERS: usize = 8;
+/// How many mailboxes are asked for room at the same time.
+const READERS: usize = 8;
 
 /// Where messages go.
 #[derive(Debug, Clone)]
 pub(crate) enum Sink {
     /// To the users' Maildirs.
-    Disk { store: MailStore, writers: Arc<Semaphore> },
+    Disk { store: MailStore, writers: Arc<Semaphore>, readers: Arc<Semaphore> },
     /// To the memory of this process, for tests.
     Memory,
     /// Nowhere; they are counted.
@@ -59,7 +61,11 @@ pub(crate) enum Kept {
 
 impl Sink {
     pub(crate) fn disk(store: MailStore) -> Self {
-        Self::Disk { store, writers: Arc::new(Semaphore::new(WRITERS)) }
+        Self::Disk {
+            store,
+            writers: Arc::new(Semaphore::new(WRITERS)),
+            readers: Arc::new(Semaphore::new(READERS)),
+        }
     }
 
     /// Whether messages are kept at all.
@@ -69,10 +75,15 @@ impl Sink {
 
     /// Refuses a recipient whose mailbox is known to have no room for a message of that size.
     pub(crate) async fn check_room(&self, user: &UserName, size: Option<u64>) -> Result<(), Refusal> {
-        let Self::Disk { store, .. } = self else { return Ok(()) };
+        let Self::Disk { store, readers, .. } = self else { return Ok(()) };
+        let Ok(permit) = Arc::clone(readers).acquire_owned().await else { return Err(Refusal::LOCAL_ERROR) };
         let (store, user) = (store.clone(), user.clone());
-        let check = tokio::task::spawn_blocking(move || store.would_exceed(&user, size.unwrap_or(1)));
-        match check.await {
+        let check = move || {
+            // Held until the disk is done, even if nobody waits for it any more.
+            let _permit = permit;
+            store.would_exceed(&user, size.unwrap_or(1))
+        };
+        match tokio::task::spawn_blocking(check).await {
             Ok(Ok(false)) => Ok(()),
             Ok(Ok(true)) => Err(Refusal::MAILBOX_FULL),
             Ok(Err(error)) => Err(refusal(&error)),
@@ -98,9 +109,28 @@ pub(crate) struct Incoming {
 /// What was written out already.
 enum Spool {
     Nothing,
-    Begun(Delivery),
+    Begun(Begun),
     /// The disk would not have it. The rest of the message is dropped.
     Failed(Refusal),
+}
+
+/// A delivery between two writes. What is dropped then is removed from the disk off the async threads.
+struct Begun(Option<Delivery>);
+
+impl Begun {
+    fn resume(mut self) -> Delivery {
+        self.0.take().expect("it is taken here and when dropped, of which only one happens")
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let Some(delivery) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn_blocking(move || drop(delivery));
+        }
+    }
 }
 
 impl core::fmt::Debug for Spool {
@@ -144,10 +174,10 @@ impl Incoming {
             }
             (Sink::Memory, _) => self.filter.push(bytes, &mut self.body),
             (Sink::Disk { .. }, _) => {
-                let wanted = self.body.len() + bytes.len() + LOOK;
+                let wanted = self.body.len() + bytes.len() + HELD;
                 if wanted > self.body.capacity() {
                     // Doubling, but not beyond what is ever needed.
-                    let size = (self.body.capacity() * 2).min(SPILL + LOOK).max(wanted);
+                    let size = (self.body.capacity() * 2).min(SPILL + HELD).max(wanted);
                     self.body.reserve_exact(size - self.body.len());
                 }
                 self.filter.push(bytes, &mut self.body);
@@ -173,7 +203,7 @@ impl Incoming {
 
     /// Writes out what has gathered.
     pub(crate) async fn spill(&mut self) {
-        let Sink::Disk { store, writers } = &self.sink else { return };
+        let Sink::Disk { store, writers, .. } = &self.sink else { return };
         let Some(first) = self.copies.first() else { return };
         // Held until the disk is done, even if nobody waits for it any more.
         let Ok(permit) = Arc::clone(writers).acquire_owned().await else { return };
@@ -184,11 +214,15 @@ impl Incoming {
             let _permit = permit;
             let written = match spool {
                 Spool::Nothing => store.begin(&first),
-                Spool::Begun(delivery) => Ok(delivery),
+                Spool::Begun(begun) => Ok(begun.resume()),
                 Spool::Failed(refusal) => return (body, Spool::Failed(refusal)),
             };
             let written = written.and_then(|mut delivery| delivery.append(&body).map(|()| delivery));
-            (body, written.map_or_else(|error| Spool::Failed(refusal(&error)), Spool::Begun))
+            let spool = match written {
+                Ok(delivery) => Spool::Begun(Begun(Some(delivery))),
+                Err(error) => Spool::Failed(refusal(&error)),
+            };
+            (body, spool)
         };
         match tokio::task::spawn_blocking(work).await {
             Ok((mut body, spool)) => {
@@ -223,10 +257,10 @@ impl Incoming {
                     .map(|copy| Ok(Kept::Memory([copy.prefix, body.clone()].concat().into())))
                     .collect();
             }
-            Sink::Disk { store, writers } => match self.spool {
+            Sink::Disk { store, writers, .. } => match self.spool {
                 Spool::Failed(refusal) => return refused(count, &refusal),
                 Spool::Nothing => store.deliver(self.body, self.copies, self.together).await,
-                Spool::Begun(delivery) => {
+                Spool::Begun(begun) => {
                     let Ok(permit) = writers.acquire_owned().await else {
                         return refused(count, &Refusal::LOCAL_ERROR);
                     };
@@ -234,7 +268,7 @@ impl Incoming {
                         (self.body, self.copies, self.together, store.clone());
                     let staged = tokio::task::spawn_blocking(move || {
                         let _permit = permit;
-                        let mut delivery = delivery;
+                        let mut delivery = begun.resume();
                         match delivery.append(&body) {
                             Ok(()) => here.stage(delivery, &copies, together),
                             Err(error) => vec![Err(error)],

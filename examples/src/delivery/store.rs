@@ -14,10 +14,12 @@ use maildrop::{
     Delivered, Delivery, DeliveryOptions, Error, Faults, LineEndings, MailRoot, Maildir, STALE_AFTER, Staged,
     UserName, commit_all,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Most messages that are committed together, so that the first does not wait for too many others to be written.
 const BATCH: usize = 256;
+/// Most jobs that the committer has, so that a disk that stands still does not fill the memory with messages.
+const QUEUE: usize = 1024;
 /// Most Maildirs that are kept open: each holds some file descriptors.
 const OPEN_MAILDIRS: usize = 200;
 
@@ -36,6 +38,7 @@ pub(crate) type Outcome = Vec<Result<Delivered, Error>>;
 pub(crate) struct MailStore {
     mailboxes: Arc<Mailboxes>,
     committer: Sender<Job>,
+    places: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -49,6 +52,8 @@ struct Mailboxes {
 struct Job {
     work: Work,
     done: oneshot::Sender<Outcome>,
+    /// Its place in the queue.
+    place: OwnedSemaphorePermit,
 }
 
 enum Work {
@@ -84,7 +89,7 @@ impl MailStore {
         std::thread::Builder::new()
             .name("committer".to_owned())
             .spawn(move || commit_jobs(&theirs, &jobs))?;
-        Ok(Self { mailboxes, committer })
+        Ok(Self { mailboxes, committer, places: Arc::new(Semaphore::new(QUEUE)) })
     }
 
     /// Delivers a small message. With `together`, either all copies are delivered or none.
@@ -116,8 +121,9 @@ impl MailStore {
     }
 
     async fn submit(&self, work: Work) -> Option<Outcome> {
+        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
         let (done, outcome) = oneshot::channel();
-        self.committer.send(Job { work, done }).ok()?;
+        self.committer.send(Job { work, done, place }).ok()?;
         outcome.await.ok()
     }
 
@@ -190,15 +196,12 @@ impl Mailboxes {
         Ok(files)
     }
 
-    /// Does something with a user's Maildir, which is kept open. Where it was removed or replaced meanwhile, it is made
-    /// or opened afresh.
+    /// Does something with a user's Maildir, which is kept open. Where it was removed, moved away or replaced meanwhile, it is
+    /// made or opened afresh.
     fn with<T>(&self, user: &UserName, act: impl Fn(&Maildir) -> Result<T, Error>) -> Result<T, Error> {
         let known = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(user).cloned();
-        if let Some(maildir) = known {
-            match act(&maildir) {
-                Err(error) if !error.is_storage_full() && !maildir.path().join("tmp").is_dir() => {}
-                outcome => return outcome,
-            }
+        if let Some(maildir) = known.filter(Maildir::is_in_place) {
+            return act(&maildir);
         }
         let maildir = self.root.create(user)?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -235,19 +238,24 @@ fn commit_jobs(mailboxes: &Mailboxes, jobs: &Receiver<Job>) {
 fn commit_batch(mailboxes: &Mailboxes, first: Job, jobs: &Receiver<Job>) {
     let (mut batch, mut waiting) = (Vec::new(), Vec::new());
     let mut next = Some(first);
-    while let Some(Job { work, done }) = next {
-        let (staged, together) = match work {
-            Work::Whole { body, copies, together } => (mailboxes.stage(&body, &copies, together), together),
-            Work::Staged { copies, together } => (copies, together),
-        };
-        // In place of a staged copy stands its turn in the batch.
-        let turns: Vec<Result<(), Error>> =
-            staged.into_iter().map(|copy| copy.map(|copy| batch.push(copy))).collect();
-        waiting.push((turns, together, done));
+    while let Some(Job { work, done, place }) = next {
+        // Whoever stopped waiting has told the client to try again, and need not find the message twice.
+        if !done.is_closed() {
+            let (staged, together) = match work {
+                Work::Whole { body, copies, together } => {
+                    (mailboxes.stage(&body, &copies, together), together)
+                }
+                Work::Staged { copies, together } => (copies, together),
+            };
+            // In place of a staged copy stands its turn in the batch.
+            let turns: Vec<Result<(), Error>> =
+                staged.into_iter().map(|copy| copy.map(|copy| batch.push(copy))).collect();
+            waiting.push((turns, together, done, place));
+        }
         next = if batch.len() < BATCH { jobs.try_recv().ok() } else { None };
     }
     let mut committed = commit_all(batch).into_iter();
-    for (turns, together, done) in waiting {
+    for (turns, together, done, _place) in waiting {
         let outcome: Outcome = turns
             .into_iter()
             .filter_map(|turn| match turn {
@@ -255,8 +263,8 @@ fn commit_batch(mailboxes: &Mailboxes, first: Job, jobs: &Receiver<Job>) {
                 Err(error) => Some(Err(error)),
             })
             .collect();
-        // A session that is gone is not told. Its message is delivered all the same: it may have gone just because
-        // it did not want to wait any longer, and a message twice is better than none.
+        // A session that is gone by this time is not told. Its message is delivered all the same: it lies in its Maildir, and
+        // twice is better than never.
         let _ = done.send(if together { take_back_where_one_failed(outcome) } else { outcome });
     }
 }
@@ -357,15 +365,93 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_maildir_that_was_removed_is_made_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = MailStore::new(folder.path(), LineEndings::ToLf, None).unwrap();
-        for _ in 0..2 {
-            let outcome = store.deliver(b"\r\nhi\r\n".to_vec(), vec![copy("a")], true).await.unwrap();
-            assert!(outcome[0].is_ok(), "{outcome:?}");
-            assert_eq!(files(folder.path(), "a").len(), 1);
-            std::fs::remove_dir_all(folder.path().join("a")).unwrap();
+    async fn a_maildir_that_was_removed_moved_away_or_robbed_is_made_again() {
+        type Harm = fn(&Path);
+        let harms: [Harm; 3] = [
+            |root| std::fs::remove_dir_all(root.join("a")).unwrap(),
+            |root| {
+                let others = std::fs::read_dir(root).unwrap().count();
+                std::fs::rename(root.join("a"), root.join(format!("old{others}"))).unwrap();
+            },
+            |root| std::fs::remove_dir_all(root.join("a/Maildir/new")).unwrap(),
+        ];
+        for harm in harms {
+            let folder = tempfile::tempdir().unwrap();
+            let store = MailStore::new(folder.path(), LineEndings::ToLf, None).unwrap();
+            for _ in 0..2 {
+                let outcome = store.deliver(b"\r\nhi\r\n".to_vec(), vec![copy("a")], true).await.unwrap();
+                assert!(outcome[0].is_ok(), "{outcome:?}");
+                assert_eq!(files(folder.path(), "a").len(), 1);
+                harm(folder.path());
+            }
         }
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_not_delivered() {
+        let folder = tempfile::tempdir().unwrap();
+        let (hook, gate) = Gate::new();
+        let store = MailStore::new(folder.path(), LineEndings::ToLf, Some(hook)).unwrap();
+        let deliver = |text: &'static [u8]| store.deliver(text.to_vec(), vec![copy("a")], true);
+        let mut first = Box::pin(deliver(b"\r\none\r\n"));
+        // The committer has begun with the first, and stands still in it.
+        tokio::select! {
+            biased;
+            _ = &mut first => panic!("the disk stands still"),
+            () = gate.reached() => {}
+        }
+        let mut given_up = Box::pin(deliver(b"\r\ntwo\r\n"));
+        assert!(futures_poll_once(&mut given_up).await.is_none());
+        drop(given_up);
+        let mut third = Box::pin(deliver(b"\r\nthree\r\n"));
+        assert!(futures_poll_once(&mut third).await.is_none());
+        gate.open();
+        assert!(first.await.unwrap()[0].is_ok());
+        assert!(third.await.unwrap()[0].is_ok());
+        let mut found = files(folder.path(), "a");
+        found.sort();
+        assert_eq!(found, ["Delivered-To: a\n\none\n", "Delivered-To: a\n\nthree\n"]);
+    }
+
+    /// A disk that stands still at its first step until it is let go.
+    #[derive(Debug)]
+    struct Gate {
+        reached: tokio::sync::Notify,
+        opened: (Mutex<bool>, std::sync::Condvar),
+    }
+
+    impl Gate {
+        fn new() -> (Arc<dyn Faults>, Arc<Self>) {
+            let gate = Arc::new(Self { reached: tokio::sync::Notify::new(), opened: Default::default() });
+            (Arc::clone(&gate) as _, gate)
+        }
+
+        async fn reached(&self) {
+            self.reached.notified().await;
+        }
+
+        fn open(&self) {
+            *self.opened.0.lock().unwrap() = true;
+            self.opened.1.notify_all();
+        }
+    }
+
+    impl Faults for Gate {
+        fn inject(&self, _: Operation) -> Fault {
+            self.reached.notify_one();
+            drop(self.opened.1.wait_while(self.opened.0.lock().unwrap(), |open| !*open).unwrap());
+            Fault::None
+        }
+    }
+
+    async fn futures_poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+        std::future::poll_fn(|cx| {
+            std::task::Poll::Ready(match std::pin::Pin::new(&mut *future).poll(cx) {
+                std::task::Poll::Ready(output) => Some(output),
+                std::task::Poll::Pending => None,
+            })
+        })
+        .await
     }
 
     #[tokio::test]

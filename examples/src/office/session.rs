@@ -180,8 +180,10 @@ impl Session {
                 Flow::Continue(())
             }
             Event::AuthenticationFailed { mechanism, failure, user } => {
-                let user = user.unwrap_or_default();
-                info!(user = %Escaped(user.as_bytes()), %mechanism, reason = %failure, "login failed");
+                // A name that nobody has may be a password in the wrong place.
+                let user = user.as_deref().and_then(|name| self.office.users.find(name));
+                let user = user.map_or("-", |user| user.as_str());
+                info!(user, %mechanism, reason = %failure, "login failed");
                 Flow::Continue(())
             }
             Event::Xclient(_, pending) => {

@@ -42,8 +42,9 @@ const TRASH: &str = ".Trash";
 /// A Maildir, or one of its Maildir++ folders, open for delivery.
 ///
 /// It holds three directory handles (a folder three more, which it shares with the Maildir it lies in), and clones share
-/// them. If the directories are removed or replaced meanwhile, deliveries fail with an error for which
-/// [`Error::is_not_found`] holds, and the Maildir must be opened again.
+/// them. Where the directories are moved away meanwhile, deliveries go with them: ask [`Maildir::is_in_place`] before a
+/// value that was kept for a while is used, and open the Maildir again if it is not. Where they are removed, deliveries
+/// fail with an error for which [`Error::is_not_found`] holds.
 ///
 /// ```
 /// use std::io::Write;
@@ -71,6 +72,7 @@ struct Dirs {
     root: OwnedFd,
     tmp: OwnedFd,
     new: OwnedFd,
+    tmp_inode: u64,
     /// Inode of `new/`: tells whether two values are the same Maildir.
     new_inode: u64,
     volume: Volume,
@@ -143,6 +145,17 @@ impl Maildir {
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.dirs.path
+    }
+
+    /// Whether the directories that this value has open are those that lie at its [path](Self::path): whoever moves a Maildir
+    /// away, or puts a copy in its place, does not mean mail to go on to the old one.
+    pub fn is_in_place(&self) -> bool {
+        let dirs = &self.dirs;
+        let is = |name: &str, inode: u64| {
+            rustix::fs::stat(dirs.path.join(name))
+                .is_ok_and(|stat| stat.st_ino == inode && stat.st_dev == dirs.volume.device)
+        };
+        is(TMP, dirs.tmp_inode) && is(NEW, dirs.new_inode)
     }
 
     /// Opens a Maildir++ folder. Names count from the Maildir itself, also if this value is a folder.
@@ -240,10 +253,11 @@ impl Dirs {
         let new = open_inside(&root, NEW, &path, &path.join(NEW))?;
         drop(open_inside(&root, CUR, &path, &path.join(CUR))?);
         let stat_error = |errno: Errno| Error::io(Operation::Stat, path.join(NEW), errno);
-        let new_inode = rustix::fs::fstat(&new).map_err(stat_error)?.st_ino;
+        let inode = |dir: &OwnedFd| rustix::fs::fstat(dir).map(|stat| stat.st_ino).map_err(stat_error);
+        let (tmp_inode, new_inode) = (inode(&tmp)?, inode(&new)?);
         let volume = Volume::of(&new).map_err(stat_error)?;
         let counted = main.is_none() || path.file_name().is_none_or(|name| name != TRASH);
-        Ok(Dirs { path, root, tmp, new, new_inode, volume, main, counted })
+        Ok(Dirs { path, root, tmp, new, tmp_inode, new_inode, volume, main, counted })
     }
 }
 
@@ -281,6 +295,27 @@ mod tests {
 
     fn folder(text: &str) -> FolderName {
         FolderName::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_maildir_that_was_moved_replaced_or_lost_a_part_is_not_in_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("Maildir");
+        let maildir = Maildir::create(&path).unwrap();
+        assert!(maildir.is_in_place());
+        for name in ["new", "tmp"] {
+            let maildir = Maildir::create(&path).unwrap();
+            std::fs::remove_dir(path.join(name)).unwrap();
+            assert!(!maildir.is_in_place(), "without {name}");
+            std::fs::create_dir(path.join(name)).unwrap();
+            assert!(!maildir.is_in_place(), "with another {name}");
+        }
+        let maildir = Maildir::create(&path).unwrap();
+        std::fs::rename(&path, dir.path().join("old")).unwrap();
+        assert!(!maildir.is_in_place(), "moved away");
+        Maildir::create(&path).unwrap();
+        assert!(!maildir.is_in_place(), "replaced");
+        assert!(Maildir::open(&path).unwrap().is_in_place());
     }
 
     #[test]

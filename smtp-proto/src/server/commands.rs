@@ -7,7 +7,7 @@ use super::replies::Positive;
 use crate::types::{Command, EtrnTarget, HelloName, Refusal, Verb, Verdict, VerifyTarget, XclientAttributes};
 use mail_wire::line::{Flaw, Line};
 use mail_wire::sasl::{Identity, Mechanism};
-use mail_wire::{ReplyText, Step};
+use mail_wire::{Escaped, ReplyText, Step};
 
 type Next = Option<Step<Event, ServerError>>;
 
@@ -201,7 +201,11 @@ impl Server {
         if extended {
             self.reply_extensions(name.as_str());
         } else {
-            let text = ReplyText::sanitized(&format!("{} greets {name}", self.config.hostname));
+            let text = ReplyText::sanitized(&format!(
+                "{} greets {}",
+                self.config.hostname,
+                Escaped(name.as_str().as_bytes())
+            ));
             self.reply_lines(250, None, &[text]);
         }
         let again = self.session.hello.replace(name).is_some();

@@ -17,13 +17,13 @@ impl Server {
             }
             Ok(Some((header, len))) => {
                 self.recv.consume(len);
+                // It is the proxy that is trusted, not whom it speaks for, also where it does not know who that is.
+                self.session.peer.trusted = false;
+                self.session.peer.identity = None;
                 if let ProxyHeader::Proxied(addresses) = header {
                     self.session.peer.address = addresses.source;
                     self.session.peer.local = Some(addresses.destination);
                     self.session.peer.name = None;
-                    // It was the proxy that was trusted, not whom it speaks for.
-                    self.session.peer.trusted = false;
-                    self.session.peer.identity = None;
                 }
             }
         }

@@ -35,7 +35,9 @@ const fn phases(verb: Verb) -> u8 {
         Verb::Mail => READY,
         Verb::Rcpt => MAIL | RECIPIENTS,
         Verb::Data => RECIPIENTS,
-        Verb::Bdat | Verb::Burl => RECIPIENTS | CHUNKS,
+        Verb::Bdat => RECIPIENTS | CHUNKS,
+        // It is never offered, and refused wherever it comes.
+        Verb::Burl => ANY,
         // RFC 3207 §4 wants no EHLO first, and some clients send none: what it tells is void after the handshake anyhow.
         Verb::StartTls => START | READY,
         // RFC 4954 §4: not within a transaction.
@@ -87,7 +89,7 @@ pub(super) fn check(verb: Verb, phase: Phase) -> Result<(), OutOfOrder> {
     Err(match (phase, verb) {
         (Phase::Start, _) => OutOfOrder::NeedHello,
         (Phase::Ready, _) => OutOfOrder::NeedMail,
-        (Phase::Mail, Verb::Data | Verb::Bdat | Verb::Burl) => OutOfOrder::NeedRecipient,
+        (Phase::Mail, Verb::Data | Verb::Bdat) => OutOfOrder::NeedRecipient,
         (Phase::Chunks, Verb::Data | Verb::Rcpt) => OutOfOrder::WithinChunks,
         (Phase::Failed, _) => OutOfOrder::NeedReset,
         _ => OutOfOrder::WithinTransaction,

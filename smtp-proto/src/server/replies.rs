@@ -4,8 +4,8 @@ use super::event::{ServerError, Stage};
 use super::machine::Server;
 use crate::codec::{encode_reply, encode_reply_lines};
 use crate::types::{EnhancedCode, Refusal, ReplyCode, Verb, Verdict};
-use mail_wire::ReplyText;
 use mail_wire::sasl::MechanismSet;
+use mail_wire::{Escaped, ReplyText};
 
 /// A positive or intermediate reply: code, enhanced code (none for 3yz, greeting and EHLO), text.
 #[derive(Debug, Clone)]
@@ -103,7 +103,11 @@ impl Server {
 
     /// Answers EHLO and LHLO with all that is offered now (RFC 5321 §4.1.1.1).
     pub(super) fn reply_extensions(&mut self, client: &str) {
-        let mut lines = vec![ReplyText::sanitized(&format!("{} greets {client}", self.config.hostname))];
+        let mut lines = vec![ReplyText::sanitized(&format!(
+            "{} greets {}",
+            self.config.hostname,
+            Escaped(client.as_bytes())
+        ))];
         let offered = &self.config.extensions;
         let mut offer = |condition: bool, line: &'static str| {
             if condition {

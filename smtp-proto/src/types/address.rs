@@ -322,8 +322,8 @@ fn whole_path(text: &str) -> Result<Path, AddressError> {
     if end == text.len() { Ok(path) } else { Err(AddressError::Trailing(end)) }
 }
 
-/// Parses `<…>` at `at`, in a text without control characters beyond ASCII. With `brackets` false, a mailbox without brackets will do
-/// as well.
+/// Parses `<…>` at `at`, in a text without control characters beyond ASCII. With `brackets` false, a mailbox without
+/// brackets will do as well.
 pub(crate) fn path_at(text: &str, at: usize, brackets: bool) -> Result<(Path, usize), AddressError> {
     let input = text.as_bytes();
     if input.get(at) != Some(&b'<') {

@@ -140,7 +140,7 @@ impl Capabilities {
             Some(keyword) => self.add_keyword(keyword, line[end + 1..].trim_ascii_end()),
             // Servers older than RFC 2554 wrote AUTH=LOGIN; some still do, beside the real line.
             None if begins(line, b"AUTH") && line.get(4) == Some(&b'=') => {
-                self.auth = self.auth.union(MechanismSet::parse(&line[5..]));
+                self.auth = self.auth.union(MechanismSet::parse(line[5..].trim_ascii_end()));
             }
             None => self.keep(line.trim_ascii_end()),
         }

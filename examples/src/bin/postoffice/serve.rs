@@ -10,6 +10,7 @@ use mailwright::service::{Listen, Service};
 use mailwright::{PostOffice, office::Builder};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
@@ -19,7 +20,7 @@ use super::cli::Serve;
 const ONE_WISH: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(options: &Serve) -> Result<(), Failure> {
-    start_logging(options.log.as_deref())?;
+    let _logging = start_logging(options.log.as_deref())?;
     raise_file_limit();
     let builder = builder(options)?;
     // One core is left to the committer and to those who write large messages out; on a small machine a second worker would
@@ -30,7 +31,11 @@ pub(crate) fn run(options: &Serve) -> Result<(), Failure> {
         0 | 1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
-    runtime.worker_threads(cores.saturating_sub(1).max(1)).enable_all().build()?.block_on(serve(builder))
+    let runtime = runtime.worker_threads(cores.saturating_sub(1).max(1)).enable_all().build()?;
+    let outcome = runtime.block_on(serve(builder));
+    // A disk that stands still, or a password check, is not waited for: the time for that is over.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn serve(builder: Builder) -> Result<(), Failure> {
@@ -141,17 +146,21 @@ fn default_address(service: Service, demo: bool) -> SocketAddr {
     }
 }
 
-fn start_logging(level: Option<&str>) -> Result<(), Failure> {
+/// Logs to standard error by a thread of its own. Where nobody reads, lines are dropped rather than mail held up. What is
+/// returned writes the last lines out when it is dropped.
+fn start_logging(level: Option<&str>) -> Result<WorkerGuard, Failure> {
     let filter = match level {
         Some(level) => EnvFilter::try_new(level)?,
-        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
+        None if std::env::var_os(EnvFilter::DEFAULT_ENV).is_some() => EnvFilter::try_from_default_env()?,
+        None => EnvFilter::new("info"),
     };
+    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .init();
-    Ok(())
+    Ok(guard)
 }
 
 /// Each connection takes a file descriptor, and the customary soft limit of 1,024 is soon reached.
