@@ -179,6 +179,51 @@ async fn sigterm_ends_the_program_in_order() {
     assert!(program.child.wait().unwrap().success());
 }
 
+#[tokio::test]
+async fn sigterm_ends_the_program_in_time_though_a_password_is_being_checked() {
+    let data = tempfile::tempdir().unwrap();
+    // So many rounds take a minute or more; nothing waits for their end.
+    let hash = format!("$6$rounds=9999999$salt${}", ".".repeat(86));
+    let config = data.path().join("p.toml");
+    let text = format!(
+        "[users]\nbob = \"{{SHA512-CRYPT}}{hash}\"\n[timeouts]\nshutdown = \"100ms\"\n[auth]\nplaintext_without_tls = true\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut program = Program::start(data.path(), &["--config", config.to_str().unwrap()]);
+    let mut client = Client::connect(program.smtp).await;
+    client.say("EHLO client.test", "250").await;
+    client.send("AUTH PLAIN AGJvYgB4\r\n").await;
+    // A reply on another connection shows that the line before it has been read.
+    let mut other = Client::connect(program.smtp).await;
+    other.say("NOOP", "250").await;
+    program.signal(rustix::process::Signal::TERM);
+    program.child.wait().unwrap();
+}
+
+#[tokio::test]
+async fn mail_goes_on_though_nobody_reads_the_log() {
+    let data = tempfile::tempdir().unwrap();
+    let (unread, stderr) = std::io::pipe().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_postoffice"))
+        .args(["serve", "--user", "alice:secret", "--listen", "smtp=127.0.0.1:0", "--log", "info", "--data"])
+        .arg(data.path())
+        .stdout(Stdio::piped())
+        .stderr(stderr)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let smtp = lines.next().unwrap().strip_prefix("listening smtp ").unwrap().parse().unwrap();
+    let mut program = Program { child, smtp };
+    let mut client = Client::connect(program.smtp).await;
+    // Each has a line of more than 200 bytes in the log, and the pipe has room for 64 KiB.
+    for _ in 0..400 {
+        assert!(client.deliver("alice@localhost", "Subject: x\r\n\r\nhi").await.starts_with("250"));
+    }
+    program.signal(rustix::process::Signal::TERM);
+    program.child.wait().unwrap();
+    drop(unread);
+}
+
 fn postoffice(args: &[&str], input: &str) -> (bool, String, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_postoffice"))
         .args(args)

@@ -47,6 +47,30 @@ async fn a_trusted_peer_speaks_for_a_client_by_xclient() {
 }
 
 #[tokio::test]
+async fn whom_a_proxy_speaks_for_is_not_trusted_even_if_it_does_not_say_who_that_is() {
+    let (inside, _) = networks();
+    let office = builder().trust_proxy(inside).trust_xclient(inside).start().await.unwrap();
+    let v2 = |command: u8, family: u8, addresses: &[u8]| {
+        let len = u16::try_from(addresses.len()).unwrap().to_be_bytes();
+        [&b"\r\n\r\n\0\r\nQUIT\n"[..], &[0x20 | command, family], &len, addresses].concat()
+    };
+    for header in [
+        b"PROXY UNKNOWN\r\n".to_vec(),
+        b"PROXY UNKNOWN 192.0.2.7 198.51.100.1 1234 25\r\n".to_vec(),
+        v2(0, 0x00, b""),
+        v2(1, 0x00, b""),
+        v2(1, 0x31, &[b'/'; 216]),
+    ] {
+        let mut client = silent(&office).await;
+        client.send(&header).await;
+        client.expect("220").await;
+        let offered = client.say("EHLO client.test", "250").await;
+        assert!(!offered.contains("XCLIENT"), "{}: {offered}", header.escape_ascii());
+        client.say("XCLIENT ADDR=192.0.2.7 LOGIN=alice", "502").await;
+    }
+}
+
+#[tokio::test]
 async fn nobody_else_speaks_for_a_client() {
     let (_, outside) = networks();
     for builder in [builder(), builder().trust_xclient(outside)] {
