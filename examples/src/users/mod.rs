@@ -16,7 +16,9 @@
 //!
 //! Nobody learns from the time or the form of an answer whether a user exists: an unknown name takes after one of the
 //! users, always the same, and its password is checked against an imitation of that user's, with the same scheme and
-//! parameters.
+//! parameters. Nobody logs in by an imitation, not even whoever has read the key that it follows from.
+//!
+//! A password of more than [`StoredPassword::MAX`] bytes is refused before anything is looked up or hashed.
 
 mod cost;
 mod file;
@@ -28,7 +30,7 @@ use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use mail_wire::Secret;
-use mail_wire::sasl::{Answer, Decoy, Hash, Mechanism, MechanismSet, Question, Stored};
+use mail_wire::sasl::{Answer, Decoy, Hash, Mechanism, MechanismSet, Question, ScramKeys, Stored};
 use maildrop::{UserName, UserNameError};
 use sha2::Sha256;
 use tokio::sync::Semaphore;
@@ -37,6 +39,9 @@ use cost::{Cost, MOST_MEMORY};
 
 pub use file::UsersFileError;
 pub use password::{PasswordError, Scheme, StoredPassword};
+
+/// Length of the salts for passwords kept as they are, in bytes.
+const SALT_LEN: usize = 16;
 
 /// The users of a post office.
 #[derive(Debug)]
@@ -105,8 +110,9 @@ impl Users {
     ///
     /// # Errors
     ///
-    /// [`UserError`], if the name is none or there already.
+    /// [`UserError`], if the name is none or there already, or the password too long.
     pub fn add(&mut self, name: &str, password: StoredPassword) -> Result<(), UserError> {
+        let password = password.within_length()?;
         let local = self
             .local_part(name)
             .ok_or_else(|| UserError::Domain { ours: self.domains.clone(), found: name.to_owned() })?;
@@ -186,19 +192,17 @@ impl Users {
         set
     }
 
-    /// What gives users kept as plain passwords their salts, for the configuration of the SASL machine.
+    /// For the configuration of the SASL machine: what it shows where [`answer`](Self::answer) has nothing to show, which
+    /// is of no mechanism that is [offered](Self::mechanisms). Costs it next to nothing.
     pub fn decoy(&self) -> Decoy {
-        Decoy::new(self.decoy_key.clone()).imitating_plain()
+        Decoy::new(self.decoy_key.clone())
     }
 
     /// Answers what a SASL exchange asks.
     pub async fn answer(&self, question: Question) -> Answer {
         match question {
             Question::VerifyPassword { authcid, password, .. } => self.verify(&authcid, password).await,
-            Question::Credentials { authcid, .. } => {
-                let stored = self.stored_or_imitated(&authcid).1.and_then(|password| password.for_sasl());
-                Answer::StoredAs(self.spelled(&authcid), stored.unwrap_or(Stored::Unknown))
-            }
+            Question::Credentials { mechanism, authcid } => self.credentials(mechanism, &authcid).await,
             Question::Authorize { authcid, authzid, .. } => {
                 match (self.find(&authcid), self.find(&authzid)) {
                     (Some(who), Some(whom)) if who == whom => Answer::AcceptedAs(whom.as_str().to_owned()),
@@ -210,28 +214,73 @@ impl Users {
     }
 
     async fn verify(&self, authcid: &str, given: Secret) -> Answer {
+        if password::check_length(&given).is_err() {
+            return Answer::Rejected;
+        }
         let (user, stored) = self.stored_or_imitated(authcid);
         let Some(stored) = stored else { return Answer::Rejected };
-        let verified = if stored.cost() == Cost::Comparison {
-            stored.verify(&given)
-        } else {
-            let Ok(turn) = Arc::clone(&self.checks).acquire_owned().await else { return Answer::Unavailable };
-            let memory = Arc::clone(&self.memory).acquire_many_owned(stored.cost().mebibytes()).await;
-            let Ok(memory) = memory else { return Answer::Unavailable };
-            let check = move || {
-                // They are given back when the check ends, even if nobody waits for it any more.
-                let _held = (turn, memory);
-                stored.verify(&given)
-            };
-            match tokio::task::spawn_blocking(check).await {
-                Ok(verified) => verified,
-                Err(_) => return Answer::Unavailable,
-            }
+        let cost = stored.cost();
+        let verified = match cost {
+            Cost::Comparison => Some(stored.verify(&given)),
+            _ => self.in_turn(cost, move || stored.verify(&given)).await,
         };
-        match user {
-            Some(user) if verified => Answer::AcceptedAs(user.name.as_str().to_owned()),
+        match (user, verified) {
+            (_, None) => Answer::Unavailable,
+            (Some(user), Some(true)) => Answer::AcceptedAs(user.name.as_str().to_owned()),
             _ => Answer::Rejected,
         }
+    }
+
+    /// What the SASL machine needs for an exchange: keys for SCRAM, which it would else derive itself and let all other
+    /// connections of the thread wait, and the password for CRAM-MD5.
+    async fn credentials(&self, mechanism: Mechanism, authcid: &str) -> Answer {
+        let name = self.spelled(authcid);
+        let (user, stored) = self.stored_or_imitated(authcid);
+        let known = user.is_some();
+        let Some(stored) = stored else { return Answer::StoredAs(name, Stored::Unknown) };
+        let found = match Hash::of(mechanism) {
+            None => stored.as_plain().map(|password| (Stored::Plain(password.clone()), known)),
+            Some(hash) if stored.as_plain().is_none() => {
+                stored.scram_keys(hash, &[]).map(|keys| (Stored::Scram(keys), known))
+            }
+            Some(hash) => {
+                let salt = self.invented(&format!("salt for {}", hash.mechanism()), &name);
+                let letters = self.imitation_of(&stored, &name);
+                let derive = move || {
+                    let keys = |password: &StoredPassword| password.scram_keys(hash, &salt[..SALT_LEN]);
+                    // A password that SASLprep refuses serves nobody, and must not be told from others by that.
+                    let found = keys(&stored).map(|keys| (keys, known));
+                    found.or_else(|| keys(&letters).map(|keys| (keys, false)))
+                };
+                match self.in_turn(Cost::Iterations(ScramKeys::DEFAULT_ITERATIONS), derive).await {
+                    None => return Answer::Unavailable,
+                    Some(found) => found.map(|(keys, known)| (Stored::Scram(keys), known)),
+                }
+            }
+        };
+        let stored = match found {
+            Some((stored, true)) => stored,
+            Some((stored, false)) => Stored::Imitation(Box::new(stored)),
+            None => Stored::Unknown,
+        };
+        Answer::StoredAs(name, stored)
+    }
+
+    /// Does what takes a core for a while off the async threads, once there is a core and memory for it. `None` if it
+    /// cannot be done.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        cost: Cost,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let turn = Arc::clone(&self.checks).acquire_owned().await.ok()?;
+        let memory = Arc::clone(&self.memory).acquire_many_owned(cost.mebibytes()).await.ok()?;
+        let work = move || {
+            // They are given back when the work ends, even if nobody waits for it any more.
+            let _held = (turn, memory);
+            work()
+        };
+        tokio::task::spawn_blocking(work).await.ok()
     }
 
     /// The user of that name, and the password to compare with: an imitation where there is no such user. `None` where
@@ -247,11 +296,15 @@ impl Users {
         let name = self.spelled(name);
         let place = self.invented("place", &name);
         let (_, model) = self.places.range(place..).next().or_else(|| self.places.first_key_value())?;
-        let model = &self.by_name.get(model)?.password;
-        Some(model.imitation(|purpose, len| {
-            let blocks = (0..len.div_ceil(32)).flat_map(|n| self.invented(&format!("{purpose} {n}"), &name));
+        Some(self.imitation_of(&self.by_name.get(model)?.password, &name))
+    }
+
+    /// An imitation of that password for a name, as it is spelled.
+    fn imitation_of(&self, model: &StoredPassword, name: &str) -> StoredPassword {
+        model.imitation(|purpose, len| {
+            let blocks = (0..len.div_ceil(32)).flat_map(|n| self.invented(&format!("{purpose} {n}"), name));
             blocks.take(len).collect()
-        }))
+        })
     }
 
     /// The one spelling of a name, whether there is such a user or not.
@@ -370,16 +423,93 @@ mod tests {
         let scram = Scheme::ScramSha256.hash(&Secret::new("x")).unwrap();
         let crypt = Scheme::Sha512Crypt.hash(&Secret::new("x")).unwrap();
         let users = users(&[("plain", "{PLAIN}x"), ("scram", &scram), ("crypt", &crypt)]);
-        let ask = async |name: &str| {
-            let question =
-                Question::Credentials { mechanism: Mechanism::ScramSha256, authcid: name.to_owned() };
-            users.answer(question).await
+        let ask = async |mechanism, name| users.answer(credentials(mechanism, name)).await;
+        for (name, user) in [("Plain", "plain"), ("scram@example.org", "scram")] {
+            let Answer::StoredAs(name, Stored::Scram(keys)) = ask(Mechanism::ScramSha256, name).await else {
+                panic!("{name}")
+            };
+            assert!(name == user && keys.verify_password(&"x".into()), "{name}");
+        }
+        let crypt = Answer::StoredAs("crypt".to_owned(), Stored::Unknown);
+        assert_eq!(ask(Mechanism::ScramSha256, "crypt").await, crypt);
+        let plain = Answer::StoredAs("plain".to_owned(), Stored::Plain("x".into()));
+        assert_eq!(ask(Mechanism::CramMd5, "plain").await, plain);
+    }
+
+    fn credentials(mechanism: Mechanism, name: &str) -> Question {
+        Question::Credentials { mechanism, authcid: name.to_owned() }
+    }
+
+    #[tokio::test]
+    async fn keys_for_plain_passwords_look_the_same_for_unknown_names_and_fit_known_ones_only() {
+        // The last is one that SASLprep refuses.
+        let users = users(&[("alice", "{PLAIN}x"), ("carol", "{PLAIN}\u{7}")]);
+        for (mechanism, hash) in
+            [(Mechanism::ScramSha1Plus, Hash::Sha1), (Mechanism::ScramSha256, Hash::Sha256)]
+        {
+            let mut salts = Vec::new();
+            for name in ["alice", "ALICE@example.org", "nobody", "Nobody@example.test", "carol"] {
+                let Answer::StoredAs(spelled, stored) = users.answer(credentials(mechanism, name)).await
+                else {
+                    panic!("{name}")
+                };
+                let (keys, known) = match stored {
+                    Stored::Scram(keys) => (keys, true),
+                    Stored::Imitation(like) => match *like {
+                        Stored::Scram(keys) => (keys, false),
+                        other => panic!("{name}: {other:?}"),
+                    },
+                    other => panic!("{name}: {other:?}"),
+                };
+                assert_eq!(
+                    (known, keys.verify_password(&"x".into())),
+                    (spelled == "alice", spelled == "alice")
+                );
+                let shown = (keys.hash(), keys.iterations(), keys.salt().len());
+                assert_eq!(shown, (hash, ScramKeys::DEFAULT_ITERATIONS, 16), "{name}");
+                salts.push(keys.salt().to_vec());
+            }
+            assert!(salts[0] == salts[1] && salts[2] == salts[3], "the same at each time");
+            assert!(salts[0] != salts[2] && salts[2] != salts[4] && salts[0] != salts[4], "each its own");
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_logs_in_as_a_user_who_does_not_exist_by_the_key_of_the_imitations() {
+        let users = users(&[("alice", "{PLAIN}x")]);
+        let invented = users.imitation("nobody").unwrap().as_plain().unwrap().clone();
+        let Answer::StoredAs(_, Stored::Imitation(like)) =
+            users.answer(credentials(Mechanism::CramMd5, "nobody")).await
+        else {
+            panic!("an imitation is told as one")
         };
-        assert!(matches!(ask("Plain").await, Answer::StoredAs(name, Stored::Plain(_)) if name == "plain"));
-        assert!(
-            matches!(ask("scram@example.org").await, Answer::StoredAs(name, Stored::Scram(_)) if name == "scram")
-        );
-        assert_eq!(ask("crypt").await, Answer::StoredAs("crypt".to_owned(), Stored::Unknown));
+        assert_eq!(*like, Stored::Plain(invented.clone()));
+        let question = question("nobody", invented.expose_str().unwrap());
+        assert_eq!(users.answer(question).await, Answer::Rejected);
+    }
+
+    #[tokio::test]
+    async fn a_password_that_is_too_long_is_refused_before_anything_is_done() {
+        for kept in [ARGON2, CRYPT, SCRAM, "{PLAIN}x"] {
+            let users = users(&[("alice", kept)]);
+            // With no core to be had, whatever costs something would wait for ever.
+            let all = u32::try_from(users.checks.available_permits()).unwrap();
+            let _held = Arc::clone(&users.checks).acquire_many_owned(all).await.unwrap();
+            for name in ["alice", "nobody"] {
+                for length in [513, 9000] {
+                    let answer = users.answer(question(name, &"x".repeat(length)));
+                    let answer = tokio::time::timeout(Duration::ZERO, answer).await;
+                    assert_eq!(answer, Ok(Answer::Rejected), "{kept} {name} {length}");
+                }
+            }
+        }
+        let mut users = users(&[]);
+        let longest = "x".repeat(512);
+        users.add("alice", StoredPassword::plain(longest.as_str())).unwrap();
+        let accepted = Answer::AcceptedAs("alice".to_owned());
+        assert_eq!(users.answer(question("alice", &longest)).await, accepted);
+        let error = users.add("bob", StoredPassword::plain("x".repeat(513))).unwrap_err();
+        assert_eq!(error, UserError::Password(PasswordError::TooLong { found: 513 }));
     }
 
     const ARGON2: &str =
@@ -403,12 +533,9 @@ mod tests {
     fn an_unknown_name_looks_the_same_at_each_time_and_in_each_spelling() {
         let shown = |users: &Users, name: &str| {
             let imitation = users.imitation(name).unwrap();
-            let keys = imitation.for_sasl().map(|stored| match stored {
-                Stored::Scram(keys) => keys.encode(),
-                Stored::Plain(password) => password.expose_str().unwrap().to_owned(),
-                _ => String::new(),
-            });
-            (imitation.cost(), keys)
+            let password = imitation.as_plain().map(|password| password.expose_str().unwrap().to_owned());
+            let keys = imitation.scram_keys(Hash::Sha256, b"salt").map(|keys| keys.encode());
+            (imitation.cost(), password, keys)
         };
         let entries = [("a", ARGON2), ("b", CRYPT), ("c", SCRAM), ("d", "{PLAIN}x")];
         let (mut one, two) = (users(&entries), users(&entries));
@@ -430,11 +557,13 @@ mod tests {
         let users = users(&[("alice", SCRAM)]);
         let mut salts = Vec::new();
         for name in ["alice", "nobody", "NOBODY@example.org", "nobody@elsewhere.test", "somebody"] {
-            let question =
-                Question::Credentials { mechanism: Mechanism::ScramSha256, authcid: name.to_owned() };
-            let Answer::StoredAs(_, Stored::Scram(keys)) = users.answer(question).await else {
-                panic!("{name}")
+            let question = credentials(Mechanism::ScramSha256, name);
+            let Answer::StoredAs(_, stored) = users.answer(question).await else { panic!("{name}") };
+            let stored = match stored {
+                Stored::Imitation(like) if name != "alice" => *like,
+                stored => stored,
             };
+            let Stored::Scram(keys) = stored else { panic!("{name}: {stored:?}") };
             assert_eq!((keys.iterations(), keys.salt().len()), (5555, 17), "{name}");
             salts.push(keys.salt().to_vec());
         }
@@ -442,6 +571,22 @@ mod tests {
         salts.sort_unstable();
         salts.dedup();
         assert_eq!(salts.len(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_are_derived_only_while_there_are_cores_for_it() {
+        let users = users(&[("alice", "{PLAIN}x")]);
+        let hour = Duration::from_secs(3600);
+        let all = u32::try_from(users.checks.available_permits()).unwrap();
+        let held = Arc::clone(&users.checks).acquire_many_owned(all).await.unwrap();
+        let ask = |name| tokio::time::timeout(hour, users.answer(credentials(Mechanism::ScramSha256, name)));
+        for name in ["alice", "nobody"] {
+            ask(name).await.unwrap_err();
+        }
+        drop(held);
+        for name in ["alice", "nobody"] {
+            ask(name).await.unwrap();
+        }
     }
 
     #[tokio::test(start_paused = true)]

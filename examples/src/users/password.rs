@@ -56,6 +56,7 @@ impl Scheme {
         if password.is_empty() {
             return Err(PasswordError::Empty);
         }
+        check_length(password)?;
         let failed = |error: String| PasswordError::Malformed { scheme: self, why: error };
         let data = match self {
             Self::Plain => {
@@ -105,7 +106,12 @@ enum Kept {
 }
 
 impl StoredPassword {
-    /// A password kept as it is.
+    /// Longest password, in bytes. Hashes like that of `{SHA512-CRYPT}` go over the whole password in each of their many
+    /// rounds, so what a client sends must be bounded before it is hashed.
+    pub const MAX: usize = 512;
+
+    /// A password kept as it is. One of more than [`MAX`](Self::MAX) bytes is refused when the user is
+    /// [added](super::Users::add).
     pub fn plain(password: impl Into<Secret>) -> Self {
         Self { kept: Kept::Plain(password.into()), cost: Cost::Comparison }
     }
@@ -133,7 +139,7 @@ impl StoredPassword {
         }
         let malformed = |why: String| PasswordError::Malformed { scheme, why };
         let (kept, cost) = match scheme {
-            Scheme::Plain => return Ok(Self::plain(data)),
+            Scheme::Plain => return Self::plain(data).within_length(),
             Scheme::ScramSha1 | Scheme::ScramSha256 => {
                 let keys = ScramKeys::parse(text).map_err(|error| malformed(error.to_string()))?;
                 let cost = Cost::Iterations(keys.iterations());
@@ -164,8 +170,16 @@ impl StoredPassword {
     pub(crate) fn parse_or_plain(text: &str) -> Result<Self, PasswordError> {
         match text.is_empty() || text.starts_with(['{', '$']) {
             true => Self::parse(text),
-            false => Ok(Self::plain(text)),
+            false => Self::plain(text).within_length(),
         }
+    }
+
+    /// Refuses a password that is kept as it is and too long for anybody to log in with.
+    pub(super) fn within_length(self) -> Result<Self, PasswordError> {
+        if let Kept::Plain(password) = &self.kept {
+            check_length(password)?;
+        }
+        Ok(self)
     }
 
     /// In which form it is kept.
@@ -203,12 +217,23 @@ impl StoredPassword {
         self.cost
     }
 
-    /// What the SASL machine may be told: passwords and SCRAM keys, but not hashes, which serve no exchange.
-    pub(super) fn for_sasl(&self) -> Option<Stored> {
+    /// The SCRAM keys for a hash: those that are kept, or derived with this salt from a password that is kept as it is,
+    /// which takes its time. `None` where it cannot serve.
+    pub(super) fn scram_keys(&self, hash: Hash, salt: &[u8]) -> Option<ScramKeys> {
         match &self.kept {
-            Kept::Plain(password) => Some(Stored::Plain(password.clone())),
-            Kept::Scram(keys) => Some(Stored::Scram(keys.clone())),
+            Kept::Plain(password) => {
+                ScramKeys::derive(hash, password, salt, ScramKeys::DEFAULT_ITERATIONS).ok()
+            }
+            Kept::Scram(keys) => Some(keys.clone()).filter(|keys| keys.hash() == hash),
             Kept::Sha512Crypt(_) | Kept::Argon2id(_) => None,
+        }
+    }
+
+    /// The password itself, where it is kept.
+    pub(super) fn as_plain(&self) -> Option<&Secret> {
+        match &self.kept {
+            Kept::Plain(password) => Some(password),
+            Kept::Scram(_) | Kept::Sha512Crypt(_) | Kept::Argon2id(_) => None,
         }
     }
 
@@ -279,6 +304,12 @@ pub enum PasswordError {
     /// No password.
     #[error("expected a password, found none")]
     Empty,
+    /// The password is longer than [`StoredPassword::MAX`].
+    #[error("expected a password of at most {} bytes, found {found}", StoredPassword::MAX)]
+    TooLong {
+        /// Its length, in bytes.
+        found: usize,
+    },
     /// The data does not fit the scheme.
     #[error("expected data for {{{scheme}}}, found something else: {why}")]
     Malformed {
@@ -299,6 +330,13 @@ pub enum PasswordError {
         /// The most that is taken.
         most: u64,
     },
+}
+
+pub(super) fn check_length(password: &Secret) -> Result<(), PasswordError> {
+    match password.len() {
+        found if found > StoredPassword::MAX => Err(PasswordError::TooLong { found }),
+        _ => Ok(()),
+    }
 }
 
 fn known() -> String {
@@ -430,6 +468,23 @@ mod tests {
                 _ => ShaCrypt::default().verify_password(b"x", hash),
             };
             assert_eq!(outcome, Err(wrong), "{hash}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_of_512_bytes_at_the_most_in_each_form() {
+        let (longest, longer) = ("x".repeat(512), "x".repeat(513));
+        for scheme in Scheme::ALL {
+            let error = scheme.hash(&Secret::new(longer.as_str())).unwrap_err();
+            assert_eq!(error.to_string(), "expected a password of at most 512 bytes, found 513", "{scheme}");
+        }
+        assert!(Scheme::Plain.hash(&Secret::new(longest.as_str())).is_ok());
+        type Read = fn(&str) -> Result<StoredPassword, PasswordError>;
+        let readers: [Read; 2] =
+            [|text| StoredPassword::parse(&format!("{{PLAIN}}{text}")), StoredPassword::parse_or_plain];
+        for read in readers {
+            assert!(read(&longest).unwrap().verify(&Secret::new(longest.as_str())));
+            assert_eq!(read(&longer).unwrap_err(), PasswordError::TooLong { found: 513 });
         }
     }
 

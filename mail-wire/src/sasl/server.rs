@@ -494,7 +494,8 @@ pub enum Question {
         password: Secret,
     },
     /// What is stored for this user? (SCRAM, CRAM-MD5) Answer [`Answer::Stored`] or [`Answer::StoredAs`], with
-    /// [`Stored::Unknown`] where there is no such user: the exchange then goes on to fail as with a wrong password.
+    /// [`Stored::Unknown`] or [`Stored::Imitation`] where there is no such user: the exchange then goes on to fail as with
+    /// a wrong password.
     Credentials {
         /// The mechanism; for SCRAM it says for which hash keys are needed.
         mechanism: Mechanism,

@@ -16,7 +16,12 @@ pub enum Stored {
     Plain(Secret),
     /// SCRAM keys: serve SCRAM with their hash, PLAIN and LOGIN, but not CRAM-MD5.
     Scram(ScramKeys),
-    /// There is no such user.
+    /// There is no such user, and this is what to look like instead, in form and in time. Nothing fits it: neither its own
+    /// password nor a proof made with it.
+    ///
+    /// For an embedder whose users are kept in more forms than one, which a [`Decoy`] cannot imitate.
+    Imitation(Box<Stored>),
+    /// There is no such user. The [`Decoy`] says what to look like.
     Unknown,
 }
 
@@ -30,6 +35,10 @@ impl Stored {
         match self {
             Self::Plain(stored) => is_same_password(stored, password),
             Self::Scram(keys) => keys.verify_password(password),
+            Self::Imitation(like) => {
+                like.verify_password(authcid, password, decoy);
+                false
+            }
             Self::Unknown => {
                 match decoy.imitates {
                     Imitates::Scram => decoy.keys(Hash::Sha256, authcid).verify_password(password),
@@ -48,6 +57,7 @@ impl Stored {
                 Some(keys) => (keys, true),
                 None => (decoy.keys(hash, authcid), false),
             },
+            Self::Imitation(like) => (like.scram_keys(hash, authcid, decoy).0, false),
             // RFC 5802 §7: the server may hide the real reason; here it hides it altogether.
             Self::Scram(_) | Self::Unknown => {
                 let invented = match decoy.imitates {
@@ -63,6 +73,7 @@ impl Stored {
     pub(super) fn cram_password(self, authcid: &str, decoy: &Decoy) -> (Secret, bool) {
         match self {
             Self::Plain(password) => (password, true),
+            Self::Imitation(like) => (like.cram_password(authcid, decoy).0, false),
             Self::Scram(_) | Self::Unknown => (decoy.password(authcid), false),
         }
     }
@@ -414,6 +425,20 @@ mod tests {
         assert!(!Stored::Unknown.verify_password("user", &decoy.password("user"), &decoy));
         let decoy = decoy.imitating_plain();
         assert!(!Stored::Unknown.verify_password("user", &decoy.password("user"), &decoy));
+    }
+
+    #[test]
+    fn an_imitation_looks_like_what_it_imitates_and_nothing_fits_it() {
+        let keys = ScramKeys::derive(Hash::Sha256, &"pencil".into(), b"salt", 1).unwrap();
+        for like in [Stored::Plain("pencil".into()), Stored::Scram(keys)] {
+            let imitation = Stored::Imitation(Box::new(like.clone()));
+            assert!(like.verify_password("user", &"pencil".into(), &decoy()), "{like:?}");
+            assert!(!imitation.verify_password("user", &"pencil".into(), &decoy()), "{like:?}");
+            let (shown, known) = imitation.clone().scram_keys(Hash::Sha256, "user", &decoy());
+            assert_eq!((shown, known), (like.clone().scram_keys(Hash::Sha256, "user", &decoy()).0, false));
+            let (password, known) = imitation.cram_password("user", &decoy());
+            assert_eq!((password, known), (like.cram_password("user", &decoy()).0, false));
+        }
     }
 
     #[test]

@@ -117,6 +117,22 @@ fn an_unknown_user_is_shown_the_same_salt_at_each_try_and_a_plausible_one() {
 }
 
 #[test]
+fn whoever_knows_the_password_of_an_imitation_is_refused_all_the_same() {
+    for mechanism in Mechanism::ALL.into_iter().filter(|mechanism| is_about_passwords(*mechanism)) {
+        let imitations: [fn(Mechanism) -> Stored; 2] = [
+            |mechanism| Stored::Imitation(Box::new(plain(mechanism))),
+            |mechanism| Stored::Imitation(Box::new(scram(mechanism))),
+        ];
+        for stored in imitations {
+            let (mut client, mut server) = bound_pair(mechanism, &Credentials::password("user", "pencil"));
+            let mut embedder = Embedder::new(stored);
+            let outcome = run(&mut client, &mut server, &mut embedder, mechanism.client_first());
+            assert_eq!(outcome.server, Err(Failure::Credentials), "{mechanism}");
+        }
+    }
+}
+
+#[test]
 fn the_identity_has_the_name_that_the_embedder_answers_with() {
     for mechanism in Mechanism::ALL.into_iter().filter(|mechanism| is_about_passwords(*mechanism)) {
         for stored in [plain, scram] {
