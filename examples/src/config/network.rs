@@ -30,6 +30,11 @@ pub enum NetworkError {
     /// It has not the form of one.
     #[error("expected a network such as 192.0.2.0/24 or 2001:db8::/32, found {0:?}")]
     Form(String),
+    /// An IPv4 address in the form of an IPv6 one, with a prefix that ends before that form does.
+    #[error(
+        "expected a prefix from 96 to 128 behind an IPv4 address in the form of an IPv6 one, found {0:?}"
+    )]
+    Mapped(String),
     /// The address goes on where the prefix has ended, so one of the two is a slip.
     #[error("expected a network, such as {network}, found an address inside of it: {found:?}")]
     HostBits {
@@ -67,6 +72,11 @@ impl FromStr for Network {
         };
         let digits = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_digit());
         let prefix: u8 = prefix.parse().ok().filter(|&n| digits && n <= bits(address)).ok_or_else(error)?;
+        // Addresses are compared in their canonical form.
+        let (address, prefix) = match address.to_canonical() {
+            canonical if canonical.is_ipv4() == address.is_ipv4() => (address, prefix),
+            v4 => (v4, prefix.checked_sub(96).ok_or_else(|| NetworkError::Mapped(text.to_owned()))?),
+        };
         let network = Self { first: masked(address, prefix), prefix };
         match network.first == address {
             true => Ok(network),
@@ -119,6 +129,10 @@ mod tests {
             ("::/0", "2001:db8::1", "192.0.2.1"),
             ("2001:db8::/32", "2001:db8:ffff::1", "2001:db9::"),
             ("::1", "::1", "::2"),
+            ("::ffff:10.0.0.0/104", "10.255.255.255", "11.0.0.0"),
+            ("::ffff:10.0.0.0/104", "::ffff:10.1.2.3", "::ffff:11.0.0.0"),
+            ("::ffff:192.0.2.7/128", "192.0.2.7", "192.0.2.8"),
+            ("::ffff:0:0/96", "192.0.2.7", "::1"),
         ] {
             let parsed: Network = network.parse().unwrap();
             assert!(parsed.contains(inside.parse().unwrap()), "{inside} in {network}");
@@ -137,5 +151,10 @@ mod tests {
         }
         let error = "192.0.2.7/24".parse::<Network>().unwrap_err().to_string();
         assert!(error.contains("such as 192.0.2.0/24,"), "{error}");
+        let error = "::ffff:10.0.0.1/104".parse::<Network>().unwrap_err().to_string();
+        assert!(error.contains("such as 10.0.0.0/8,"), "{error}");
+        for bad in ["::ffff:0:0/95", "::ffff:10.0.0.0/8", "::ffff:0:0/0"] {
+            assert_eq!(bad.parse::<Network>(), Err(NetworkError::Mapped(bad.to_owned())));
+        }
     }
 }

@@ -59,8 +59,9 @@ pub(crate) fn kept(
             },
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound && key.exists() => {
+            let made = renew(&certificate, &key, names)?;
             info!(certificate = %certificate.display(), "made a certificate for the key that is there");
-            renew(&certificate, &key, names)?
+            made
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let write = |error| SelfSignedError::Write { path: folder.to_owned(), error };
@@ -178,6 +179,28 @@ mod tests {
         std::fs::remove_file(&made.certificate).unwrap();
         let again = kept(folder.path(), &names, SystemTime::now()).unwrap();
         crate::tls::ServerTls::from_pem_files(&again.certificate, &again.key).unwrap();
+    }
+
+    #[test]
+    fn what_is_made_is_told_once_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = names(&["localhost"]);
+        std::fs::write(folder.path().join("key.pem"), "no key\n").unwrap();
+        let logged = |expected: bool| {
+            let log = tempfile::NamedTempFile::new().unwrap();
+            let writer = log.reopen().unwrap();
+            let subscriber = tracing_subscriber::fmt().with_writer(std::sync::Mutex::new(writer)).finish();
+            let made = tracing::subscriber::with_default(subscriber, || {
+                kept(folder.path(), &names, SystemTime::now())
+            });
+            assert_eq!(made.is_ok(), expected);
+            std::fs::read_to_string(log.path()).unwrap()
+        };
+        assert_eq!(logged(false), "");
+        let key = SelfSigned::generate(["localhost"]).unwrap();
+        key.write(&folder.path().join("other.pem"), &folder.path().join("other.key")).unwrap();
+        std::fs::rename(folder.path().join("other.key"), folder.path().join("key.pem")).unwrap();
+        assert!(logged(true).contains("made a certificate for the key"));
     }
 
     #[test]
