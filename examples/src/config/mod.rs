@@ -16,9 +16,11 @@ use serde::de::{self, Deserializer, Error as _, Visitor};
 
 use mail_wire::Secret;
 use mail_wire::sasl::{Mechanism, MechanismSet};
+use maildrop::UserName;
+use smtp_proto::types::Domain;
 
 use crate::service::Listen;
-use crate::users::StoredPassword;
+use crate::users::{StoredPassword, local_part};
 use units::positive;
 
 pub use network::{Network, NetworkError};
@@ -30,8 +32,10 @@ pub use units::{ByteSize, Span, UnitError};
 #[non_exhaustive]
 pub struct Config {
     /// Our name in greetings and trace fields; the first of the domains by default.
+    #[serde(deserialize_with = "hostname")]
     pub hostname: Option<String>,
-    /// The domains whose mail is ours. `localhost` by default.
+    /// The domains whose mail is ours, one at least. `localhost` by default.
+    #[serde(deserialize_with = "domains")]
     pub domains: Vec<String>,
     /// The folder for everything kept. `postoffice-data` by default.
     pub data: PathBuf,
@@ -355,6 +359,33 @@ impl Config {
     }
 }
 
+fn hostname<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    DomainName::deserialize(deserializer).map(|DomainName(name)| Some(name))
+}
+
+fn domains<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::<DomainName>::deserialize(deserializer)?;
+    match names.is_empty() {
+        true => Err(D::Error::custom("expected a domain at least, such as \"localhost\", found none")),
+        false => Ok(names.into_iter().map(|DomainName(name)| name).collect()),
+    }
+}
+
+/// The name of a domain, found to be one here, where the place in the file is known.
+struct DomainName(String);
+
+impl<'de> Deserialize<'de> for DomainName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        match Domain::parse(&name) {
+            Ok(_) => Ok(Self(name)),
+            Err(_) => {
+                Err(D::Error::custom(format!("expected a domain name such as example.test, found {name:?}")))
+            }
+        }
+    }
+}
+
 fn mechanisms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<MechanismSet>, D::Error> {
     let names = Vec::<String>::deserialize(deserializer)?;
     let mut set = MechanismSet::EMPTY;
@@ -368,8 +399,22 @@ fn mechanisms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Mecha
 
 /// Passwords, which are not to be shown by `Debug`, nor by an error.
 fn secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Secret>, D::Error> {
-    let users = BTreeMap::<String, Password>::deserialize(deserializer)?;
-    Ok(users.into_iter().map(|(name, Password(password))| (name, password)).collect())
+    let users = BTreeMap::<User, Password>::deserialize(deserializer)?;
+    Ok(users.into_iter().map(|(User(name), Password(password))| (name, password)).collect())
+}
+
+/// The name of a user, found to be one but for its domain.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct User(String);
+
+impl<'de> Deserialize<'de> for User {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        match UserName::parse(local_part(&name)) {
+            Ok(_) => Ok(Self(name)),
+            Err(error) => Err(D::Error::custom(error)),
+        }
+    }
 }
 
 /// A password, or `{SCHEME}data` that was found to be well: here, where the place in the file is known.
@@ -458,6 +503,24 @@ mod tests {
             ("users = { a = \"x\", b = \"$6$hunter2\" }", "p.toml:1:24: expected data for {SHA512-CRYPT}"),
             ("[users]\nalice = \"\"", "p.toml:2:9: expected a password, found none"),
             ("[users]\nalice = 271828", "p.toml:2:9: expected a password in quotes"),
+            ("data = \"x\"\ndomains = []", "p.toml:2:11: expected a domain at least"),
+            (
+                "domains = [\"a.test\", \"b..test\"]",
+                "p.toml:1:11: expected a domain name such as example.test",
+            ),
+            (
+                "\nhostname = \"my host\"",
+                "p.toml:2:12: expected a domain name such as example.test, found \"my",
+            ),
+            (
+                "[users]\nb = \"x\"\n\"../a\" = \"x\"",
+                "p.toml:3:1: expected a user name, but found a leading '.'",
+            ),
+            (
+                "[users]\n\".a@localhost\" = \"x\"",
+                "p.toml:2:1: expected a user name, but found a leading '.'",
+            ),
+            ("[users]\n\"\" = \"x\"", "p.toml:2:1: expected a user name, but found an empty one"),
             ("[trusted]\nxclient = [\"127.0.0.1/33\"]", "p.toml:2:11: expected a network such as"),
             (
                 "[trusted]\nproxy_protocol = [\"::1\", \"10.0.0.1/8\"]",

@@ -66,6 +66,9 @@ pub enum StartError {
         /// What was found.
         found: String,
     },
+    /// There is no domain whose mail is ours.
+    #[error("expected a domain at least whose mail is ours, found none")]
+    NoDomain,
     /// A user cannot be.
     #[error("user {name:?}: {error}")]
     User {
@@ -98,6 +101,9 @@ pub enum StartError {
     /// A service that cannot do without TLS.
     #[error("expected TLS for {0}, found it switched off")]
     NeedsTls(Service),
+    /// A service that asks everybody to log in, where nobody can.
+    #[error("expected SASL mechanisms for {0} that are allowed and serve all users, found none")]
+    NoMechanism(Service),
     /// The data folder cannot be used.
     #[error("expected to keep data in {path}, found: {error}")]
     Data {
@@ -284,6 +290,9 @@ impl Builder {
         if let Store::Data = self.store {
             let path = &self.config.data;
             std::fs::create_dir_all(path).map_err(|error| StartError::Data { path: path.clone(), error })?;
+        }
+        if self.config.domains.is_empty() {
+            return Err(StartError::NoDomain);
         }
         let hostname = domain(self.config.hostname())?;
         for name in &self.config.domains {

@@ -65,6 +65,9 @@ pub(super) fn machine(
     let recipients = u32::try_from(server.limits.recipients()).unwrap_or(u32::MAX);
     server.extensions.limits = Limits::NONE.with_rcpt_max(recipients);
     server.require_auth = service.is_submission();
+    if server.require_auth && server.mechanisms.is_empty() {
+        return Err(StartError::NoMechanism(service));
+    }
     server.require_tls = service.is_submission() && !config.auth.submission_without_tls;
     server.plaintext_auth_without_tls = config.auth.plaintext_without_tls;
     server.bare_newlines = match config.smtp.bare_newlines {

@@ -334,6 +334,11 @@ impl Users {
     }
 }
 
+/// What stands before the domain of a name, or all of it.
+pub(crate) fn local_part(name: &str) -> &str {
+    name.rsplit_once('@').map_or(name, |(local, _)| local)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

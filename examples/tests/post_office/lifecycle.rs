@@ -225,6 +225,12 @@ async fn mail_goes_on_though_nobody_reads_the_log() {
 }
 
 fn postoffice(args: &[&str], input: &str) -> (bool, String, String) {
+    let (code, out, error) = postoffice_code(args, input);
+    (code == 0, out, error)
+}
+
+/// Runs the program: exit code, standard output and standard error.
+fn postoffice_code(args: &[&str], input: &str) -> (i32, String, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_postoffice"))
         .args(args)
         .stdin(Stdio::piped())
@@ -236,7 +242,7 @@ fn postoffice(args: &[&str], input: &str) -> (bool, String, String) {
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.success(), text(output.stdout), text(output.stderr))
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 #[test]
@@ -346,4 +352,58 @@ fn errors_say_what_to_do() {
         let (done, _, error) = postoffice(&args, "");
         assert!(!done && error.contains(expected), "{args:?}: {error}");
     }
+}
+
+#[tokio::test]
+async fn nobody_to_log_in_and_no_domain_are_told_at_start() {
+    use mailwright::config::Config;
+
+    let folder = tempfile::tempdir().unwrap();
+    let start = async |text: &str, service| {
+        let mut config = Config::parse(text, Path::new("p.toml")).unwrap();
+        config.data = folder.path().join("data");
+        if text.is_empty() {
+            config.domains.clear();
+        }
+        let builder = PostOffice::builder().config(config).user("alice", "secret");
+        builder.listen(service, "127.0.0.1:0").start().await.map(drop).map_err(|error| error.to_string())
+    };
+    let none = "[auth]\nmechanisms = []";
+    for service in [Service::Submission, Service::Submissions] {
+        let error = start(none, service).await.unwrap_err();
+        assert!(error.starts_with("expected SASL mechanisms for submission"), "{error}");
+    }
+    let other = "[auth]\nmechanisms = [\"XOAUTH2\"]";
+    start(other, Service::Submission).await.unwrap_err();
+    start(none, Service::Smtp).await.unwrap();
+    start(none, Service::Lmtp).await.unwrap();
+    let error = start("", Service::Smtp).await.unwrap_err();
+    assert!(error.starts_with("expected a domain at least"), "{error}");
+}
+
+#[test]
+fn exit_codes_tell_a_wrong_command_line_from_the_rest() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().to_str().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = format!("smtp={}", taken.local_addr().unwrap());
+    for (args, expected) in [
+        (&["--help"][..], 0),
+        (&["serve", "--help"], 0),
+        (&["--version"], 0),
+        (&[], 64),
+        (&["sevre"], 64),
+        (&["serve", "--listen", "smpt=127.0.0.1:0"], 64),
+        (&["passwd", "--scheme", "MD5"], 64),
+        (&["passwd", "--user", "a:b"], 64),
+        (&["passwd"], 78),
+        (&["serve", "--config", "/nonexistent/p.toml"], 78),
+        (&["serve", "--data", data, "--user", "a:b", "--listen", &taken], 78),
+    ] {
+        let (code, out, error) = postoffice_code(args, "\n");
+        assert_eq!(code, expected, "{args:?}: {error}");
+        assert_eq!(out.is_empty(), expected != 0, "{args:?}: {out}");
+    }
+    let (_, help, _) = postoffice_code(&["--help"], "");
+    assert!(help.contains("  64  ") && help.contains("  78  "), "{help}");
 }

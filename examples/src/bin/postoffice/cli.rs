@@ -3,18 +3,26 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use maildrop::UserName;
 use mailwright::config::ByteSize;
 use mailwright::service::Listen;
 use mailwright::users::Scheme;
+use smtp_proto::types::Domain;
 
 /// A mail server: takes mail by SMTP, submission and LMTP, and delivers it into Maildirs, each message safe on disk before
 /// it is acknowledged.
 #[derive(Debug, Parser)]
-#[command(name = "postoffice", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "postoffice", version, propagate_version = true, max_term_width = 100, after_help = CODES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+const CODES: &str = "Exit codes are those of sysexits(3):
+   0  done, or stopped in order by a signal
+  64  the command line is wrong
+  78  anything else, such as a configuration that is wrong, a file that cannot be written, an address that is in use, or
+      a stop at once by a second signal; standard error says what";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -151,9 +159,29 @@ pub(crate) struct Passwd {
     /// PLAIN, SCRAM-SHA-1, SCRAM-SHA-256, SHA512-CRYPT or ARGON2ID
     #[arg(long, value_name = "SCHEME", default_value = "ARGON2ID", value_parser = scheme)]
     pub(crate) scheme: Scheme,
-    /// Whose password it is
-    #[arg(long, value_name = "NAME")]
+    /// Whose password it is, with or without a domain
+    #[arg(long, value_name = "NAME", value_parser = user_of_file)]
     pub(crate) user: Option<String>,
+}
+
+/// A name that a users file can have.
+fn user_of_file(text: &str) -> Result<String, String> {
+    if text.starts_with('#') {
+        return Err(
+            "expected a user name without '#' at the start, where a users file has comments".to_owned()
+        );
+    }
+    if text.contains(':') {
+        return Err("expected a user name without ':', which ends it in a users file".to_owned());
+    }
+    let (local, domain) = text.rsplit_once('@').map_or((text, None), |(local, domain)| (local, Some(domain)));
+    UserName::parse(local).map_err(|error| error.to_string())?;
+    match domain {
+        Some(domain) if Domain::parse(domain).is_err() => {
+            Err(format!("expected a domain name such as example.test behind '@', found {domain:?}"))
+        }
+        _ => Ok(text.to_owned()),
+    }
 }
 
 fn scheme(text: &str) -> Result<Scheme, String> {
@@ -183,6 +211,41 @@ mod tests {
         assert!(demo(&["postoffice", "serve", "--log", "debug"]));
         assert!(!demo(&["postoffice", "serve", "--discard"]));
         assert!(!demo(&["postoffice", "serve", "--listen", "smtp=127.0.0.1:0"]));
+    }
+
+    #[test]
+    fn a_name_for_the_users_file_is_one_that_the_file_can_have() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |name: &str| {
+            let path = folder.path().join("users");
+            std::fs::write(&path, format!("{name}:{{PLAIN}}x\n")).unwrap();
+            let mut users = mailwright::users::Users::new(["example.test"], vec![7; 32]);
+            users.read_file(&path).is_ok_and(|()| users.find(name).is_some())
+        };
+        for (name, expected) in [
+            ("alice", None),
+            ("Alice@example.test", None),
+            ("a#b", None),
+            ("", Some("found an empty one")),
+            ("@example.test", Some("found an empty one")),
+            ("#alice", Some("without '#' at the start")),
+            ("a:b", Some("without ':'")),
+            ("../alice", Some("a leading '.'")),
+            ("a/b", Some("without '/'")),
+            ("a\nb", Some("control characters")),
+            ("alice@", Some("expected a domain name")),
+            ("alice@exa mple.test", Some("expected a domain name")),
+        ] {
+            let parsed = Cli::try_parse_from(["postoffice", "passwd", "--user", name]);
+            match (parsed, expected) {
+                (Ok(_), None) => assert!(read(name), "{name:?}"),
+                (Err(error), Some(expected)) => {
+                    assert!(error.to_string().contains(expected), "{name:?}: {error}");
+                    assert!(!read(name), "{name:?}");
+                }
+                (found, _) => panic!("{name:?}: {found:?}"),
+            }
+        }
     }
 
     #[test]

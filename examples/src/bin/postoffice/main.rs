@@ -14,7 +14,15 @@ use mailwright::tls::SelfSigned;
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            // Help goes to standard output, and is no failure.
+            return if error.use_stderr() { ExitCode::from(EX_USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let outcome = match cli.command {
         Command::Serve(options) => serve::run(&options),
         Command::Cert(options) => cert(&options),
         Command::Passwd(options) => passwd::run(&options),
@@ -28,7 +36,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// `EX_CONFIG` of sysexits(3).
+/// Of sysexits(3), as is the other.
+const EX_USAGE: u8 = 64;
 const EX_CONFIG: u8 = 78;
 
 /// What the user is told.
