@@ -14,9 +14,9 @@ use super::{PasswordError, Scheme};
 pub(super) const MOST_MEMORY: u32 = 2 << 20;
 /// Most memory times passes, in KiB: some ten seconds of a core.
 const MOST_WORK: u64 = 16 << 20;
-/// Most rounds of SHA-crypt and iterations of SCRAM: some ten seconds of a core for a short password. SHA-crypt hashes the
-/// password about twice in each round, so that one of [`StoredPassword::MAX`](super::StoredPassword::MAX) bytes takes some
-/// five times as long.
+/// Most rounds of SHA-crypt and iterations of SCRAM: some six seconds of a core for a short password. SHA-crypt hashes the
+/// whole password about twice in each round, so that one of [`StoredPassword::MAX`](super::StoredPassword::MAX) bytes takes
+/// seven times as long: three quarters of a minute.
 const MOST_ROUNDS: u32 = 10_000_000;
 /// Rounds of SHA-crypt where none are named, and the fewest that can be.
 const CRYPT_ROUNDS: (u32, u32) = (5000, 1000);
