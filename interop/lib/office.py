@@ -15,6 +15,7 @@ DOMAIN = "example.test"
 HOSTNAME = "mail.example.test"
 USERS = {"alice": "k3Qz-uncommon", "bob": "pass word/ä", "carol": "x"}
 
+_BEGINS_WITH_FIELD = re.compile(rb"\n|[!-9;-~]+[ \t]*:")
 _TRACE = re.compile(
     rb"Return-Path: (?P<sender><[^\n]*>)\n"
     rb"Delivered-To: (?P<to>[^\n]+)\n"
@@ -178,8 +179,11 @@ class Delivered:
         expect(b"\r" not in self.raw, "lines that end with LF", self.raw[:300])
 
     def holds(self, content):
-        """Fails unless the content is what was sent (given in either form of line endings)."""
+        """Fails unless the content is what was sent (given in either form of line endings): behind an empty line where it
+        does not begin with a header field."""
         expected = content.replace(b"\r\n", b"\n")
+        if expected and not _BEGINS_WITH_FIELD.match(expected):
+            expected = b"\n" + expected
         if self.content != expected:
             at = next(
                 (i for i, (a, b) in enumerate(zip(self.content, expected)) if a != b),

@@ -12,6 +12,7 @@ from lib.office import USERS, Office, read_listeners
 from lib.samples import PLAIN
 from lib.wire import Wire, trusting
 
+EX_USAGE = 64
 EX_CONFIG = 78
 SCHEMES = {
     "PLAIN": {
@@ -156,9 +157,9 @@ def mistakes(setting):
         [("c.toml", 'hostname = "x"\nusres = 1\n')],
     )
     refuses("a user name that leaves its folder", "..", ["--user", "../../etc:secret"])
-    refuses("a certificate without its key", "--tls-key", ["--user", "a:b", "--tls-cert", "cert.pem"], code=2)
+    refuses("a certificate without its key", "--tls-key", ["--user", "a:b", "--tls-cert", "cert.pem"], code=EX_USAGE)
     refuses(
-        "a service that there is none of", "smpt", ["--user", "a:b", "--listen", "smpt=127.0.0.1:0"], code=2
+        "a service that there is none of", "smpt", ["--user", "a:b", "--listen", "smpt=127.0.0.1:0"], code=EX_USAGE
     )
     refuses(
         "a port that is taken",

@@ -116,13 +116,20 @@ def unread(office):
         before = resident_kib(office.child.pid)
         with Wire(office.smtp) as wire:
             wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            wire.socket.settimeout(PATIENCE + GRACE + 10)
+            wire.socket.settimeout(PATIENCE + GRACE)
             began, sent = time.monotonic(), 0
             try:
                 while sent < 200 << 20:
                     sent += wire.socket.send(b"EHLO client.example.com\r\n" * 1000)
-            except (ConnectionError, TimeoutError) as error:
-                expect(not isinstance(error, TimeoutError), "the connection to be closed", error)
+            except ConnectionError:
+                pass
+            except TimeoutError:
+                # The system need not tell a sender at once; whoever reads finds the end.
+                try:
+                    while wire.socket.recv(1 << 16):
+                        pass
+                except ConnectionError:
+                    pass
             expect(sent < 100 << 20, "back-pressure", f"{sent} bytes taken")
             expect(
                 time.monotonic() - began < PATIENCE + GRACE + 10, "an end in time", time.monotonic() - began
