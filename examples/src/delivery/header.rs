@@ -203,8 +203,11 @@ fn first(held: &[u8]) -> First {
     let line = &held[quotes..];
     let n = line.len().min(b"From ".len());
     if line[..n].eq_ignore_ascii_case(&b"From "[..n]) {
-        let known = line.len() >= b"From ".len();
-        return if known { First::FromLine } else { First::Unknown };
+        return match held.len() {
+            _ if n == b"From ".len() => First::FromLine,
+            0..FIRST => First::Unknown,
+            _ => First::Text,
+        };
     }
     let name = held.iter().take_while(|byte| matches!(byte, b'!'..=b'~') && **byte != b':').count();
     match held[name..].iter().find(|byte| !matches!(byte, b' ' | b'\t')) {
@@ -250,6 +253,16 @@ mod tests {
         }
         filter.finish(&mut out);
         (String::from_utf8(out).unwrap(), filter.received_fields())
+    }
+
+    #[test]
+    fn no_more_of_a_message_is_held_than_its_first_bytes() {
+        for byte in [">", "a", "\t"] {
+            let (mut filter, mut out) = (HeaderFilter::new(), Vec::new());
+            filter.push(byte.repeat(FIRST).as_bytes(), &mut out);
+            assert_eq!(out, format!("\r\n{}", byte.repeat(FIRST)).as_bytes());
+            assert!(filter.first.is_empty());
+        }
     }
 
     #[test]
