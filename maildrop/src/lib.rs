@@ -69,28 +69,37 @@
 //! [Maildir++]: https://www.courier-mta.org/imap/README.maildirquota.html
 #![forbid(unsafe_code)]
 
+mod dot_lock;
 mod error;
 mod fault;
 mod flags;
 mod folder_name;
+mod from_line;
 mod fs;
+mod kernel_lock;
 mod line_endings;
 mod maildir;
+mod mbox;
+mod message_dir;
 mod message_name;
 pub mod mutf7;
 mod quota_file;
 mod unique;
 mod user;
 
+pub use dot_lock::{DotLock, DotLockOptions, LockAttempt, LockWait};
 pub use error::{Error, Operation};
 pub use fault::{Fault, FaultPlan, Faults};
 pub use flags::{Flags, FlagsError};
 pub use folder_name::{FolderName, FolderNameError};
+pub use from_line::FromLine;
 pub use line_endings::LineEndings;
 pub use maildir::{
     Cleaned, Delivered, Delivery, DeliveryOptions, Maildir, STALE_AFTER, Staged, SyncStrategy, commit_all,
     commit_all_with,
 };
+pub use mbox::{Appended, Mbox, MboxAppend, MboxOptions, Quoting, Separation, fit_content_length};
+pub use message_dir::{MessageDelivery, MessageDir, Naming};
 pub use message_name::{MessageName, MessageNameError};
 pub use quota_file::{Quota, QuotaLimits, QuotaLimitsError, QuotaUsage};
 pub use user::{MailRoot, UserName, UserNameError};
