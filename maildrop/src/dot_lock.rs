@@ -211,12 +211,12 @@ impl DotLock {
         match linked {
             // The answer may have been lost on the way from an NFS server; the count of names was not.
             _ if stat.st_nlink == 2 => Ok(acquired()),
-            Ok(()) | Err(Errno::EXIST) => Ok(LockAttempt::Held { age: age_of(path, stat.st_mtime as i64) }),
+            Ok(()) | Err(Errno::EXIST) => Ok(LockAttempt::Held { age: age_of(path, stat.st_mtime) }),
             // No hard links on this disk.
             Err(Errno::PERM | Errno::NOTSUP | Errno::NOSYS | Errno::MLINK) => match create(path) {
                 Ok(_) => Ok(acquired()),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    Ok(LockAttempt::Held { age: age_of(path, stat.st_mtime as i64) })
+                    Ok(LockAttempt::Held { age: age_of(path, stat.st_mtime) })
                 }
                 Err(error) => Err(lock_error(error)),
             },
@@ -316,7 +316,7 @@ fn create(path: &Path) -> io::Result<File> {
 
 /// Age of a lock file against the time at which another file on the same disk was written.
 fn age_of(lock: &Path, now: i64) -> Duration {
-    let touched = rustix::fs::lstat(lock).map_or(now, |stat| stat.st_mtime as i64);
+    let touched = rustix::fs::lstat(lock).map_or(now, |stat| stat.st_mtime);
     Duration::from_secs(u64::try_from(now.saturating_sub(touched)).unwrap_or(0))
 }
 

@@ -275,8 +275,8 @@ impl Target {
     /// reading either.
     fn mark_unread(&self) {
         let Ok(after) = self.locked.stat() else { return };
-        let latest = after.st_mtime as i64 - 1;
-        let read = match self.before.st_atime as i64 {
+        let latest = after.st_mtime - 1;
+        let read = match self.before.st_atime {
             read if read <= latest && self.before.st_size > 0 => {
                 Timespec { tv_sec: read, tv_nsec: self.before.st_atime_nsec as _ }
             }
