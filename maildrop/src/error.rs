@@ -212,12 +212,10 @@ impl Error {
             _ => false,
         }
     }
-}
 
-impl From<Error> for io::Error {
-    /// Keeps the kind of the system's error, and the whole [`Error`] as the inner one.
-    fn from(error: Error) -> io::Error {
-        let kind = match &error {
+    /// What sort of error it is: that of the system's, or what comes nearest.
+    pub fn kind(&self) -> io::ErrorKind {
+        match self {
             Error::Io { source, .. } => source.kind(),
             Error::OverQuota { .. } => io::ErrorKind::QuotaExceeded,
             Error::FolderName(_) | Error::UserName(_) | Error::MessageName(_) => io::ErrorKind::InvalidInput,
@@ -227,8 +225,14 @@ impl From<Error> for io::Error {
             Error::Incomplete { .. } | Error::Symlink { .. } | Error::QuotaFile { .. } => {
                 io::ErrorKind::Other
             }
-        };
-        io::Error::new(kind, error)
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    /// Keeps the kind of the system's error, and the whole [`Error`] as the inner one.
+    fn from(error: Error) -> io::Error {
+        io::Error::new(error.kind(), error)
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) const MARK: &[u8] = b"From ";
 /// use maildrop::FromLine;
 ///
 /// let line = FromLine::new(b"a@example.org", UNIX_EPOCH + Duration::from_secs(978_404_645), 0);
-/// assert_eq!(line.as_bytes(), b"From a@example.org Tue Jan  2 03:04:05 2001\n");
+/// assert_eq!(line.as_bytes(), b"From a@example.org  Tue Jan  2 03:04:05 2001\n");
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct FromLine(Vec<u8>);
@@ -23,14 +23,15 @@ pub struct FromLine(Vec<u8>);
 impl FromLine {
     /// The line for a sender and a time. The date is written in the zone that is `utc_offset` seconds east of Greenwich:
     /// readers expect local time. White space and control characters in the sender become dashes, and an empty one
-    /// becomes `foo@bar`, as with formail.
+    /// becomes `foo@bar`. Two blanks
+    /// stand before the date, as with procmail and sendmail.
     pub fn new(sender: &[u8], time: SystemTime, utc_offset: i32) -> FromLine {
         let mut line = MARK.to_vec();
         if sender.is_empty() {
             line.extend_from_slice(UNKNOWN.as_bytes());
         }
         line.extend(sender.iter().map(|&b| if b <= b' ' || b == 0x7f { b'-' } else { b }));
-        line.push(b' ');
+        line.extend_from_slice(b"  ");
         line.extend_from_slice(asctime(time, utc_offset).as_bytes());
         line.push(b'\n');
         FromLine(line)
@@ -123,7 +124,7 @@ mod tests {
     fn no_sender_breaks_the_line() {
         let line = |sender: &[u8]| {
             let line = FromLine::new(sender, UNIX_EPOCH, 0);
-            String::from_utf8(line.0).unwrap().replace(" Thu Jan  1 00:00:00 1970\n", "")
+            String::from_utf8(line.0).unwrap().replace("  Thu Jan  1 00:00:00 1970\n", "")
         };
         assert_eq!(line(b""), "From foo@bar");
         assert_eq!(line(b"a b@c\nFrom x"), "From a-b@c-From-x");
