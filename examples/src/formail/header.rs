@@ -123,8 +123,19 @@ fn field_length(text: &[u8]) -> Option<usize> {
 
 /// The fields at the start of `text`, and the octets they take. A postmark counts only as the first.
 pub(super) fn parse(text: &[u8]) -> (Vec<Field>, usize) {
+    parse_at_most(text, usize::MAX)
+}
+
+/// The first fields at the start of `text`, but no more than so many.
+pub(super) fn leading(text: &[u8], most: usize) -> Vec<Field> {
+    parse_at_most(text, most).0
+}
+
+fn parse_at_most(text: &[u8], most: usize) -> (Vec<Field>, usize) {
     let (mut fields, mut at) = (Vec::new(), 0);
-    while let Some(length) = field_length(&text[at..]) {
+    while fields.len() < most
+        && let Some(length) = field_length(&text[at..])
+    {
         if at > 0 && text[at..].starts_with(FROM) {
             break;
         }

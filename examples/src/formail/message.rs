@@ -7,7 +7,7 @@ use memchr::memmem;
 
 use super::header::{self, FROM, Field, line_length};
 use super::options::Options;
-use super::sender::{self, UNKNOWN, Wanted};
+use super::sender::{self, NOBODY, UNKNOWN, Wanted};
 
 /// What a message becomes.
 #[derive(Debug)]
@@ -33,10 +33,11 @@ pub(super) struct World {
 /// Rewrites a message as the options say. `message` begins with its header.
 pub(super) fn rewrite(message: &[u8], options: &Options, world: &World) -> Outcome {
     let (mut fields, length) = header::parse(message);
-    let mut body = &message[length..];
     // An empty line ends the header; anything else is the first line of the body.
-    let body_given = !body.is_empty();
-    body = body.strip_prefix(b"\n").unwrap_or(body);
+    let behind = &message[length..];
+    let separated = behind.first() == Some(&b'\n');
+    let abrupt = !separated && !fields.is_empty() && !fields[0].is_from();
+    let body = if separated { &behind[1..] } else { behind };
 
     let wanted = match (options.resent, options.trust) {
         (true, _) => Wanted::Resent,
@@ -45,8 +46,8 @@ pub(super) fn rewrite(message: &[u8], options: &Options, world: &World) -> Outco
     };
     let id = content_of(&fields, b"Message-ID:").map(<[u8]>::to_vec).unwrap_or_default();
     let key = match options.reply {
-        true => sender::sender(&fields, wanted).unwrap_or_default(),
-        false => id.trim_ascii().to_vec(),
+        true => sender::sender(&fields, Wanted::Envelope).unwrap_or_default(),
+        false => id.strip_prefix(b" ").unwrap_or(&id).to_vec(),
     };
     let covered = match options.ignore_content_length || options.split.as_ref().is_some_and(|split| split.digest) {
         true => 0,
@@ -55,13 +56,16 @@ pub(super) fn rewrite(message: &[u8], options: &Options, world: &World) -> Outco
 
     let mut no_sender = false;
     if options.reply {
-        let address = sender::sender(&fields, wanted);
+        // A reply is made from what renaming and removing leave.
+        fields.retain(|field| !removed(options, field));
+        rename(&mut fields, options);
+        let address = sender::sender(&fields, wanted).filter(|address| address != NOBODY);
         no_sender = address.is_none();
         fields = reply(&fields, options, &address.unwrap_or_else(|| UNKNOWN.to_vec()), &id);
     } else if !options.force && !fields.iter().any(Field::is_from) {
-        fields.insert(0, from_line(&fields, options, wanted, world));
+        fields.insert(0, from_line(&fields, options, world));
     }
-    edit(&mut fields, options, world, wanted);
+    edit(&mut fields, options, world);
     if options.unfold {
         fields.iter_mut().for_each(Field::unfold);
     }
@@ -85,29 +89,31 @@ pub(super) fn rewrite(message: &[u8], options: &Options, world: &World) -> Outco
     if keep || !extracting {
         output.push(b'\n');
     }
-    if keep && body_given {
+    if keep {
         let covered = usize::try_from(covered).unwrap_or(usize::MAX).min(body.len());
-        escape(body, covered, options, &mut output);
+        let place = match () {
+            () if abrupt => Place::Abrupt,
+            () if separated => Place::Separated,
+            () => Place::Inside,
+        };
+        escape(body, place, covered, options, &mut output);
     }
-    let missing = content_length_missing(&fields, covered, body.len());
+    let missing = covered.saturating_sub(body.len() as u64);
     Outcome { output, key, no_sender, missing }
 }
 
-fn content_length_missing(fields: &[Field], covered: u64, body: usize) -> u64 {
-    let _ = fields;
-    covered.saturating_sub(body as u64)
-}
-
 /// The postmark of a message that has none.
-fn from_line(fields: &[Field], options: &Options, wanted: Wanted, world: &World) -> Field {
-    let sender = sender::sender(fields, wanted).unwrap_or_else(|| UNKNOWN.to_vec());
+fn from_line(fields: &[Field], options: &Options, world: &World) -> Field {
+    let sender = sender::sender(fields, Wanted::Envelope).unwrap_or_else(|| UNKNOWN.to_vec());
     // With `-a Date:` the date is that of the message, as it stands there.
     let date = options.add_missing.iter().any(|field| field.eq_ignore_ascii_case(b"Date:"));
     if let Some(date) = content_of(fields, b"Date:").filter(|_| date) {
         return Field::new(FROM, &[&sender, b" ".as_slice(), date].concat());
     }
-    let line = FromLine::new(&sender, world.now, world.utc_offset);
-    Field::parse(line.as_bytes()).expect("a From_ line begins as one")
+    // The sender stands as it was found, blanks in a quoted name included.
+    let line = FromLine::new(UNKNOWN, world.now, world.utc_offset);
+    let date = &line.as_bytes()[FROM.len() + UNKNOWN.len()..];
+    Field::new(FROM, &[&sender, date].concat())
 }
 
 /// The header of a reply.
@@ -117,7 +123,7 @@ fn reply(fields: &[Field], options: &Options, address: &[u8], id: &[u8]) -> Vec<
     };
     let mut header: Vec<Field> = fields.iter().filter(|field| kept(field)).cloned().collect();
     header.push(Field::new(b"To:", &[b" ", address].concat()));
-    if let Some(subject) = content_of(fields, b"Subject:").filter(|subject| !subject.trim_ascii().is_empty()) {
+    if let Some(subject) = content_of(fields, b"Subject:").filter(|subject| !subject.is_empty()) {
         let blank: &[u8] = if subject.starts_with(b" ") || subject.starts_with(b"\t") { b"" } else { b" " };
         header.push(Field::new(b"Subject:", &[b" Re:", blank, subject].concat()));
     }
@@ -134,7 +140,7 @@ fn reply(fields: &[Field], options: &Options, address: &[u8], id: &[u8]) -> Vec<
 }
 
 /// Adds, renames and removes fields.
-fn edit(fields: &mut Vec<Field>, options: &Options, world: &World, wanted: Wanted) {
+fn edit(fields: &mut Vec<Field>, options: &Options, world: &World) {
     let original = fields.len();
     // Only what came with the message is renamed or removed.
     let mut added = Vec::new();
@@ -146,7 +152,7 @@ fn edit(fields: &mut Vec<Field>, options: &Options, world: &World, wanted: Wante
         let is_id = [b"Message-ID:".as_slice(), b"Resent-Message-ID:"].iter().any(|id| name.eq_ignore_ascii_case(id));
         if name == FROM && field.len() == FROM.len() {
             let kept: Vec<Field> = fields.iter().filter(|field| !removed(options, field)).cloned().collect();
-            added.insert(0, from_line(&kept, options, wanted, world));
+            added.insert(0, from_line(&kept, options, world));
         } else if is_id && content_is_empty(field) {
             added.push(Field::new(name, &[b" ", (world.message_id)().as_slice()].concat()));
         } else {
@@ -161,7 +167,7 @@ fn edit(fields: &mut Vec<Field>, options: &Options, world: &World, wanted: Wante
     }
     let mut kept = Vec::with_capacity(original + added.len());
     for mut field in fields.drain(..) {
-        if removed(options, &field) {
+        if !options.reply && removed(options, &field) {
             continue;
         }
         if !options.reply && options.rename_and_add.iter().any(|named| field.matches(name_of(named))) {
@@ -188,6 +194,12 @@ fn edit(fields: &mut Vec<Field>, options: &Options, world: &World, wanted: Wante
             !same || left == 0
         });
     }
+    if !options.reply {
+        rename(fields, options);
+    }
+}
+
+fn rename(fields: &mut [Field], options: &Options) {
     for (old, new) in &options.rename {
         for field in fields.iter_mut().filter(|field| field.matches(old)) {
             field.rename(old.len(), new);
@@ -236,12 +248,24 @@ pub(super) fn content_length(fields: &[Field]) -> u64 {
     digits.fold(0_u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
 }
 
+/// What stands before a body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// An empty line.
+    Separated,
+    /// A header with a postmark, which ends where its fields do.
+    Inside,
+    /// A header without one that ends where its fields do: the next line may be the postmark of another message.
+    Abrupt,
+}
+
 /// Writes the body: `From ` at the start of a line is escaped behind the octets that are covered by `Content-Length:`,
 /// but not in what looks like a postmark and was found to start no message; in a reply each line is quoted. It ends with
 /// an empty line.
-fn escape(body: &[u8], covered: usize, options: &Options, output: &mut Vec<u8>) {
+fn escape(body: &[u8], place: Place, covered: usize, options: &Options, output: &mut Vec<u8>) {
     let prefix = options.prefix.as_deref().unwrap_or(b">");
     let splitting = options.split.is_some();
+    let anywhere = options.split.as_ref().is_some_and(|split| split.anywhere);
     let start = output.len();
     match (options.reply, options.keep_from_lines) {
         (_, true) => output.extend_from_slice(body),
@@ -266,8 +290,13 @@ fn escape(body: &[u8], covered: usize, options: &Options, output: &mut Vec<u8>) 
                 let rest = &body[at..];
                 let at_line_start = at == 0 || body[at - 1] == b'\n';
                 if at_line_start && rest.starts_with(FROM) {
-                    let after_empty_line = at == 0 || body[..at].ends_with(b"\n\n") || at == 1;
-                    if !(splitting && after_empty_line && header::is_postmark(rest)) {
+                    let may_start = match (at, place) {
+                        (0, Place::Abrupt) => true,
+                        (0, Place::Inside) => false,
+                        (0, Place::Separated) => header::is_postmark(rest),
+                        _ => (anywhere || at == 1 || body[..at].ends_with(b"\n\n")) && header::is_postmark(rest),
+                    };
+                    if !(splitting && may_start) {
                         output.extend_from_slice(prefix);
                     }
                 }
@@ -303,7 +332,7 @@ pub(super) fn log_entry(message: &[u8], folder: &[u8]) -> Vec<u8> {
     let mut entry = Vec::new();
     let (fields, _) = header::parse(message);
     if let Some(from) = fields.iter().find(|field| field.is_from()) {
-        entry.extend_from_slice(&from.text()[..line_length(from.text())]);
+        entry.extend_from_slice(from.text());
     }
     if let Some(subject) = fields.iter().find(|field| field.is(b"Subject:")) {
         let text = &subject.text()[..subject.text().len() - 1];

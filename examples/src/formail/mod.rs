@@ -178,7 +178,7 @@ fn run_split(input: &[u8], options: &Options, split: &Split, world: &World) -> u
             Err(failed) => return failed,
         }
         let output = emitted(options, outcome.output);
-        if split.command.is_empty() || options.log_folder.is_some() {
+        if split.command.is_empty() {
             if !write_out(&output, options) {
                 return EX_IOERR;
             }

@@ -5,6 +5,9 @@ use super::header::Field;
 /// What stands for a sender that is not known.
 pub(super) const UNKNOWN: &[u8] = b"foo@bar";
 
+/// The null reverse-path of a message that nobody is to be told about.
+pub(super) const NOBODY: &[u8] = b"<>";
+
 /// Which sender is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
@@ -71,12 +74,18 @@ fn quality(address: &[u8]) -> Quality {
     }
 }
 
-/// The address that says most; among equals, that of the best field.
+/// The address that says most; among equals, that of the best field. [`NOBODY`] if the envelope has a null reverse-path.
 pub(super) fn sender(fields: &[Field], wanted: Wanted) -> Option<Vec<u8>> {
     let mut best: Option<(Quality, Vec<u8>)> = None;
     for name in wanted.fields() {
         for field in fields.iter().filter(|field| field.is(name)) {
-            let Some(found) = address(field.content()) else { continue };
+            let Some(found) = address(field.content()) else {
+                // Nobody wants to hear of the fate of such a message.
+                if wanted == Wanted::Envelope && *name == b"Return-Path:" && field.content().contains(&b'<') {
+                    return Some(best.map_or_else(|| NOBODY.to_vec(), |(_, address)| address));
+                }
+                continue;
+            };
             let found = (quality(&found), found);
             if best.as_ref().is_none_or(|best| found.0 > best.0) {
                 best = Some(found);

@@ -25,51 +25,62 @@ pub(super) fn messages(text: &[u8], how: &Split, ignore_content_length: bool) ->
 }
 
 fn starts(text: &[u8], how: &Split, ignore_content_length: bool) -> Vec<usize> {
-    let mut at = text.iter().take_while(|&&byte| byte == b'\n').count();
-    if at == text.len() {
+    let start = text.iter().take_while(|&&byte| byte == b'\n').count();
+    if start == text.len() {
         return Vec::new();
     }
-    let mut starts = vec![at];
-    at = body_of(text, at, how, ignore_content_length);
-    let mut after_empty_line = true;
+    let mut starts = vec![start];
+    let mut body = Body::of(text, start, how, ignore_content_length);
+    let mut at = body.at;
+    let mut after_empty_line = text[..at].ends_with(b"\n\n");
     while at < text.len() {
-        let may_start = how.anywhere || after_empty_line;
-        if may_start && starts_message(&text[at..], how) {
+        // Where a header without a postmark ends with one, another message begins.
+        let abrupt = body.abrupt && at == body.at;
+        if (how.anywhere || after_empty_line || abrupt) && starts_message(&text[at..], how, abrupt) {
             starts.push(at);
-            at = body_of(text, at, how, ignore_content_length);
+            body = Body::of(text, at, how, ignore_content_length);
+            at = body.at;
             after_empty_line = text[..at].ends_with(b"\n\n");
             continue;
         }
-        let length = line_length(&text[at..]);
         after_empty_line = text[at] == b'\n';
-        at += length;
+        at += line_length(&text[at..]);
     }
     starts
 }
 
-/// Where to go on looking behind a header: behind what `Content-Length:` covers.
-fn body_of(text: &[u8], start: usize, how: &Split, ignore_content_length: bool) -> usize {
-    let (fields, length) = header::parse(&text[start..]);
-    let mut at = start + length;
-    if text.get(at) == Some(&b'\n') {
-        at += 1;
+/// Where to go on looking behind a header.
+struct Body {
+    /// Behind what `Content-Length:` covers.
+    at: usize,
+    /// Whether the header has no postmark, and nothing that ends it.
+    abrupt: bool,
+}
+
+impl Body {
+    fn of(text: &[u8], start: usize, how: &Split, ignore_content_length: bool) -> Body {
+        let (fields, length) = header::parse(&text[start..]);
+        let mut at = start + length;
+        let separated = text.get(at) == Some(&b'\n');
+        let abrupt = !separated && fields.first().is_some_and(|first| !first.is_from());
+        at += usize::from(separated);
+        if !how.digest && !ignore_content_length {
+            let covered = usize::try_from(content_length(&fields)).unwrap_or(usize::MAX);
+            at = at.saturating_add(covered).min(text.len());
+        }
+        Body { at, abrupt }
     }
-    if how.digest || ignore_content_length {
-        return at;
-    }
-    let covered = usize::try_from(content_length(&fields)).unwrap_or(usize::MAX);
-    at.saturating_add(covered).min(text.len())
 }
 
 /// Whether enough fields stand here.
-fn starts_message(text: &[u8], how: &Split) -> bool {
+fn starts_message(text: &[u8], how: &Split, abrupt: bool) -> bool {
     let postmark = text.starts_with(FROM);
-    if postmark && !header::is_postmark(text) || !postmark && !how.digest {
+    if postmark && !abrupt && !header::is_postmark(text) || !postmark && !how.digest {
         return false;
     }
-    let (fields, _) = header::parse(text);
+    let fields = header::leading(text, how.fields);
     let known = fields.iter().take_while(|field| field.is_from() || is_known(field.name()));
-    known.take(how.fields).count() >= how.fields.max(1)
+    known.count() >= how.fields.max(1)
 }
 
 fn is_known(name: &[u8]) -> bool {
