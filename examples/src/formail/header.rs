@@ -195,7 +195,9 @@ mod tests {
 
     #[test]
     fn a_postmark_has_two_words() {
-        for (line, expected) in [("From a b", true), ("From a\tb\n", true), ("From a \n", false), ("From ", false)] {
+        for (line, expected) in
+            [("From a b", true), ("From a\tb\n", true), ("From a \n", false), ("From ", false)]
+        {
             assert_eq!(is_postmark(line.as_bytes()), expected, "{line:?}");
         }
     }

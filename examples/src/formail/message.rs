@@ -49,10 +49,11 @@ pub(super) fn rewrite(message: &[u8], options: &Options, world: &World) -> Outco
         true => sender::sender(&fields, Wanted::Envelope).unwrap_or_default(),
         false => id.strip_prefix(b" ").unwrap_or(&id).to_vec(),
     };
-    let covered = match options.ignore_content_length || options.split.as_ref().is_some_and(|split| split.digest) {
-        true => 0,
-        false => content_length(&fields),
-    };
+    let covered =
+        match options.ignore_content_length || options.split.as_ref().is_some_and(|split| split.digest) {
+            true => 0,
+            false => content_length(&fields),
+        };
 
     let mut no_sender = false;
     if options.reply {
@@ -72,7 +73,11 @@ pub(super) fn rewrite(message: &[u8], options: &Options, world: &World) -> Outco
     if options.zap {
         fields.retain(|field| field.is_from() || !matches!(field.content(), [] | [b' ' | b'\t']));
         for field in fields.iter_mut().filter(|field| !field.is_from()) {
-            if !field.content().first().is_some_and(|&first| first == b' ' || first == b'\t' || first == b'\n') {
+            if !field
+                .content()
+                .first()
+                .is_some_and(|&first| first == b' ' || first == b'\t' || first == b'\n')
+            {
                 *field = Field::new(field.name(), &[b" ", field.content()].concat());
             }
         }
@@ -128,9 +133,8 @@ fn reply(fields: &[Field], options: &Options, address: &[u8], id: &[u8]) -> Vec<
         header.push(Field::new(b"Subject:", &[b" Re:", blank, subject].concat()));
     }
     let references = content_of(fields, b"References:").unwrap_or_default();
-    let id: &[u8] = if id.trim_ascii().is_empty() { b"" } else { id };
     let references = [references, id].concat();
-    if !references.trim_ascii().is_empty() {
+    if !references.is_empty() {
         header.push(Field::new(b"References:", &references));
     }
     if !id.is_empty() {
@@ -149,7 +153,8 @@ fn edit(fields: &mut Vec<Field>, options: &Options, world: &World) {
         if fields.iter().any(|other| other.is(name) && !(name == FROM && removed(options, other))) {
             continue;
         }
-        let is_id = [b"Message-ID:".as_slice(), b"Resent-Message-ID:"].iter().any(|id| name.eq_ignore_ascii_case(id));
+        let is_id =
+            [b"Message-ID:".as_slice(), b"Resent-Message-ID:"].iter().any(|id| name.eq_ignore_ascii_case(id));
         if name == FROM && field.len() == FROM.len() {
             let kept: Vec<Field> = fields.iter().filter(|field| !removed(options, field)).cloned().collect();
             added.insert(0, from_line(&kept, options, world));
@@ -159,7 +164,9 @@ fn edit(fields: &mut Vec<Field>, options: &Options, world: &World) {
             added.extend(Field::parse(field));
         }
     }
-    added.extend(options.add.iter().filter(|field| !content_is_empty(field)).filter_map(|field| Field::parse(field)));
+    added.extend(
+        options.add.iter().filter(|field| !content_is_empty(field)).filter_map(|field| Field::parse(field)),
+    );
     for field in options.rename_and_add.iter().chain(&options.replace) {
         if !content_is_empty(field) {
             added.extend(Field::parse(field));
@@ -177,7 +184,8 @@ fn edit(fields: &mut Vec<Field>, options: &Options, world: &World) {
         kept.push(field);
     }
     // A postmark that was made anew stands first.
-    let from = added.iter().take_while(|field| field.is_from() && !kept.iter().any(Field::is_from)).count().min(1);
+    let from =
+        added.iter().take_while(|field| field.is_from() && !kept.iter().any(Field::is_from)).count().min(1);
     kept.splice(0..0, added.drain(..from));
     kept.extend(added);
     *fields = kept;
@@ -294,7 +302,10 @@ fn escape(body: &[u8], place: Place, covered: usize, options: &Options, output: 
                         (0, Place::Abrupt) => true,
                         (0, Place::Inside) => false,
                         (0, Place::Separated) => header::is_postmark(rest),
-                        _ => (anywhere || at == 1 || body[..at].ends_with(b"\n\n")) && header::is_postmark(rest),
+                        _ => {
+                            (anywhere || at == 1 || body[..at].ends_with(b"\n\n"))
+                                && header::is_postmark(rest)
+                        }
                     };
                     if !(splitting && may_start) {
                         output.extend_from_slice(prefix);
@@ -369,7 +380,8 @@ mod tests {
 
     #[test]
     fn a_log_entry_is_laid_out_as_procmail_does() {
-        let table = [(1, 8), (5, 8), (6, 7), (13, 7), (14, 6), (22, 5), (30, 4), (59, 1), (60, 1), (61, 1), (70, 1)];
+        let table =
+            [(1, 8), (5, 8), (6, 7), (13, 7), (14, 6), (22, 5), (30, 4), (59, 1), (60, 1), (61, 1), (70, 1)];
         for (length, tabs) in table {
             let entry = log_entry(b"From a b\n\nb\n\n", "g".repeat(length).as_bytes());
             let folder = "g".repeat(length.min(61));

@@ -157,7 +157,9 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
                 }
                 b's' => {
                     splitting = true;
-                    split.command.extend((at < letters.len()).then(|| OsString::from_vec(letters[at..].to_vec())));
+                    split
+                        .command
+                        .extend((at < letters.len()).then(|| OsString::from_vec(letters[at..].to_vec())));
                     split.command.extend(waiting.take());
                     split.command.extend(arguments.by_ref());
                     at = letters.len();
@@ -244,8 +246,25 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         for words in [
-            "-Q", "-x", "-D|5", "-D|x|c", "-m", "foo", "-", "--", "+", "-k", "-e", "-d", "-m|3", "+1", "-1", "-p",
-            "-l|f|-x|X:", "-l|f|-k", "-R|a",
+            "-Q",
+            "-x",
+            "-D|5",
+            "-D|x|c",
+            "-m",
+            "foo",
+            "-",
+            "--",
+            "+",
+            "-k",
+            "-e",
+            "-d",
+            "-m|3",
+            "+1",
+            "-1",
+            "-p",
+            "-l|f|-x|X:",
+            "-l|f|-k",
+            "-R|a",
         ] {
             assert_eq!(parse_words(words), Err(Refused::Usage), "{words}");
         }

@@ -15,7 +15,7 @@ pub(super) enum Wanted {
     Envelope,
     /// Where the author wants replies.
     Header,
-    /// The same, with `Resent-` fields before all others, as RFC 822 could be read.
+    /// The same, with `Resent-` fields before all others, as the oldest standard could be read.
     Resent,
 }
 
@@ -36,7 +36,7 @@ impl Wanted {
                 b"From:",
                 b"Reply-To:",
             ],
-            Wanted::Header => &RESENT[3..],
+            Wanted::Header => &HEADER,
             Wanted::Resent => &RESENT,
         }
     }
@@ -54,6 +54,20 @@ const RESENT: [&[u8]; 11] = [
     b"Errors-To:",
     b"Return-Receipt-To:",
     b"Path:",
+];
+
+const HEADER: [&[u8]; 11] = [
+    b"Reply-To:",
+    b"From:",
+    b"Sender:",
+    b"Return-Path:",
+    b"From ",
+    b"Errors-To:",
+    b"Return-Receipt-To:",
+    b"Path:",
+    b"Resent-Reply-To:",
+    b"Resent-From:",
+    b"Resent-Sender:",
 ];
 
 /// How much an address says about where it leads.
@@ -79,7 +93,7 @@ pub(super) fn sender(fields: &[Field], wanted: Wanted) -> Option<Vec<u8>> {
     let mut best: Option<(Quality, Vec<u8>)> = None;
     for name in wanted.fields() {
         for field in fields.iter().filter(|field| field.is(name)) {
-            let Some(found) = address(field.content()) else {
+            let Some(found) = address(newest(field)) else {
                 // Nobody wants to hear of the fate of such a message.
                 if wanted == Wanted::Envelope && *name == b"Return-Path:" && field.content().contains(&b'<') {
                     return Some(best.map_or_else(|| NOBODY.to_vec(), |(_, address)| address));
@@ -93,6 +107,14 @@ pub(super) fn sender(fields: &[Field], wanted: Wanted) -> Option<Vec<u8>> {
         }
     }
     best.map(|(_, address)| address)
+}
+
+/// The content of a field; of a postmark, the part behind older ones.
+fn newest(field: &Field) -> &[u8] {
+    const OLDER: &[u8] = b"\n>From ";
+    let content = field.content();
+    let older = memchr::memmem::rfind(content, OLDER).filter(|_| field.is_from());
+    older.map_or(content, |at| &content[at + OLDER.len()..])
 }
 
 /// The first address in a field, without comments and blanks.
@@ -219,6 +241,7 @@ mod tests {
         // (header, envelope, header sender, with Resent-)
         let table = [
             ("From a@x Mon\nReply-To: b@x\nResent-From: c@x\n", "a@x", "b@x", "c@x"),
+            ("From a@x Mon\n>From d@x\nReply-To: b@x\n", "d@x", "b@x", "b@x"),
             ("From a@x Mon\nReply-To: b@x.y\nResent-From: c@x\n", "b@x.y", "b@x.y", "b@x.y"),
             ("From o Mon\nSender: s@x\nPath: p!q\n", "p!q", "p!q", "p!q"),
             ("Sender: s@x\nFrom: f@x\nReply-To: <>\n", "s@x", "f@x", "f@x"),

@@ -6,12 +6,49 @@ use super::options::Split;
 
 /// Names that show that a line is a header field, beside those that begin with `X-` or `Resent-`.
 const KNOWN: &[&str] = &[
-    "Apparently-To", "Approved", "Article", "Bcc", "Cc", "Comments", "Content-Disposition", "Content-Language",
-    "Content-Length", "Content-Transfer-Encoding", "Content-Type", "Control", "Date", "Delivered-To",
-    "Distribution", "Encrypted", "Errors-To", "Expires", "Followup-To", "From", "In-Reply-To", "Keywords",
-    "Lines", "List-Id", "Message-ID", "MIME-Version", "Newsgroups", "Organization", "Originator", "Path",
-    "Precedence", "Received", "References", "Reply-To", "Return-Path", "Return-Receipt-To", "Sender", "Status",
-    "Subject", "Summary", "Supersedes", "To", "Xref",
+    "Apparently-To",
+    "Approved",
+    "Article",
+    "Bcc",
+    "Cc",
+    "Comments",
+    "Content-Disposition",
+    "Content-Language",
+    "Content-Length",
+    "Content-Transfer-Encoding",
+    "Content-Type",
+    "Control",
+    "Date",
+    "Delivered-To",
+    "Distribution",
+    "Encrypted",
+    "Errors-To",
+    "Expires",
+    "Followup-To",
+    "From",
+    "In-Reply-To",
+    "Keywords",
+    "Lines",
+    "List-Id",
+    "Message-ID",
+    "MIME-Version",
+    "Newsgroups",
+    "Organization",
+    "Originator",
+    "Path",
+    "Precedence",
+    "Received",
+    "References",
+    "Reply-To",
+    "Return-Path",
+    "Return-Receipt-To",
+    "Sender",
+    "Status",
+    "Subject",
+    "Summary",
+    "Supersedes",
+    "To",
+    "Xref",
 ];
 
 /// The messages in `text`, in order.
@@ -84,9 +121,12 @@ fn starts_message(text: &[u8], how: &Split, abrupt: bool) -> bool {
 }
 
 fn is_known(name: &[u8]) -> bool {
-    let begins = |start: &[u8]| name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start));
+    let begins =
+        |start: &[u8]| name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start));
     let name = name.strip_suffix(b":").unwrap_or(name);
-    begins(b"X-") || begins(b"Resent-") || KNOWN.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    begins(b"X-")
+        || begins(b"Resent-")
+        || KNOWN.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// The messages of an Emacs mail file. Each begins behind a line with US and FF, and a line with its labels. Behind the

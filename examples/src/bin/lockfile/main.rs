@@ -23,8 +23,7 @@ const EX_OSERR: u8 = 71;
 const EX_CANTCREAT: u8 = 73;
 const EX_TEMPFAIL: u8 = 75;
 
-const USAGE: &str =
-    "Usage: lockfile -v | -nnn | -r nnn | -l nnn | -s nnn | -! | -ml | -mu | file ...\n";
+const USAGE: &str = "Usage: lockfile -v | -nnn | -r nnn | -l nnn | -s nnn | -! | -ml | -mu | file ...\n";
 
 const HELP: &str = "\t-v\tsay which version this is
 \t-nnn\ttry every nnn seconds (8)

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 /// The lock file of the mailbox of whoever runs this. `LOGNAME` says who that is, if it names an account of the same user.
 pub(crate) fn mailbox_lock() -> Option<PathBuf> {
     let accounts = std::fs::read_to_string("/etc/passwd").ok()?;
-    let name = login_name(&accounts, rustix::process::getuid().as_raw(), std::env::var("LOGNAME").ok().as_deref())?;
+    let name =
+        login_name(&accounts, rustix::process::getuid().as_raw(), std::env::var("LOGNAME").ok().as_deref())?;
     Some(PathBuf::from(format!("/var/mail/{name}.lock")))
 }
 
