@@ -34,8 +34,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec
             continue;
         };
         let mut rest = letters;
-        loop {
-            let Some((&letter, behind)) = rest.split_first() else { break };
+        while let Some((&letter, behind)) = rest.split_first() {
             rest = behind;
             match letter {
                 b'!' => items.push(Item::Invert),
