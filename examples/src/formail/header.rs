@@ -165,7 +165,7 @@ mod tests {
     fn fields_are_found_up_to_what_is_none() {
         // (text, names, octets)
         let table: [(&str, &[&str], usize); 7] = [
-            ("From a b\n>From c\nTo: x\n y\n\nbody", &["From ", "To:"], 27),
+            ("From a b\n>From c\nTo: x\n y\n\nbody", &["From ", "To:"], 26),
             ("To: x\nFrom a b\n", &["To:"], 6),
             ("To: x\nno field\n", &["To:"], 6),
             ("Subject : x\nA:\n", &["Subject:", "A:"], 15),
