@@ -49,7 +49,8 @@
 //! - **… deliver to folders?** [`Maildir::create_folder`] with a [`FolderName`] (Maildir++).
 //! - **… append to an mbox?** [`Mbox::append`], with a [`FromLine`] before the message. It locks, quotes, and takes back what
 //!   is not whole.
-//! - **… deliver to MH and plain folders?** [`MessageDir`], and [`MessageDir::link`] for one message in several.
+//! - **… deliver to MH and plain folders?** [`MessageDir`], and [`MessageDir::link`] and [`Maildir::link`] for one
+//!   message in several.
 //! - **… keep other programs away from a file?** [`DotLock`].
 //! - **… limit a mailbox?** [`Maildir::set_quota`] (Maildir++, shared with Dovecot and Courier).
 //! - **… remove what crashed programs left?** [`Maildir::clean_tmp`], about once a day.
