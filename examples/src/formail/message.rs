@@ -56,17 +56,16 @@ pub(super) fn rewrite(message: &[u8], options: &Options, world: &World) -> Outco
         };
 
     let mut no_sender = false;
+    let bare = !fields.iter().any(Field::is_from);
+    settle(&mut fields, options);
     if options.reply {
-        // A reply is made from what renaming and removing leave.
-        fields.retain(|field| !removed(options, field));
-        rename(&mut fields, options);
         let address = sender::sender(&fields, wanted).filter(|address| address != NOBODY);
         no_sender = address.is_none();
         fields = reply(&fields, options, &address.unwrap_or_else(|| UNKNOWN.to_vec()), &id);
-    } else if !options.force && !fields.iter().any(Field::is_from) {
+    } else if !options.force && bare {
         fields.insert(0, from_line(&fields, options, world));
     }
-    edit(&mut fields, options, world);
+    add(&mut fields, options, world);
     if options.unfold {
         fields.iter_mut().for_each(Field::unfold);
     }
@@ -143,53 +142,42 @@ fn reply(fields: &[Field], options: &Options, address: &[u8], id: &[u8]) -> Vec<
     header
 }
 
-/// Adds, renames and removes fields.
-fn edit(fields: &mut Vec<Field>, options: &Options, world: &World) {
-    let original = fields.len();
-    // Only what came with the message is renamed or removed.
-    let mut added = Vec::new();
+/// Removes and renames fields that came with the message. For a reply, those that are to be kept keep their names.
+fn settle(fields: &mut Vec<Field>, options: &Options) {
+    fields.retain(|field| !removed(options, field));
+    for field in fields.iter_mut().filter(|_| !options.reply) {
+        if options.rename_and_add.iter().any(|named| field.matches(name_of(named))) {
+            field.rename(0, b"Old-");
+        }
+    }
+    for (old, new) in &options.rename {
+        for field in fields.iter_mut().filter(|field| field.matches(old)) {
+            field.rename(old.len(), new);
+        }
+    }
+}
+
+/// Adds fields, and leaves one of each that is to be unique.
+fn add(fields: &mut Vec<Field>, options: &Options, world: &World) {
     for field in &options.add_missing {
         let name = name_of(field);
-        if fields.iter().any(|other| other.is(name) && !(name == FROM && removed(options, other))) {
+        if fields.iter().any(|other| other.is(name)) {
             continue;
         }
-        let is_id =
-            [b"Message-ID:".as_slice(), b"Resent-Message-ID:"].iter().any(|id| name.eq_ignore_ascii_case(id));
-        if name == FROM && field.len() == FROM.len() {
-            let kept: Vec<Field> = fields.iter().filter(|field| !removed(options, field)).cloned().collect();
-            added.insert(0, from_line(&kept, options, world));
-        } else if is_id && content_is_empty(field) {
-            added.push(Field::new(name, &[b" ", (world.message_id)().as_slice()].concat()));
+        let ids = [b"Message-ID:".as_slice(), b"Resent-Message-ID:"];
+        if name == FROM && content_is_empty(field) {
+            fields.insert(0, from_line(fields, options, world));
+        } else if content_is_empty(field) && ids.iter().any(|id| name.eq_ignore_ascii_case(id)) {
+            fields.push(Field::new(name, &[b" ", (world.message_id)().as_slice()].concat()));
         } else {
-            added.extend(Field::parse(field));
+            fields.extend(Field::parse(field));
         }
     }
-    added.extend(
-        options.add.iter().filter(|field| !content_is_empty(field)).filter_map(|field| Field::parse(field)),
-    );
-    for field in options.rename_and_add.iter().chain(&options.replace) {
+    for field in options.add.iter().chain(&options.rename_and_add).chain(&options.replace) {
         if !content_is_empty(field) {
-            added.extend(Field::parse(field));
+            fields.extend(Field::parse(field));
         }
     }
-    let mut kept = Vec::with_capacity(original + added.len());
-    for mut field in fields.drain(..) {
-        if !options.reply && removed(options, &field) {
-            continue;
-        }
-        if !options.reply && options.rename_and_add.iter().any(|named| field.matches(name_of(named))) {
-            field.rename(0, b"Old-");
-            // A postmark becomes a line that is no field.
-        }
-        kept.push(field);
-    }
-    // A postmark that was made anew stands first.
-    let from =
-        added.iter().take_while(|field| field.is_from() && !kept.iter().any(Field::is_from)).count().min(1);
-    kept.splice(0..0, added.drain(..from));
-    kept.extend(added);
-    *fields = kept;
-
     for name in &options.first_only {
         let mut seen = false;
         fields.retain(|field| !field.is(name_of(name)) || !std::mem::replace(&mut seen, true));
@@ -201,17 +189,6 @@ fn edit(fields: &mut Vec<Field>, options: &Options, world: &World) {
             left -= usize::from(same);
             !same || left == 0
         });
-    }
-    if !options.reply {
-        rename(fields, options);
-    }
-}
-
-fn rename(fields: &mut [Field], options: &Options) {
-    for (old, new) in &options.rename {
-        for field in fields.iter_mut().filter(|field| field.matches(old)) {
-            field.rename(old.len(), new);
-        }
     }
 }
 
