@@ -46,6 +46,14 @@ pub enum Operation {
     ReadQuota,
     /// Appending to or replacing `maildirsize`.
     WriteQuota,
+    /// Taking a lock.
+    Lock,
+    /// Giving a file another name.
+    Link,
+    /// Setting the length of an mbox: the step that ends a delivery, or takes it back.
+    Truncate,
+    /// Looking for what a dead program left at the end of an mbox.
+    Recover,
 }
 
 impl fmt::Display for Operation {
@@ -65,6 +73,10 @@ impl fmt::Display for Operation {
             Operation::Stat => "inspect",
             Operation::ReadQuota => "read quota file",
             Operation::WriteQuota => "write quota file",
+            Operation::Lock => "lock",
+            Operation::Link => "link message to",
+            Operation::Truncate => "set length of",
+            Operation::Recover => "repair the end of",
         })
     }
 }
@@ -119,6 +131,20 @@ pub enum Error {
     #[error("expected a quota definition like 10000000S,1000C in the first line of {}", path.display())]
     QuotaFile {
         /// The `maildirsize` file.
+        path: PathBuf,
+    },
+    /// Another program keeps a lock.
+    #[error("expected to get the lock {}, but another held it at {attempts} attempts", path.display())]
+    LockHeld {
+        /// The lock file, or the mailbox that the kernel keeps locked.
+        path: PathBuf,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// A name that is needed for a message is taken, however often another was chosen.
+    #[error("expected a free name for a message in {}, but all that were tried are taken", path.display())]
+    NamesTaken {
+        /// The directory.
         path: PathBuf,
     },
     /// The system refused.
@@ -186,21 +212,27 @@ impl Error {
             _ => false,
         }
     }
+
+    /// What sort of error it is: that of the system's, or what comes nearest.
+    pub fn kind(&self) -> io::ErrorKind {
+        match self {
+            Error::Io { source, .. } => source.kind(),
+            Error::OverQuota { .. } => io::ErrorKind::QuotaExceeded,
+            Error::FolderName(_) | Error::UserName(_) | Error::MessageName(_) => io::ErrorKind::InvalidInput,
+            Error::NotAMaildir { .. } => io::ErrorKind::NotFound,
+            Error::LockHeld { .. } => io::ErrorKind::WouldBlock,
+            Error::NamesTaken { .. } => io::ErrorKind::AlreadyExists,
+            Error::Incomplete { .. } | Error::Symlink { .. } | Error::QuotaFile { .. } => {
+                io::ErrorKind::Other
+            }
+        }
+    }
 }
 
 impl From<Error> for io::Error {
     /// Keeps the kind of the system's error, and the whole [`Error`] as the inner one.
     fn from(error: Error) -> io::Error {
-        let kind = match &error {
-            Error::Io { source, .. } => source.kind(),
-            Error::OverQuota { .. } => io::ErrorKind::QuotaExceeded,
-            Error::FolderName(_) | Error::UserName(_) | Error::MessageName(_) => io::ErrorKind::InvalidInput,
-            Error::NotAMaildir { .. } => io::ErrorKind::NotFound,
-            Error::Incomplete { .. } | Error::Symlink { .. } | Error::QuotaFile { .. } => {
-                io::ErrorKind::Other
-            }
-        };
-        io::Error::new(kind, error)
+        io::Error::new(error.kind(), error)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Durable mail storage on local disks: Maildir delivery that survives power failures.
+//! Durable mail storage on local disks: delivery that survives power failures, to Maildirs, mbox files, MH folders and plain
+//! folders.
 //!
 //! # What it is for
 //!
@@ -8,7 +9,7 @@
 //! when it is not, nothing of it is left. Readers see whole messages only, at any time.
 //!
 //! It is synchronous code on `std::fs` and system calls, for Unix. From an async server, call it on a thread that may
-//! block. It does not read Maildirs (but for counting a quota), and knows nothing of protocols.
+//! block. It does not read mail (but for counting a quota), and knows nothing of protocols.
 //!
 //! # Delivering
 //!
@@ -46,6 +47,11 @@
 //! - **… deliver one message to many users?** Write it once, then [`Staged::duplicate`] it, each copy behind its own
 //!   header lines.
 //! - **… deliver to folders?** [`Maildir::create_folder`] with a [`FolderName`] (Maildir++).
+//! - **… append to an mbox?** [`Mbox::append`], with a [`FromLine`] before the message. It locks, quotes, and takes back what
+//!   is not whole.
+//! - **… deliver to MH and plain folders?** [`MessageDir`], and [`MessageDir::link`] and [`Maildir::link`] for one
+//!   message in several.
+//! - **… keep other programs away from a file?** [`DotLock`].
 //! - **… limit a mailbox?** [`Maildir::set_quota`] (Maildir++, shared with Dovecot and Courier).
 //! - **… remove what crashed programs left?** [`Maildir::clean_tmp`], about once a day.
 //! - **… test that my server copes with a full disk?** Set a [`FaultPlan`]; see [`Faults`].
@@ -58,39 +64,48 @@
 //! - *Confinement*: no user or folder name leads out of its directory, and below a [`MailRoot`] or inside a Maildir no
 //!   symbolic link is followed.
 //! - *Privacy*: directories are made with mode 0700, files with 0600.
-//! - *Memory*: 16 KiB while a message is being written, hardly any otherwise.
+//! - *Memory*: 16 KiB (64 KiB for an mbox) while a message is being written, hardly any otherwise.
 //!
 //! # What it follows
 //!
 //! The [Maildir] convention, [Maildir++] for folders and quotas, the `,S=` and `,W=` sizes in file names as Dovecot and
-//! Courier know them, and RFC 3501 §5.1.3 (modified UTF-7) for the names of folders on disk.
+//! Courier know them, the mbox and MH formats as procmail 3.22 writes them, and RFC 3501 §5.1.3 (modified UTF-7) for the names of folders on disk.
 //!
 //! [Maildir]: https://cr.yp.to/proto/maildir.html
 //! [Maildir++]: https://www.courier-mta.org/imap/README.maildirquota.html
 #![forbid(unsafe_code)]
 
+mod dot_lock;
 mod error;
 mod fault;
 mod flags;
 mod folder_name;
+mod from_line;
 mod fs;
+mod kernel_lock;
 mod line_endings;
 mod maildir;
+mod mbox;
+mod message_dir;
 mod message_name;
 pub mod mutf7;
 mod quota_file;
 mod unique;
 mod user;
 
+pub use dot_lock::{DotLock, DotLockOptions, LockAttempt, LockWait};
 pub use error::{Error, Operation};
 pub use fault::{Fault, FaultPlan, Faults};
 pub use flags::{Flags, FlagsError};
 pub use folder_name::{FolderName, FolderNameError};
+pub use from_line::FromLine;
 pub use line_endings::LineEndings;
 pub use maildir::{
     Cleaned, Delivered, Delivery, DeliveryOptions, Maildir, STALE_AFTER, Staged, SyncStrategy, commit_all,
     commit_all_with,
 };
+pub use mbox::{Appended, Mbox, MboxAppend, MboxOptions, Quoting, Separation, fit_content_length};
+pub use message_dir::{MessageDelivery, MessageDir, Naming};
 pub use message_name::{MessageName, MessageNameError};
 pub use quota_file::{Quota, QuotaLimits, QuotaLimitsError, QuotaUsage};
 pub use user::{MailRoot, UserName, UserNameError};

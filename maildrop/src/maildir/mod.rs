@@ -7,6 +7,7 @@
 mod clean;
 mod commit;
 mod delivery;
+mod link;
 mod quota;
 mod staged;
 

@@ -1,0 +1,141 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// One thing to do, in the order of the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Item {
+    Sleep(u64),
+    /// `None` is without end.
+    Retries(Option<u32>),
+    StaleAfter(u64),
+    Suspend(u64),
+    Invert,
+    LockMailbox,
+    UnlockMailbox,
+    File(PathBuf),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Usage,
+    Help,
+    Version,
+}
+
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<Item>, Refused> {
+    let mut arguments = arguments.into_iter();
+    let mut items = Vec::new();
+    while let Some(argument) = arguments.next() {
+        let Some(letters) = argument.as_bytes().strip_prefix(b"-") else {
+            items.push(Item::File(argument.into()));
+            continue;
+        };
+        let mut rest = letters;
+        while let Some((&letter, behind)) = rest.split_first() {
+            rest = behind;
+            match letter {
+                b'!' => items.push(Item::Invert),
+                b'v' => return Err(Refused::Version),
+                b'h' | b'?' => return Err(Refused::Help),
+                b'0'..=b'9' => {
+                    let (seconds, _) = number(letters.strip_prefix(b"!").unwrap_or(letters));
+                    items.push(Item::Sleep(u64::try_from(seconds).unwrap_or(0)));
+                    break;
+                }
+                b'r' | b'l' | b's' => {
+                    let value = match rest.is_empty() {
+                        true => arguments.next().ok_or(Refused::Usage)?.into_vec(),
+                        false => rest.to_vec(),
+                    };
+                    let (number, digits) = number(&value);
+                    let seconds = u64::try_from(number).unwrap_or(0);
+                    match letter {
+                        b'r' if digits > 0 => items.push(Item::Retries(u32::try_from(number).ok())),
+                        b'l' if digits > 0 => items.push(Item::StaleAfter(seconds)),
+                        b's' if digits > 0 => items.push(Item::Suspend(seconds)),
+                        _ => return Err(Refused::Usage),
+                    }
+                    break;
+                }
+                b'm' if rest == b"l" => {
+                    items.push(Item::LockMailbox);
+                    break;
+                }
+                b'm' if rest == b"u" => {
+                    items.push(Item::UnlockMailbox);
+                    break;
+                }
+                _ => return Err(Refused::Usage),
+            }
+        }
+        if letters.is_empty() {
+            return Err(Refused::Usage);
+        }
+    }
+    Ok(items)
+}
+
+/// The number at the start of a text, and how many digits it has.
+fn number(text: &[u8]) -> (i64, usize) {
+    let (sign, digits) = text.strip_prefix(b"-").map_or((1, text), |digits| (-1, digits));
+    let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let number = digits[..count]
+        .iter()
+        .fold(0_i64, |sum, digit| sum.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
+    (sign * number, count)
+}
+
+/// A path whose name is an octet shorter.
+pub(crate) fn shortened(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?.as_bytes();
+    let shorter = name.split_last().map(|(_, shorter)| shorter).filter(|shorter| !shorter.is_empty())?;
+    Some(path.with_file_name(OsString::from_vec(shorter.to_vec())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_words(words: &str) -> Result<Vec<Item>, Refused> {
+        parse(words.split('|').filter(|word| !word.is_empty()).map(OsString::from))
+    }
+
+    #[test]
+    fn items_stay_in_order() {
+        let items = parse_words("-5|-r-1|-r|3|-l7|-s|0|-!|a|-ml|-mu|./-a").unwrap();
+        let file = |name: &str| Item::File(name.into());
+        assert_eq!(
+            items,
+            [
+                Item::Sleep(5),
+                Item::Retries(None),
+                Item::Retries(Some(3)),
+                Item::StaleAfter(7),
+                Item::Suspend(0),
+                Item::Invert,
+                file("a"),
+                Item::LockMailbox,
+                Item::UnlockMailbox,
+                file("./-a"),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for words in ["-q|a", "-", "--", "-ab", "-r", "-mx", "-m", "-l|a"] {
+            assert_eq!(parse_words(words), Err(Refused::Usage), "{words}");
+        }
+        assert_eq!(parse_words("a|-v"), Err(Refused::Version));
+        assert_eq!(parse_words("-h"), Err(Refused::Help));
+    }
+
+    #[test]
+    fn names_are_shortened_but_not_to_nothing() {
+        assert_eq!(shortened(Path::new("a/bc")), Some("a/b".into()));
+        assert_eq!(shortened(Path::new("a/b")), None);
+    }
+}

@@ -1,0 +1,432 @@
+//! Lock files: `box.lock` beside `box`, as procmail, mutt, Dovecot and liblockfile know them.
+//!
+//! A lock is taken the way that is safe on NFS, where exclusive creation may not be: a file with a unique name is made
+//! beside it, then linked to the name of the lock, which fails if that exists. What counts is not the answer to `link`,
+//! which NFS may lose, but whether the unique file has two names afterwards. The lock holds the octet `0` and has mode
+//! 0444, as procmail's.
+//!
+//! A lock file outlives a program that is killed, so one that has not been touched for long enough is taken away by
+//! force. Its age is measured against the time stamp of the unique file: by the clock of the disk, not of this machine.
+//!
+//! ```
+//! use maildrop::{DotLock, DotLockOptions};
+//!
+//! # let dir = tempfile::tempdir()?;
+//! let path = dir.path().join("box.lock");
+//! let lock = DotLock::acquire(&path, &DotLockOptions::new())?;
+//! assert!(path.exists());
+//! assert!(DotLock::acquire(&path, &DotLockOptions::new().retries(0)).is_err());
+//! drop(lock);
+//! assert!(!path.exists());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::error::{Error, Operation};
+use crate::fault::{Fault, Faults};
+use crate::unique::{HostPart, Unique};
+
+/// What the file holds: a process id that no process has, so that nobody takes the owner for dead.
+const CONTENT: &[u8] = b"0";
+const MODE: u32 = 0o444;
+/// Unique names to try.
+const ATTEMPTS: usize = 8;
+/// Looks at a directory that is not there before the lock is given up: it may be on its way (an automounter).
+const MISSING_ATTEMPTS: u32 = 8;
+
+/// How long to try for a lock, and when another's is taken for a dead one. The defaults are procmail's.
+#[derive(Clone, Debug)]
+pub struct DotLockOptions {
+    sleep: Duration,
+    retries: Option<u32>,
+    stale_after: Option<Duration>,
+    suspend: Duration,
+    faults: Option<Arc<dyn Faults>>,
+}
+
+impl Default for DotLockOptions {
+    fn default() -> DotLockOptions {
+        DotLockOptions {
+            sleep: Duration::from_secs(8),
+            retries: None,
+            stale_after: Some(Duration::from_secs(1024)),
+            suspend: Duration::from_secs(16),
+            faults: None,
+        }
+    }
+}
+
+impl DotLockOptions {
+    /// Try every 8 seconds without end, force locks that are older than 1024 seconds, then wait 16 seconds.
+    pub fn new() -> DotLockOptions {
+        DotLockOptions::default()
+    }
+
+    /// Time between attempts.
+    #[must_use]
+    pub fn sleep(self, sleep: Duration) -> DotLockOptions {
+        DotLockOptions { sleep, ..self }
+    }
+
+    /// Attempts after the first before the lock is given up.
+    #[must_use]
+    pub fn retries(self, retries: u32) -> DotLockOptions {
+        DotLockOptions { retries: Some(retries), ..self }
+    }
+
+    /// Age from which on a lock is taken away by force; `None` never does.
+    #[must_use]
+    pub fn stale_after(self, age: Option<Duration>) -> DotLockOptions {
+        DotLockOptions { stale_after: age, ..self }
+    }
+
+    /// Time to wait after a lock was taken away, so that two programs that both found it stale do not take away each
+    /// other's new one.
+    #[must_use]
+    pub fn suspend(self, suspend: Duration) -> DotLockOptions {
+        DotLockOptions { suspend, ..self }
+    }
+
+    /// Sets a fault hook for the steps of taking a lock.
+    #[must_use]
+    pub fn with_faults(self, faults: Arc<dyn Faults>) -> DotLockOptions {
+        DotLockOptions { faults: Some(faults), ..self }
+    }
+
+    fn inject(&self, operation: Operation) -> io::Result<()> {
+        self.faults.as_ref().map_or(Fault::None, |faults| faults.inject(operation)).check()
+    }
+}
+
+/// What happens while a lock is being waited for. The answer of the observer says whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockWait {
+    /// Another holds it. The caller sleeps next.
+    Held {
+        /// How often it was tried so far.
+        attempts: u32,
+    },
+    /// It is stale and was taken away.
+    Forced,
+    /// It is stale, but could not be taken away.
+    ForceRefused,
+}
+
+/// One attempt at a lock.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LockAttempt {
+    /// The lock is held from here on.
+    Acquired(DotLock),
+    /// Another holds it.
+    Held {
+        /// Time since it was last touched, by the clock of the disk. Zero if it is gone already.
+        age: Duration,
+    },
+}
+
+/// A lock file that is held, and removed when this is dropped.
+#[derive(Debug)]
+#[must_use = "a lock that is dropped is released"]
+pub struct DotLock {
+    path: PathBuf,
+    released: bool,
+}
+
+impl DotLock {
+    /// Takes a lock, waiting as the options say.
+    ///
+    /// # Errors
+    /// [`Error::LockHeld`] if another keeps it for too long, or [`Error::Io`].
+    pub fn acquire(path: impl Into<PathBuf>, options: &DotLockOptions) -> Result<DotLock, Error> {
+        DotLock::acquire_with(path, options, |_| ControlFlow::Continue(()))
+    }
+
+    /// Takes a lock, and tells `observe` about the waiting: to log it, or to break it off, which is answered with
+    /// [`Error::LockHeld`].
+    ///
+    /// # Errors
+    /// [`Error::LockHeld`] or [`Error::Io`].
+    pub fn acquire_with(
+        path: impl Into<PathBuf>,
+        options: &DotLockOptions,
+        mut observe: impl FnMut(LockWait) -> ControlFlow<()>,
+    ) -> Result<DotLock, Error> {
+        let path = path.into();
+        let (mut attempts, mut missing) = (0_u32, 0_u32);
+        loop {
+            let exhausted = options.retries.is_some_and(|retries| attempts >= retries);
+            let age = match DotLock::attempt(&path, options) {
+                Ok(LockAttempt::Acquired(lock)) => return Ok(lock),
+                Ok(LockAttempt::Held { age }) => Some(age),
+                // NFS servers forget, disks are being mounted: try again some times.
+                Err(error) if error.is_not_found() && missing < MISSING_ATTEMPTS && !exhausted => {
+                    missing += 1;
+                    None
+                }
+                Err(error) => return Err(error),
+            };
+            attempts += 1;
+            let stale = age.zip(options.stale_after).is_some_and(|(age, limit)| age > limit);
+            let forced = stale && DotLock::force(&path).is_ok();
+            let event = match (stale, forced) {
+                (true, true) => LockWait::Forced,
+                (true, false) => LockWait::ForceRefused,
+                (false, _) => LockWait::Held { attempts },
+            };
+            let go_on = observe(event).is_continue();
+            // What was freed by force is worth another look.
+            if !go_on || (exhausted && !forced) {
+                return Err(Error::LockHeld { path, attempts });
+            }
+            std::thread::sleep(if forced { options.suspend } else { options.sleep });
+        }
+    }
+
+    /// Tries once, without waiting.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if no lock can be made there, whoever holds it: [`Error::is_not_found`] for a missing directory.
+    pub fn attempt(path: &Path, options: &DotLockOptions) -> Result<LockAttempt, Error> {
+        let lock_error = |error: io::Error| Error::io(Operation::Lock, path, error);
+        options.inject(Operation::Lock).map_err(lock_error)?;
+        let unique = UniqueFile::create(path).map_err(lock_error)?;
+        let acquired = || LockAttempt::Acquired(DotLock { path: path.to_owned(), released: false });
+        let linked = match options.inject(Operation::Link) {
+            Ok(()) => rustix::fs::linkat(CWD, &unique.path, CWD, path, AtFlags::empty()),
+            Err(error) => return Err(lock_error(error)),
+        };
+        let stat = rustix::fs::fstat(&unique.file).map_err(|errno| lock_error(errno.into()))?;
+        match linked {
+            // The answer may have been lost on the way from an NFS server; the count of names was not.
+            _ if stat.st_nlink == 2 => Ok(acquired()),
+            Ok(()) | Err(Errno::EXIST) => Ok(LockAttempt::Held { age: age_of(path, stat.st_mtime) }),
+            // No hard links on this disk.
+            Err(Errno::PERM | Errno::NOTSUP | Errno::NOSYS | Errno::MLINK) => match create(path) {
+                Ok(_) => Ok(acquired()),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    Ok(LockAttempt::Held { age: age_of(path, stat.st_mtime) })
+                }
+                Err(error) => Err(lock_error(error)),
+            },
+            Err(errno) => Err(lock_error(errno.into())),
+        }
+    }
+
+    /// Takes away a lock whoever holds it. One that is gone already is as good.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system does not let it be removed.
+    pub fn force(path: &Path) -> Result<(), Error> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io(Operation::Remove, path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The lock file that goes with `file`: its name with `.lock` behind it.
+    pub fn path_for(file: &Path) -> PathBuf {
+        let mut path = OsString::from(file);
+        path.push(".lock");
+        path.into()
+    }
+
+    /// The lock file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes the lock file, and says whether that worked.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it could not be removed: also if another has taken it away.
+    pub fn release(mut self) -> Result<(), Error> {
+        self.released = true;
+        std::fs::remove_file(&self.path).map_err(|error| Error::io(Operation::Remove, &self.path, error))
+    }
+
+    /// Leaves the lock file where it is, for another program to remove.
+    pub fn keep(mut self) -> PathBuf {
+        self.released = true;
+        std::mem::take(&mut self.path)
+    }
+}
+
+impl Drop for DotLock {
+    fn drop(&mut self) {
+        if !self.released {
+            // Nothing can be done about a failure here; others will find the lock stale in time.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// The file that is linked to the name of the lock.
+struct UniqueFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl UniqueFile {
+    fn create(lock: &Path) -> io::Result<UniqueFile> {
+        let mut attempts = 0;
+        loop {
+            // procmail's begin with an underscore too, so that who cleans up after one cleans up after both.
+            let name = format!("_{}", Unique::generate(&HostPart::this_host()));
+            let path = lock.with_file_name(name);
+            match create(&path) {
+                Ok(file) => return Ok(UniqueFile { path, file }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempts < ATTEMPTS => {
+                    attempts += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Drop for UniqueFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let mut file = File::from(rustix::fs::open(path, flags, Mode::from_raw_mode(MODE))?);
+    if let Err(error) = file.write_all(CONTENT) {
+        let _ = std::fs::remove_file(path);
+        return Err(error);
+    }
+    Ok(file)
+}
+
+/// Age of a lock file against the time at which another file on the same disk was written.
+fn age_of(lock: &Path, now: i64) -> Duration {
+    let touched = rustix::fs::lstat(lock).map_or(now, |stat| stat.st_mtime);
+    Duration::from_secs(u64::try_from(now.saturating_sub(touched)).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::FaultPlan;
+    use std::os::unix::fs::PermissionsExt;
+    use std::time::SystemTime;
+
+    fn quick() -> DotLockOptions {
+        DotLockOptions::new().sleep(Duration::from_millis(1)).suspend(Duration::from_millis(1))
+    }
+
+    fn names(dir: &Path) -> Vec<OsString> {
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+    }
+
+    #[test]
+    fn a_lock_looks_like_procmails_and_goes_when_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("box.lock");
+        assert_eq!(DotLock::path_for(&dir.path().join("box")), path);
+        let lock = DotLock::acquire(&path, &quick()).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"0");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777 & !0o444, 0);
+        assert_eq!(names(dir.path()), ["box.lock"]);
+        drop(lock);
+        assert!(names(dir.path()).is_empty());
+    }
+
+    #[test]
+    fn a_lock_can_be_kept_and_its_loss_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = DotLock::acquire(dir.path().join("a"), &quick()).unwrap().keep();
+        assert!(path.exists());
+        DotLock::force(&path).unwrap();
+        DotLock::force(&path).unwrap();
+        let lock = DotLock::acquire(&path, &quick()).unwrap();
+        DotLock::force(&path).unwrap();
+        assert!(lock.release().unwrap_err().is_not_found());
+    }
+
+    #[test]
+    fn a_held_lock_is_given_up_after_the_retries() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("box.lock");
+        let _lock = DotLock::acquire(&path, &quick()).unwrap();
+        let mut seen = Vec::new();
+        let result = DotLock::acquire_with(&path, &quick().retries(2), |event| {
+            seen.push(event);
+            ControlFlow::Continue(())
+        });
+        assert!(matches!(result, Err(Error::LockHeld { attempts: 3, .. })), "{result:?}");
+        assert_eq!(seen, [1, 2, 3].map(|attempts| LockWait::Held { attempts }));
+        let result = DotLock::acquire_with(&path, &quick(), |_| ControlFlow::Break(()));
+        assert!(result.unwrap_err().is_transient());
+        assert_eq!(names(dir.path()), ["box.lock"]);
+    }
+
+    #[test]
+    fn a_stale_lock_is_taken_away_and_a_fresh_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("box.lock");
+        std::fs::write(&path, "").unwrap();
+        let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+        File::open(&path).unwrap().set_modified(hour_ago).unwrap();
+        let limit = |secs| quick().stale_after(Some(Duration::from_secs(secs))).retries(0);
+        assert!(DotLock::acquire(&path, &limit(7200)).is_err());
+        assert!(DotLock::acquire(&path, &quick().stale_after(None).retries(0)).is_err());
+        let mut seen = Vec::new();
+        let lock = DotLock::acquire_with(&path, &limit(1800), |event| {
+            seen.push(event);
+            ControlFlow::Continue(())
+        });
+        assert_eq!(lock.unwrap().path(), path);
+        assert_eq!(seen, [LockWait::Forced]);
+    }
+
+    #[test]
+    fn a_missing_directory_and_failing_steps_are_told_and_leave_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = DotLock::acquire(dir.path().join("no/box.lock"), &quick()).unwrap_err();
+        assert!(error.is_not_found(), "{error}");
+        for operation in [Operation::Lock, Operation::Link] {
+            let plan = FaultPlan::new().nth(operation, 1, Fault::no_space());
+            let options = quick().with_faults(Arc::new(plan));
+            let error = DotLock::acquire(dir.path().join("box.lock"), &options).unwrap_err();
+            assert!(error.is_storage_full());
+            assert!(names(dir.path()).is_empty());
+        }
+    }
+
+    #[test]
+    fn one_thread_at_a_time_holds_a_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, counter) = (dir.path().join("box.lock"), dir.path().join("counter"));
+        std::fs::write(&counter, "0").unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        let _lock = DotLock::acquire(&path, &quick()).unwrap();
+                        let count: u32 = std::fs::read_to_string(&counter).unwrap().parse().unwrap();
+                        std::fs::write(&counter, (count + 1).to_string()).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(std::fs::read_to_string(&counter).unwrap(), "160");
+        assert_eq!(names(dir.path()), ["counter"]);
+    }
+}

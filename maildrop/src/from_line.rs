@@ -1,0 +1,148 @@
+//! The From_ line: `From sender@example.org Tue Jan  2 03:04:05 2001`, the postmark before each message of an mbox.
+
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What stands for a sender that is not known, or whose address is of no use.
+const UNKNOWN: &str = "foo@bar";
+/// What `From_` lines begin with.
+pub(crate) const MARK: &[u8] = b"From ";
+
+/// A From_ line to be written before a message.
+///
+/// ```
+/// use std::time::{Duration, UNIX_EPOCH};
+/// use maildrop::FromLine;
+///
+/// let line = FromLine::new(b"a@example.org", UNIX_EPOCH + Duration::from_secs(978_404_645), 0);
+/// assert_eq!(line.as_bytes(), b"From a@example.org  Tue Jan  2 03:04:05 2001\n");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct FromLine(Vec<u8>);
+
+impl FromLine {
+    /// The line for a sender and a time. The date is written in the zone that is `utc_offset` seconds east of Greenwich:
+    /// readers expect local time. White space and control characters in the sender become dashes, and an empty one
+    /// becomes `foo@bar`. Two blanks
+    /// stand before the date, as with procmail and sendmail.
+    pub fn new(sender: &[u8], time: SystemTime, utc_offset: i32) -> FromLine {
+        let mut line = MARK.to_vec();
+        if sender.is_empty() {
+            line.extend_from_slice(UNKNOWN.as_bytes());
+        }
+        line.extend(sender.iter().map(|&b| if b <= b' ' || b == 0x7f { b'-' } else { b }));
+        line.extend_from_slice(b"  ");
+        line.extend_from_slice(asctime(time, utc_offset).as_bytes());
+        line.push(b'\n');
+        FromLine(line)
+    }
+
+    /// The whole line, LF included.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Octets of the From_ line that `message` begins with: the line itself, and lines behind it that begin with `>From `,
+    /// which hold older ones. Zero if there is none.
+    ///
+    /// ```
+    /// use maildrop::FromLine;
+    ///
+    /// let message = b"From a@b Tue Jan  2 03:04:05 2001\n>From root\nSubject: x\n\n";
+    /// assert_eq!(&message[FromLine::length_in(message)..], b"Subject: x\n\n");
+    /// assert_eq!(FromLine::length_in(b"From: a@b\n\n"), 0);
+    /// ```
+    pub fn length_in(message: &[u8]) -> usize {
+        let mut length = 0;
+        while message[length..].starts_with(if length == 0 { MARK } else { b">From " }) {
+            length = memchr::memchr(b'\n', &message[length..]).map_or(message.len(), |at| length + at + 1);
+        }
+        length
+    }
+}
+
+impl fmt::Debug for FromLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FromLine(\"{}\")", self.0.escape_ascii())
+    }
+}
+
+/// A time as asctime(3) writes it.
+fn asctime(time: SystemTime, utc_offset: i32) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let seconds = match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX / 2),
+        Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX / 2),
+    };
+    let seconds = seconds.saturating_add(i64::from(utc_offset));
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Years that begin in March end with the leap day. 719468 days lie between 1 March of the year 0 and 1970.
+    let (era, day_of_era) = ((days + 719_468).div_euclid(146_097), (days + 719_468).rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = (march_month + 2) % 12;
+    let year = era * 400 + year_of_era + i64::from(month < 2);
+    format!(
+        "{} {} {day:2} {:02}:{:02}:{:02} {year}",
+        DAYS[days.rem_euclid(7) as usize],
+        MONTHS[month as usize],
+        second / 3600,
+        second / 60 % 60,
+        second % 60,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn dates_are_those_of_asctime() {
+        // (seconds, offset, date)
+        let table = [
+            (0, 0, "Thu Jan  1 00:00:00 1970"),
+            (951_782_399, 0, "Mon Feb 28 23:59:59 2000"),
+            (951_782_400, 0, "Tue Feb 29 00:00:00 2000"),
+            (978_404_645, 0, "Tue Jan  2 03:04:05 2001"),
+            (978_404_645, -5 * 3600, "Mon Jan  1 22:04:05 2001"),
+            (4_107_542_400, 0, "Mon Mar  1 00:00:00 2100"),
+            (1_709_164_800, 0, "Thu Feb 29 00:00:00 2024"),
+            (1_735_689_599, 3600, "Wed Jan  1 00:59:59 2025"),
+        ];
+        for (seconds, offset, date) in table {
+            assert_eq!(asctime(UNIX_EPOCH + Duration::from_secs(seconds), offset), date);
+        }
+        assert_eq!(asctime(UNIX_EPOCH - Duration::from_secs(1), 0), "Wed Dec 31 23:59:59 1969");
+    }
+
+    #[test]
+    fn no_sender_breaks_the_line() {
+        let line = |sender: &[u8]| {
+            let line = FromLine::new(sender, UNIX_EPOCH, 0);
+            String::from_utf8(line.0).unwrap().replace("  Thu Jan  1 00:00:00 1970\n", "")
+        };
+        assert_eq!(line(b""), "From foo@bar");
+        assert_eq!(line(b"a b@c\nFrom x"), "From a-b@c-From-x");
+    }
+
+    #[test]
+    fn only_lines_at_the_start_are_from_lines() {
+        // (message, length)
+        let table: [(&[u8], usize); 6] = [
+            (b"", 0),
+            (b"From ", 5),
+            (b"From a\n", 7),
+            (b"From a\n>From b\n>From c\nx", 23),
+            (b"From a\nFrom b\n", 7),
+            (b">From a\n", 0),
+        ];
+        for (message, length) in table {
+            assert_eq!(FromLine::length_in(message), length, "{}", message.escape_ascii());
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The kernel's lock on a mailbox file: `fcntl` over the whole file, as procmail, mutt and Dovecot take it.
+//!
+//! On Linux it belongs to the open file rather than to the process, so that threads of one process keep each other out,
+//! and closing another handle of the same file does not give it up; towards other processes it is the same lock.
+
+use std::fs::File;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Waits for the lock; it goes when the file is closed. Answers whether it was got before the time was up.
+///
+/// # Errors
+/// What the system says, such as [`Errno::NOLCK`] from a disk that has no locks.
+pub(crate) fn lock(file: &File, most: Duration) -> Result<bool, Errno> {
+    let start = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match try_lock(file) {
+            Ok(()) => return Ok(true),
+            // Which of the two is up to the system.
+            Err(Errno::AGAIN | Errno::ACCESS) => {}
+            Err(Errno::INTR) => continue,
+            Err(errno) => return Err(errno),
+        }
+        let Some(left) = most.checked_sub(start.elapsed()) else { return Ok(false) };
+        thread::sleep(pause.min(left));
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn try_lock(file: &File) -> Result<(), Errno> {
+    use nix::fcntl::{FcntlArg, fcntl};
+    use nix::libc;
+
+    let whole = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&whole)) {
+        Ok(_) => Ok(()),
+        Err(errno) => Err(Errno::from_raw_os_error(errno as i32)),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn try_lock(file: &File) -> Result<(), Errno> {
+    rustix::fs::fcntl_lock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_handle_waits_until_the_first_is_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("box");
+        let first = File::create(&path).unwrap();
+        let second = File::options().write(true).open(&path).unwrap();
+        assert_eq!(lock(&first, Duration::ZERO), Ok(true));
+        assert_eq!(lock(&second, Duration::from_millis(5)), Ok(false));
+        // Closing yet another handle does not give it up.
+        drop(File::open(&path).unwrap());
+        assert_eq!(lock(&second, Duration::ZERO), Ok(false));
+        drop(first);
+        assert_eq!(lock(&second, Duration::ZERO), Ok(true));
+    }
+}

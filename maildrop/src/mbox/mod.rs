@@ -1,0 +1,343 @@
+//! An mbox: one file in which messages stand one behind another, each behind a From_ line.
+//!
+//! Appending locks the file as procmail does: first the lock file, then the kernel's lock, so that procmail, mutt, Dovecot
+//! and this crate can work on the same file at the same time. A message is whole and durable in the file when
+//! [`MboxAppend::commit`] answers `Ok`, and nothing is left of it when a step fails. If the process dies, what it wrote
+//! is cut off by whoever appends next with this crate, or by [`Mbox::repair`].
+//!
+//! What is written is what procmail 3.22 writes: `From ` at the start of a line becomes `>From ` unless a
+//! `Content-Length:` field covers it, and the message ends with an empty line. procmail glues a message to what stands
+//! in the file even if that does not end with an empty line; here the lines that are missing are written first, unless
+//! the options say otherwise.
+
+mod append;
+mod content_length;
+mod guard;
+mod quote;
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use memchr::memmem;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+pub use self::append::{Appended, MboxAppend};
+pub use self::content_length::fit_content_length;
+
+use self::guard::Identity;
+use crate::dot_lock::{DotLock, DotLockOptions};
+use crate::error::{Error, Operation};
+use crate::fault::{Fault, Faults};
+use crate::kernel_lock;
+
+/// How often a file that was replaced while its lock was being waited for is opened again.
+const REPLACED_ATTEMPTS: u32 = 16;
+
+/// What becomes of `From ` at the start of a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Quoting {
+    /// `>From `, and the message is made to end with an empty line.
+    #[default]
+    From,
+    /// Every octet is stored as given, and nothing is added: the `r` flag of procmail.
+    Raw,
+}
+
+/// What stands between a message and those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Separation {
+    /// If the file does not end with an empty line, the line feeds that are missing are written first.
+    #[default]
+    EmptyLine,
+    /// Nothing: the message goes right behind what is there, as procmail does it.
+    AsFound,
+}
+
+/// How an mbox is locked and written.
+#[derive(Clone, Debug)]
+pub struct MboxOptions {
+    dot_lock: Option<DotLockOptions>,
+    lock_file: Option<PathBuf>,
+    kernel_lock: Option<Duration>,
+    mode: u32,
+    quoting: Quoting,
+    separation: Separation,
+    content_length: bool,
+    faults: Option<Arc<dyn Faults>>,
+}
+
+impl Default for MboxOptions {
+    fn default() -> MboxOptions {
+        MboxOptions {
+            dot_lock: Some(DotLockOptions::new()),
+            lock_file: None,
+            kernel_lock: Some(Duration::from_secs(960)),
+            mode: 0o600,
+            quoting: Quoting::default(),
+            separation: Separation::default(),
+            content_length: true,
+            faults: None,
+        }
+    }
+}
+
+impl MboxOptions {
+    /// A lock file and the kernel's lock, mode 0600 for a new file, quoting, and empty lines between messages.
+    pub fn new() -> MboxOptions {
+        MboxOptions::default()
+    }
+
+    /// How long to try for the lock file; `None` takes none, for callers that hold it already.
+    #[must_use]
+    pub fn dot_lock(self, options: Option<DotLockOptions>) -> MboxOptions {
+        MboxOptions { dot_lock: options, ..self }
+    }
+
+    /// The lock file, where it is not the name of the mbox with `.lock` behind it.
+    #[must_use]
+    pub fn lock_file(self, path: impl Into<PathBuf>) -> MboxOptions {
+        MboxOptions { lock_file: Some(path.into()), ..self }
+    }
+
+    /// How long to wait for the kernel's lock; `None` takes none. On a disk that knows no such locks the lock file alone
+    /// must do.
+    #[must_use]
+    pub fn kernel_lock(self, most: Option<Duration>) -> MboxOptions {
+        MboxOptions { kernel_lock: most, ..self }
+    }
+
+    /// The mode of a file that is made, less the umask. That of a file that is there is left alone.
+    #[must_use]
+    pub fn mode(self, mode: u32) -> MboxOptions {
+        MboxOptions { mode, ..self }
+    }
+
+    /// What becomes of `From ` at the start of a line.
+    #[must_use]
+    pub fn quoting(self, quoting: Quoting) -> MboxOptions {
+        MboxOptions { quoting, ..self }
+    }
+
+    /// What stands between a message and those before it.
+    #[must_use]
+    pub fn separation(self, separation: Separation) -> MboxOptions {
+        MboxOptions { separation, ..self }
+    }
+
+    /// Whether a `Content-Length:` field is corrected and spares its part of the body the quoting (the default), or is a
+    /// field like any other, as in the traditional Berkeley format.
+    #[must_use]
+    pub fn content_length(self, heeded: bool) -> MboxOptions {
+        MboxOptions { content_length: heeded, ..self }
+    }
+
+    /// Sets a fault hook for all steps on the file.
+    #[must_use]
+    pub fn with_faults(self, faults: Arc<dyn Faults>) -> MboxOptions {
+        MboxOptions { faults: Some(faults), ..self }
+    }
+}
+
+/// An mbox that messages are appended to.
+///
+/// ```
+/// use maildrop::{FromLine, Mbox};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let mbox = Mbox::new(dir.path().join("box"));
+/// let line = FromLine::new(b"bob@example.org", std::time::UNIX_EPOCH, 0);
+/// let message = [line.as_bytes(), b"Subject: lunch?\n\nFrom noon on?\n"].concat();
+/// let appended = mbox.append(&message)?;
+///
+/// let stored = std::fs::read_to_string(mbox.path())?;
+/// assert_eq!(appended.size(), stored.len() as u64);
+/// assert!(stored.ends_with("Subject: lunch?\n\n>From noon on?\n\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Mbox {
+    path: PathBuf,
+    options: MboxOptions,
+}
+
+impl Mbox {
+    /// An mbox with the default options. Nothing is opened yet, and the file need not exist.
+    pub fn new(path: impl Into<PathBuf>) -> Mbox {
+        Mbox::with_options(path, MboxOptions::new())
+    }
+
+    /// An mbox with other options.
+    pub fn with_options(path: impl Into<PathBuf>, options: MboxOptions) -> Mbox {
+        Mbox { path: path.into(), options }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends a whole message, which should begin with a From_ line (see [`FromLine`](crate::FromLine)). When this
+    /// answers `Ok`, it survives a power failure.
+    ///
+    /// # Errors
+    /// [`Error::LockHeld`] or [`Error::Io`]. In each case nothing of the message is left in the file.
+    pub fn append(&self, message: &[u8]) -> Result<Appended, Error> {
+        let mut append = self.begin()?;
+        let (header, body) = message.split_at(header_length(message));
+        let mut fitted = header.to_vec();
+        let covered = match self.options.content_length {
+            true => fit_content_length(&mut fitted, body.len() as u64),
+            false => None,
+        };
+        let covered = usize::try_from(covered.unwrap_or(0)).unwrap_or(usize::MAX).min(body.len());
+        append.append(&fitted)?;
+        append.append_verbatim(&body[..covered])?;
+        append.append(&body[covered..])?;
+        append.commit()
+    }
+
+    /// Locks the file and begins a message that comes in chunks. The locks are held until the message is committed or
+    /// dropped, so do not wait for a peer meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::LockHeld`] or [`Error::Io`].
+    pub fn begin(&self) -> Result<MboxAppend, Error> {
+        MboxAppend::new(self.lock(OFlags::CREATE)?)
+    }
+
+    /// Cuts off what a process left that died while it was appending; the next append does the same. Answers how many
+    /// octets went.
+    ///
+    /// # Errors
+    /// [`Error::LockHeld`] or [`Error::Io`].
+    pub fn repair(&self) -> Result<u64, Error> {
+        let locked = self.lock(OFlags::empty())?;
+        let size = locked.size()?;
+        Ok(size - locked.recover(size)?)
+    }
+
+    fn lock(&self, create: OFlags) -> Result<Locked, Error> {
+        let dot_lock = match &self.options.dot_lock {
+            Some(options) => {
+                let path = self.options.lock_file.clone();
+                Some(DotLock::acquire(path.unwrap_or_else(|| DotLock::path_for(&self.path)), options)?)
+            }
+            None => None,
+        };
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let file = self.open(create)?;
+            let locked = Locked { file, mbox: self.clone(), _dot_lock: None };
+            self.check(Operation::Lock)?;
+            if let Some(most) = self.options.kernel_lock
+                && locked.regular()?
+            {
+                match kernel_lock::lock(&locked.file, most) {
+                    Ok(true) => {}
+                    Ok(false) => return Err(Error::LockHeld { path: self.path.clone(), attempts }),
+                    Err(Errno::NOLCK | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+                    Err(errno) => return Err(self.error(Operation::Lock, errno)),
+                }
+            }
+            // A reader may have put another file in its place while it held the lock.
+            if locked.is_in_place()? {
+                return Ok(Locked { _dot_lock: dot_lock, ..locked });
+            }
+            if attempts >= REPLACED_ATTEMPTS {
+                return Err(Error::LockHeld { path: self.path.clone(), attempts });
+            }
+        }
+    }
+
+    fn open(&self, create: OFlags) -> Result<File, Error> {
+        self.check(Operation::Open)?;
+        let flags = create | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let mode = Mode::from_raw_mode(self.options.mode);
+        let opened = match rustix::fs::open(&self.path, flags | OFlags::RDWR, mode) {
+            // A mailbox that others may drop mail into, but not read.
+            Err(Errno::ACCESS) => rustix::fs::open(&self.path, flags | OFlags::WRONLY, mode),
+            opened => opened,
+        };
+        opened.map(File::from).map_err(|errno| self.error(Operation::Open, errno))
+    }
+
+    fn inject(&self, operation: Operation) -> Fault {
+        self.options.faults.as_ref().map_or(Fault::None, |faults| faults.inject(operation))
+    }
+
+    fn check(&self, operation: Operation) -> Result<(), Error> {
+        self.inject(operation).check().map_err(|error| self.error(operation, error))
+    }
+
+    fn error(&self, operation: Operation, error: impl Into<io::Error>) -> Error {
+        Error::io(operation, &self.path, error)
+    }
+}
+
+impl fmt::Debug for Mbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Mbox").field(&self.path).finish()
+    }
+}
+
+/// The open file with its locks, which go in procmail's order: first the kernel's, then the lock file.
+struct Locked {
+    file: File,
+    mbox: Mbox,
+    _dot_lock: Option<DotLock>,
+}
+
+impl Locked {
+    fn stat(&self) -> Result<rustix::fs::Stat, Error> {
+        rustix::fs::fstat(&self.file).map_err(|errno| self.mbox.error(Operation::Stat, errno))
+    }
+
+    fn size(&self) -> Result<u64, Error> {
+        Ok(u64::try_from(self.stat()?.st_size).unwrap_or(0))
+    }
+
+    fn regular(&self) -> Result<bool, Error> {
+        Ok(rustix::fs::FileType::from_raw_mode(self.stat()?.st_mode).is_file())
+    }
+
+    fn is_in_place(&self) -> Result<bool, Error> {
+        let open = self.stat()?;
+        let named = rustix::fs::stat(&self.mbox.path);
+        Ok(named.is_ok_and(|named| (named.st_dev, named.st_ino) == (open.st_dev, open.st_ino)))
+    }
+
+    /// Cuts off an unfinished message, and answers where the file ends then.
+    fn recover(&self, size: u64) -> Result<u64, Error> {
+        self.mbox.check(Operation::Recover)?;
+        let unfinished = Identity::of(&self.file).and_then(|id| id.unfinished(&self.file, size));
+        match unfinished {
+            Ok(None) => Ok(size),
+            Ok(Some(start)) => self.truncate(start).map(|()| start),
+            // Not allowed to read: then there is nothing to be known.
+            Err(error) if error.raw_os_error() == Some(Errno::BADF.raw_os_error()) => Ok(size),
+            Err(error) => Err(self.mbox.error(Operation::Recover, error)),
+        }
+    }
+
+    fn truncate(&self, size: u64) -> Result<(), Error> {
+        self.mbox.check(Operation::Truncate)?;
+        self.file.set_len(size).map_err(|error| self.mbox.error(Operation::Truncate, error))
+    }
+}
+
+/// Octets of the header, with the empty line that ends it. Empty lines before it belong to it.
+fn header_length(message: &[u8]) -> usize {
+    let leading = message.iter().take_while(|&&byte| byte == b'\n').count();
+    memmem::find(&message[leading..], b"\n\n").map_or(message.len(), |at| leading + at + 2)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! `From ` at the start of a line becomes `>From `, so that no reader takes it for the start of a message.
+
+use memchr::memmem;
+
+use crate::from_line::MARK;
+
+/// Quotes a message that comes in chunks of any size. The first line of the message is left alone: it is the From_ line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quoter {
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Behind an LF and so many octets of the mark, which are held back.
+    LineStart(usize),
+    Inside,
+}
+
+impl Quoter {
+    pub(super) fn new() -> Quoter {
+        Quoter { place: Place::Inside }
+    }
+
+    pub(super) fn push<E>(
+        &mut self,
+        mut chunk: &[u8],
+        mut sink: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        while !chunk.is_empty() {
+            match self.place {
+                Place::LineStart(held) => {
+                    let same = MARK[held..].iter().zip(chunk).take_while(|(mark, byte)| mark == byte).count();
+                    chunk = &chunk[same..];
+                    if held + same == MARK.len() {
+                        sink(b">")?;
+                    } else if chunk.is_empty() {
+                        self.place = Place::LineStart(held + same);
+                        return Ok(());
+                    }
+                    if held + same > 0 {
+                        sink(&MARK[..held + same])?;
+                    }
+                    self.place = Place::Inside;
+                }
+                Place::Inside => match memmem::find(chunk, b"\nF") {
+                    Some(at) => {
+                        sink(&chunk[..=at])?;
+                        chunk = &chunk[at + 1..];
+                        self.place = Place::LineStart(0);
+                    }
+                    None => {
+                        sink(chunk)?;
+                        self.ends_with(chunk);
+                        return Ok(());
+                    }
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes octets that went out as they are.
+    pub(super) fn pass<E>(
+        &mut self,
+        chunk: &[u8],
+        sink: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.finish(sink)?;
+        if !chunk.is_empty() {
+            self.ends_with(chunk);
+        }
+        Ok(())
+    }
+
+    /// Lets out what is held back.
+    pub(super) fn finish<E>(&mut self, mut sink: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        if let Place::LineStart(held @ 1..) = self.place {
+            self.place = Place::Inside;
+            sink(&MARK[..held])?;
+        }
+        Ok(())
+    }
+
+    fn ends_with(&mut self, chunk: &[u8]) {
+        self.place = if chunk.ends_with(b"\n") { Place::LineStart(0) } else { Place::Inside };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn quote<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+        let mut quoter = Quoter::new();
+        let mut out = Vec::new();
+        let mut sink = |bytes: &[u8]| {
+            out.extend_from_slice(bytes);
+            Ok::<(), std::convert::Infallible>(())
+        };
+        for chunk in chunks {
+            quoter.push(chunk, &mut sink).unwrap();
+        }
+        quoter.finish(&mut sink).unwrap();
+        out
+    }
+
+    #[test]
+    fn only_a_mark_at_the_start_of_a_line_is_quoted() {
+        // As procmail does, which was asked.
+        let table: [(&[u8], &[u8]); 7] = [
+            (b"From a\n\nFrom me\n", b"From a\n\n>From me\n"),
+            (b"From a\nFrom b\nTo: x\n", b"From a\n>From b\nTo: x\n"),
+            (b"x\n From x\n>From y\nFrom\nFromage\nFrom\tz", b"x\n From x\n>From y\nFrom\nFromage\nFrom\tz"),
+            (b"x\nFrom ", b"x\n>From "),
+            (b"x\nFro", b"x\nFro"),
+            (b"x\nFroFrom \nFFrom ", b"x\nFroFrom \nFFrom "),
+            (b"x\n\nFrom \nFrom \n", b"x\n\n>From \n>From \n"),
+        ];
+        for (given, expected) in table {
+            assert_eq!(quote([given]), expected, "{}", given.escape_ascii());
+            assert_eq!(quote(given.chunks(1)), expected, "octet by octet");
+        }
+    }
+
+    #[test]
+    fn what_is_passed_over_is_seen_for_its_last_octet() {
+        let mut quoter = Quoter::new();
+        let mut out = Vec::new();
+        let mut sink = |bytes: &[u8]| {
+            out.extend_from_slice(bytes);
+            Ok::<(), std::convert::Infallible>(())
+        };
+        quoter.push(b"x\nFro", &mut sink).unwrap();
+        quoter.pass(b"m me\n", &mut sink).unwrap();
+        quoter.push(b"From you", &mut sink).unwrap();
+        assert_eq!(out, b"x\nFro>From you");
+    }
+
+    proptest! {
+        #[test]
+        fn cutting_a_message_does_not_matter_and_no_mark_is_left(
+            words in proptest::collection::vec(prop_oneof![Just("\n"), Just("From "), Just("From"), Just("F"), Just(" x")], 0..40),
+            size in 1_usize..9,
+        ) {
+            let message = words.concat().into_bytes();
+            let quoted = quote([message.as_slice()]);
+            prop_assert_eq!(&quote(message.chunks(size)), &quoted);
+            prop_assert!(memmem::find(&quoted, b"\nFrom ").is_none());
+            let text = String::from_utf8(quoted).unwrap().replace("\n>From ", "\nFrom ");
+            prop_assert_eq!(text.into_bytes(), message);
+        }
+    }
+}
