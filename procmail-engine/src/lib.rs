@@ -1,0 +1,4 @@
+//! Procmail's language.
+#![forbid(unsafe_code)]
+
+pub mod regex;
