@@ -186,7 +186,8 @@ fn content_length(header: &[u8]) -> Option<std::ops::Range<usize>> {
 
 fn escape(text: &[u8], out: &mut Vec<u8>) {
     let mut copied = 0;
-    for at in memchr::memmem::find_iter(text, b"\nFrom ") {
+    let lead = text.iter().position(|&byte| byte != b'\n').unwrap_or(0);
+    for at in memchr::memmem::find_iter(text, b"\nFrom ").filter(|&at| at + 1 != lead) {
         out.extend_from_slice(&text[copied..=at]);
         out.push(b'>');
         copied = at + 1;

@@ -177,7 +177,10 @@ impl Evaluator {
                         return Some(Verdict::Score(run.total));
                     }
                     let line = test.text[1..].to_vec();
-                    let input = self.subject(run, &test).into_owned();
+                    let mut input = self.subject(run, &test).into_owned();
+                    if !matches!(test.subject, Subject::Variable(_)) && !input.ends_with(b"\n\n") {
+                        input.push(b'\n');
+                    }
                     test.stage = Stage::Program;
                     run.test = Some(test);
                     self.tasks.push(Task::Conditions(run.clone()));
@@ -221,16 +224,18 @@ impl Evaluator {
     }
 
     fn expression(&mut self, run: &Conditions, test: &Test) -> Verdict {
-        let pattern = test.text.strip_prefix(b"\\").unwrap_or(&test.text);
-        let written_out = expand_macros(pattern);
+        let written_out = expand_macros(&test.text);
         let case = if run.head.exact_case && !written_out.folds { Case::Exact } else { Case::Fold };
-        let shown_text = expand_macros(&test.text).pattern.into_owned();
-        let regex = Regex::new(&written_out.pattern, case);
+        let shown_text = written_out.pattern.into_owned();
+        // A leading backslash quotes what would otherwise be special to conditions.
+        let pattern = shown_text.strip_prefix(b"\\").unwrap_or(&shown_text);
+        let regex = Regex::new(pattern, case);
         if !regex.is_balanced() {
-            self.complain_of("Invalid regexp", &shown_text);
+            self.complain_of("Invalid regexp", pattern);
         }
         let text = self.subject(run, test).into_owned();
-        let of_match = matches!(&test.subject, Subject::Variable(name) if name == b"MATCH");
+        let of_match = matches!(&test.subject, Subject::Variable(name) if name == b"MATCH")
+            && self.variables.get(b"MATCH").is_some();
         let found = match test.weight {
             None => {
                 let found = regex.find(&text, 0);

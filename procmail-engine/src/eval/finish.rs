@@ -185,7 +185,7 @@ impl Evaluator {
 
 /// The lines that `LOGABSTRACT` gives: sender, subject, folder and size.
 fn log_abstract(mail: &crate::mail::Mail, folder: &[u8], size: u64) -> Vec<u8> {
-    const WIDTH: usize = 78;
+    const WIDTH: usize = 79;
     const SIZE_COLUMN: usize = 72;
     const LONGEST_FOLDER: usize = 60;
     let mut out = Vec::new();
@@ -193,7 +193,7 @@ fn log_abstract(mail: &crate::mail::Mail, folder: &[u8], size: u64) -> Vec<u8> {
         bytes.iter().map(|&byte| if matches!(byte, b'\n' | b'\t' | b'\r') { b' ' } else { byte }).collect()
     };
     if let Some(line) = mail.from_line() {
-        out.extend_from_slice(&plain(line));
+        out.extend_from_slice(line);
         out.push(b'\n');
     }
     if let Some(subject) = mail.field(b"Subject") {

@@ -18,6 +18,7 @@ mod variables;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+
 use action::{Act, Head};
 use command::RunCommand;
 use condition::Conditions;
@@ -163,7 +164,6 @@ pub struct Evaluator {
     queue: VecDeque<Effect>,
     waiting: bool,
     finished: Option<Finished>,
-    delivered: Option<u64>,
     budget: u32,
 }
 
@@ -259,7 +259,6 @@ impl Evaluator {
             queue: VecDeque::new(),
             waiting: false,
             finished: None,
-            delivered: None,
             budget: MAX_ITEMS,
         }
     }
@@ -447,6 +446,16 @@ impl Evaluator {
         let Some(file) = self.files.last_mut() else { return };
         let rc = file.rc.clone();
         file.at = close.saturating_add(1);
+        let (start, end) = match (rc.items().get(from.wrapping_sub(1)), rc.items().get(close)) {
+            (Some(Item::Recipe(recipe)), Some(Item::Close(span))) => (recipe.span.end, span.end),
+            (Some(Item::Recipe(recipe)), _) => (recipe.span.end, rc.source().len()),
+            _ => return,
+        };
+        if let Some(rest) = rc.behind_skipped(start, end, file.blocks.len()) {
+            file.rc = Arc::new(rest);
+            file.at = 0;
+            return;
+        }
         for item in rc.items().iter().take(close.saturating_add(1)).skip(from) {
             match item {
                 Item::Skipped(span) => self.complain_of("Skipped", rc.text(*span)),
@@ -524,16 +533,14 @@ impl Evaluator {
                 let count = usize::try_from(number(&value, 0)).unwrap_or(0).min(self.arguments.len());
                 self.arguments.drain(..count);
             }
-            b"DELIVERED" => {
-                if number(&value, 0) != 0 && !std::mem::replace(&mut self.numbers.delivered, true) {
-                    self.emit(Effect::Acknowledge);
-                }
+            b"DELIVERED" if number(&value, 0) != 0 && !self.numbers.delivered => {
+                self.numbers.delivered = true;
+                self.emit(Effect::Acknowledge);
             }
+            b"INCLUDERC" if value.is_empty() || value == b"/dev/null" || self.files.len() >= MAX_NESTING => {}
             b"INCLUDERC" if self.in_rc => {
-                if !value.is_empty() && value != b"/dev/null" && self.files.len() < MAX_NESTING {
-                    self.tasks.push(Task::Include { path: value.clone(), switch: false });
-                    self.emit(Effect::ReadRc(ReadRc { path: value, first: false }));
-                }
+                self.tasks.push(Task::Include { path: value.clone(), switch: false });
+                self.emit(Effect::ReadRc(ReadRc { path: value, first: false }));
             }
             b"SWITCHRC" if self.in_rc => {
                 if value.is_empty() || value == b"/dev/null" {

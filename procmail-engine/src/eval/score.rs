@@ -50,7 +50,7 @@ impl Weight {
             let before = weight * weight;
             weight *= self.exponent;
             let after = weight * weight;
-            if after < 1.0 && after < before {
+            if before < 1.0 && after < before {
                 break;
             }
         }

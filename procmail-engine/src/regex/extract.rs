@@ -5,7 +5,8 @@
 
 use super::parse::{Inst, Program};
 
-type Threads = Vec<(usize, Option<usize>)>;
+type Thread = (usize, Option<usize>);
+type Threads = Vec<Thread>;
 
 struct Run<'a> {
     program: &'a Program,
@@ -33,10 +34,10 @@ pub(super) fn marked(program: &Program, text: &[u8], from: usize) -> Option<(usi
         run.seen.iter_mut().for_each(|seen| *seen = false);
         next.clear();
         for &(inst, mark) in &threads {
-            run.follow(&mut next, inst, mark, at, place);
+            run.follow(&mut next, (inst, mark), at, place, found.is_some());
         }
         if found.is_none() {
-            run.follow(&mut next, program.start, None, at, place);
+            run.follow(&mut next, (program.start, None), at, place, false);
         }
         std::mem::swap(&mut threads, &mut next);
         if let Some((mark, end)) = &mut found {
@@ -67,27 +68,41 @@ pub(super) fn marked(program: &Program, text: &[u8], from: usize) -> Option<(usi
         at += 1;
     }
     let (mark, end) = found?;
+    // Behind the newline that is thought at the end there is nothing to give.
+    let mark = mark.filter(|&mark| mark <= text.len() + 1);
     let clip = |position: usize| position.clamp(1, text.len() + 1) - 1;
     let (start, end) = (clip(mark?), clip(end));
     Some((start, end.max(start)))
 }
 
 impl Run<'_> {
-    fn follow(&mut self, into: &mut Threads, inst: usize, mark: Option<usize>, at: usize, place: (bool, bool)) {
-        self.stack.push((inst, mark));
+    /// Adds what one thread can reach. What is reached behind a `\/` of the same step counts as behind it, whether the way
+    /// led over it or not; so it does in procmail. Once the match is `settled`, its start does not move.
+    fn follow(&mut self, into: &mut Threads, from: Thread, at: usize, place: (bool, bool), settled: bool) {
+        let mut passed = None;
+        let mut accepts = None;
+        self.stack.push(from);
         while let Some((inst, mark)) = self.stack.pop() {
+            let mark = passed.or(mark);
             if std::mem::replace(&mut self.seen[inst], true) {
                 continue;
             }
             match self.program.insts[inst] {
                 Inst::Jump(next) => self.stack.push((next, mark)),
-                Inst::Mark(next) => self.stack.push((next, Some(at))),
+                Inst::Mark(next) => {
+                    if !settled {
+                        passed = Some(at);
+                    }
+                    self.stack.push((next, passed.or(mark)));
+                }
                 Inst::Fork(one, other) => self.stack.extend([(other, mark), (one, mark)]),
                 Inst::TextStart(next) if place.0 => self.stack.push((next, mark)),
                 Inst::TextEnd(next) if place.1 => self.stack.push((next, mark)),
                 Inst::TextStart(_) | Inst::TextEnd(_) => {}
-                Inst::Bytes(..) | Inst::Accept => into.push((inst, mark)),
+                Inst::Bytes(..) => into.push((inst, mark)),
+                Inst::Accept => accepts = Some((inst, mark)),
             }
         }
+        into.extend(accepts.map(|(inst, mark)| (inst, passed.or(mark))));
     }
 }

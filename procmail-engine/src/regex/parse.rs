@@ -102,15 +102,8 @@ impl Parser {
                 }
                 b'^' if rest.first() == Some(&b'^') => {
                     at += 1;
-                    let ends = matches!(rest.get(1), None | Some(b')' | b'|'));
                     let first = group.sequence.is_none() && group.last.is_none();
-                    let piece = if ends && !first {
-                        self.single(Inst::TextEnd)
-                    } else if ends && rest.get(1).is_none() && pattern.len() > 2 && !first {
-                        self.single(Inst::TextEnd)
-                    } else {
-                        self.single(Inst::TextStart)
-                    };
+                    let piece = self.single(if first { Inst::TextStart } else { Inst::TextEnd });
                     self.item(&mut group, piece);
                 }
                 b'^' | b'$' => {
@@ -236,7 +229,8 @@ impl Parser {
 
     fn repeat(&mut self, piece: Piece, how: u8) -> Piece {
         let end = self.open_end();
-        let fork = self.push(Inst::Fork(piece.start, end));
+        // The order does not matter for what matches, but for what `MATCH` gets.
+        let fork = self.push(if how == b'+' { Inst::Fork(end, piece.start) } else { Inst::Fork(piece.start, end) });
         self.program.insts[piece.end] = Inst::Jump(if how == b'?' { end } else { fork });
         Piece { start: if how == b'+' { piece.start } else { fork }, end }
     }

@@ -16,6 +16,8 @@
 mod parse;
 mod text;
 
+use std::sync::Arc;
+
 pub use text::{Mode, Part, Text, parse_text};
 
 /// A range of bytes of the source.
@@ -30,8 +32,9 @@ pub struct Span {
 /// A parsed rc file with its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rc {
-    source: Vec<u8>,
+    source: Arc<[u8]>,
     items: Vec<Item>,
+    ambiguous: bool,
 }
 
 /// What stands in an rc file.
@@ -139,8 +142,20 @@ pub struct Capture {
 impl Rc {
     /// Parses an rc file, in time linear in its length.
     pub fn parse(source: Vec<u8>) -> Self {
-        let items = parse::items(&source);
-        Self { source, items }
+        let (items, ambiguous) = parse::items(&source, 0, 0);
+        Self { source: source.into(), items, ambiguous }
+    }
+
+    /// The same file read from behind a block that is skipped, if that ends elsewhere than it would if it were evaluated:
+    /// procmail reads a double quote within backquotes differently then. `start` is where the block starts, `end` where it
+    /// ends if evaluated, `open` how many blocks are open around it.
+    pub(crate) fn behind_skipped(&self, start: usize, end: usize, open: usize) -> Option<Self> {
+        let skipped = if self.ambiguous { parse::skipped_block(&self.source, start) } else { end };
+        if skipped == end {
+            return None;
+        }
+        let (items, ambiguous) = parse::items(&self.source, skipped, open);
+        Some(Self { source: self.source.clone(), items, ambiguous })
     }
 
     /// Its items, in the order of the file.

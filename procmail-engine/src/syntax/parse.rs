@@ -1,12 +1,26 @@
 //! From lines to items, with procmail's own tolerance.
 
-use super::text::{Mode, parse_text};
+use super::text::{Mode, Reading, Text, read_text};
 use super::{Action, Assignment, Capture, Condition, Item, Recipe, Span};
 
-pub(super) fn items(source: &[u8]) -> Vec<Item> {
-    let mut parser = Parser { source, at: 0, items: Vec::new(), open: Vec::new() };
+/// Stands for a block that was opened before the text at hand.
+const OPENED_BEFORE: usize = usize::MAX;
+
+/// Reads items from `start` on, with so many blocks open. Also tells whether some would be read otherwise if skipped.
+pub(super) fn items(source: &[u8], start: usize, open: usize) -> (Vec<Item>, bool) {
+    let mut parser = Parser::new(source, start, Reading::Evaluated);
+    parser.open = vec![OPENED_BEFORE; open];
     parser.run();
-    parser.items
+    (parser.items, parser.ambiguous)
+}
+
+/// Where a block that is skipped ends, if it starts at `start`: behind its `}`, or at the end.
+pub(super) fn skipped_block(source: &[u8], start: usize) -> usize {
+    let mut parser = Parser::new(source, start, Reading::Skipped);
+    parser.open.push(OPENED_BEFORE);
+    parser.one_block = true;
+    parser.run();
+    parser.at
 }
 
 struct Parser<'a> {
@@ -15,13 +29,28 @@ struct Parser<'a> {
     items: Vec<Item>,
     /// The recipes whose blocks are open.
     open: Vec<usize>,
+    reading: Reading,
+    ambiguous: bool,
+    /// Whether to end with the first block.
+    one_block: bool,
 }
 
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
+    fn new(source: &'a [u8], at: usize, reading: Reading) -> Self {
+        Self { source, at, items: Vec::new(), open: Vec::new(), reading, ambiguous: false, one_block: false }
+    }
+
+    fn text(&mut self, mode: Mode) -> Text {
+        let (text, ambiguous) = read_text(self.source, self.at, mode, self.reading);
+        self.ambiguous |= ambiguous;
+        self.at = text.span.end;
+        text
+    }
+
     fn peek(&self) -> Option<u8> {
         self.source.get(self.at).copied()
     }
@@ -67,6 +96,9 @@ impl Parser<'_> {
                         Some(recipe) => {
                             self.closes(recipe);
                             self.items.push(Item::Close(span));
+                            if self.one_block && self.open.is_empty() {
+                                return;
+                            }
                         }
                     }
                 }
@@ -87,7 +119,7 @@ impl Parser<'_> {
 
     fn closes(&mut self, recipe: usize) {
         let here = self.items.len();
-        if let Item::Recipe(recipe) = &mut self.items[recipe]
+        if let Some(Item::Recipe(recipe)) = self.items.get_mut(recipe)
             && let Action::Block { close } = &mut recipe.action
         {
             *close = here;
@@ -111,8 +143,7 @@ impl Parser<'_> {
             Some(b'=') => {
                 self.at += 1;
                 self.skip_blanks();
-                let value = parse_text(self.source, self.at, Mode::Value);
-                self.at = value.span.end;
+                let value = self.text(Mode::Value);
                 let span = Span { start, end: self.at };
                 self.items.push(Item::Assignment(Assignment { span, name, value }));
             }
@@ -126,8 +157,7 @@ impl Parser<'_> {
     fn recipe(&mut self) {
         let start = self.at;
         self.at += 1;
-        let head = parse_text(self.source, self.at, Mode::Words);
-        self.at = head.span.end;
+        let head = self.text(Mode::Words);
         let mut unstarred = unstarred_conditions(&self.source[head.span.start..head.span.end]);
         let mut conditions = Vec::new();
         let mut comments = Vec::new();
@@ -214,11 +244,10 @@ impl Parser<'_> {
                 self.at += 1;
                 Action::Block { close: usize::MAX }
             }
-            _ => self.capture().unwrap_or_else(|| {
-                let folders = parse_text(self.source, self.at, Mode::Words);
-                self.at = folders.span.end;
-                Action::Folders(folders)
-            }),
+            _ => match self.capture() {
+                Some(action) => action,
+                None => Action::Folders(self.text(Mode::Words)),
+            },
         }
     }
 
@@ -249,9 +278,7 @@ impl Parser<'_> {
     }
 
     fn forward(&mut self, capture: Option<Capture>) -> Action {
-        let arguments = parse_text(self.source, self.at, Mode::Words);
-        self.at = arguments.span.end;
-        Action::Forward { capture, arguments }
+        Action::Forward { capture, arguments: self.text(Mode::Words) }
     }
 
     fn pipe(&mut self, capture: Option<Capture>) -> Action {

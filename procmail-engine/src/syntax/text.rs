@@ -60,6 +60,14 @@ pub enum Part {
     UnexpectedEnd,
 }
 
+/// Whether a text is one that is evaluated. Procmail reads what it skips a little differently: there a double quote does
+/// not end backquotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    Evaluated,
+    Skipped,
+}
+
 /// A parsed text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Text {
@@ -102,14 +110,23 @@ struct Lexer<'a> {
     parts: Vec<Part>,
     quotes: Quotes,
     braces: Vec<Brace>,
+    reading: Reading,
+    /// Whether the other reading could differ.
+    ambiguous: bool,
 }
 
 /// Reads a text from `source` at `start`. The end of its span is the first byte that does not belong to it.
 pub fn parse_text(source: &[u8], start: usize, mode: Mode) -> Text {
+    read_text(source, start, mode, Reading::Evaluated).0
+}
+
+/// Reads a text, and tells whether it would be read otherwise if it were skipped.
+pub(super) fn read_text(source: &[u8], start: usize, mode: Mode, reading: Reading) -> (Text, bool) {
     let quotes = if mode == Mode::Quoted { Quotes::Double } else { Quotes::None };
-    let mut lexer = Lexer { source, at: start, parts: Vec::new(), quotes, braces: Vec::new() };
+    let mut lexer =
+        Lexer { source, at: start, parts: Vec::new(), quotes, braces: Vec::new(), reading, ambiguous: false };
     lexer.run(mode);
-    Text { span: Span { start, end: lexer.at }, parts: lexer.parts }
+    (Text { span: Span { start, end: lexer.at }, parts: lexer.parts }, lexer.ambiguous)
 }
 
 fn is_name(byte: u8) -> bool {
@@ -169,7 +186,7 @@ impl Lexer<'_> {
                         self.parts.push(Part::Quote);
                     }
                 }
-                (_, b'\\') => self.backslash(mode),
+                (_, b'\\') => self.backslash(),
                 (_, b'$') => self.dollar(),
                 (_, b'`') => self.command(),
                 (quotes, b'}') if self.closes_brace(quotes) => {
@@ -208,12 +225,11 @@ impl Lexer<'_> {
         })
     }
 
-    fn backslash(&mut self, mode: Mode) {
+    fn backslash(&mut self) {
         let Some(next) = self.peek() else {
             self.byte(b'\\');
             return;
         };
-        let _ = mode;
         if next == b'\n' {
             self.at += 1;
             return;
@@ -318,7 +334,10 @@ impl Lexer<'_> {
             self.at += 1;
             match byte {
                 b'`' => break,
-                b'"' if quoted => break,
+                b'"' if quoted && self.reading == Reading::Evaluated => {
+                    self.ambiguous = true;
+                    break;
+                }
                 b'\\' => match self.peek() {
                     Some(next @ (b'\\' | b'$' | b'`')) => {
                         self.at += 1;

@@ -5,18 +5,18 @@
 
 use std::collections::BTreeMap;
 
-pub struct Case {
-    pub name: String,
-    pub files: BTreeMap<String, Vec<u8>>,
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
 }
 
 impl Case {
-    pub fn text(&self, name: &str) -> Option<String> {
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.files.get(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 }
 
-pub fn parse(mut text: &[u8]) -> Vec<Case> {
+pub(crate) fn parse(mut text: &[u8]) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     while let Some(end) = text.iter().position(|&byte| byte == b'\n') {
         let line = std::str::from_utf8(&text[..end]).unwrap();

@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
@@ -18,15 +18,14 @@ use procmail_engine::effect::{
 use procmail_engine::eval::{Evaluator, Finished, Step};
 
 /// What is one for all copies of an evaluator.
-pub struct Shared {
-    pub stdout: Mutex<Vec<u8>>,
-    pub stderr: PathBuf,
+pub(crate) struct Shared {
+    pub(crate) stdout: Mutex<Vec<u8>>,
     running: Mutex<Vec<JoinHandle<()>>>,
     names: AtomicU32,
 }
 
 #[derive(Clone)]
-pub struct Host {
+pub(crate) struct Host {
     shared: Arc<Shared>,
     directory: PathBuf,
     umask: u32,
@@ -38,29 +37,28 @@ fn path(bytes: &[u8]) -> PathBuf {
 }
 
 impl Host {
-    pub fn new(directory: &Path, stderr: &Path) -> Self {
+    pub(crate) fn new(directory: &Path, stderr: &Path) -> Self {
         let shared = Shared {
             stdout: Mutex::default(),
-            stderr: stderr.to_owned(),
             running: Mutex::default(),
             names: AtomicU32::new(1),
         };
         Self { shared: Arc::new(shared), directory: directory.to_owned(), umask: 0o077, log: Some(stderr.to_owned()) }
     }
 
-    pub fn stdout(&self) -> Vec<u8> {
+    pub(crate) fn stdout(&self) -> Vec<u8> {
         self.shared.stdout.lock().unwrap().clone()
     }
 
     /// Waits for all programs and copies that still run.
-    pub fn wait(&self) {
+    pub(crate) fn wait(&self) {
         loop {
             let Some(thread) = self.shared.running.lock().unwrap().pop() else { break };
             thread.join().unwrap();
         }
     }
 
-    pub fn evaluate(&mut self, mut evaluator: Evaluator) -> Finished {
+    pub(crate) fn evaluate(&mut self, mut evaluator: Evaluator) -> Finished {
         loop {
             match evaluator.step() {
                 Step::Finished(finished) => return finished,
@@ -148,7 +146,8 @@ impl Host {
                 Outcome::Done
             }
             Effect::Sleep(time) => {
-                std::thread::sleep(time);
+                // A little longer, so that what a case does at the same second has been done.
+                std::thread::sleep(time + Duration::from_millis(150));
                 Outcome::Done
             }
             Effect::Fork { copy, wait } => {
@@ -169,7 +168,7 @@ impl Host {
 
     fn lock(&self, name: &[u8]) -> Outcome {
         let file = self.at(name);
-        match OpenOptions::new().write(true).create_new(true).mode(0o444).open(&file) {
+        match OpenOptions::new().write(true).create_new(true).mode(0o444 & !self.umask).open(&file) {
             Ok(mut lock) => {
                 lock.write_all(b"0").unwrap();
                 Outcome::Done
@@ -220,13 +219,17 @@ impl Host {
 
     fn run(&self, run: Run) -> Ran {
         let mut process = self.process(&run);
-        process.stdin(Stdio::piped()).stderr(self.sink());
+        let (stdin, mut feed) = std::io::pipe().unwrap();
+        // What the pipe can hold is there before the program starts, as it mostly is when procmail runs one.
+        let ahead = run.input.len().min(60_000);
+        feed.write_all(&run.input[..ahead]).unwrap();
+        process.stdin(stdin).stderr(self.sink());
         let captures = matches!(run.output, Output::Capture(_));
         process.stdout(if captures { Stdio::piped() } else { self.sink() });
         let mut child = process.spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
+        drop(process);
         let input = run.input.clone();
-        let feeder = std::thread::spawn(move || stdin.write_all(&input).is_ok());
+        let feeder = std::thread::spawn(move || feed.write_all(&input[ahead..]).is_ok());
         let reader = child.stdout.take().map(|mut stdout| {
             std::thread::spawn(move || {
                 let mut output = Vec::new();
@@ -270,7 +273,8 @@ impl Host {
     }
 
     fn make_directory(&self, name: &Path) -> bool {
-        name.is_dir() || DirBuilder::new().mode(0o777 & !self.umask).create(name).is_ok()
+        let mode = fs::Permissions::from_mode(0o777 & !self.umask);
+        name.is_dir() || DirBuilder::new().create(name).and_then(|()| fs::set_permissions(name, mode)).is_ok()
     }
 
     /// Writes a file; adds the right to execute if the umask lets others have it.
@@ -283,9 +287,9 @@ impl Host {
         if open.write_all(bytes).is_err() {
             return false;
         }
-        if !existed && self.umask & 1 == 0 {
-            let mode = open.metadata().unwrap().mode() & 0o777;
-            open.set_permissions(fs::Permissions::from_mode(mode | 1)).unwrap();
+        if !existed {
+            let mode = 0o666 & !self.umask | u32::from(self.umask & 1 == 0);
+            open.set_permissions(fs::Permissions::from_mode(mode)).unwrap();
         }
         true
     }
