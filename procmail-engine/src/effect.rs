@@ -63,7 +63,12 @@ impl Effect {
     pub fn needs_answer(&self) -> bool {
         !matches!(
             self,
-            Self::Log(_) | Self::CloseLog | Self::SetUmask(_) | Self::Unlock(_) | Self::Acknowledge | Self::Notify { .. }
+            Self::Log(_)
+                | Self::CloseLog
+                | Self::SetUmask(_)
+                | Self::Unlock(_)
+                | Self::Acknowledge
+                | Self::Notify { .. }
         )
     }
 }

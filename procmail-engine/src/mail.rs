@@ -201,8 +201,12 @@ mod tests {
 
     #[test]
     fn a_mail_is_split_behind_its_first_empty_line() {
-        let cases: &[(&[u8], &[u8])] =
-            &[(b"A: b\n\nc\n\nd", b"A: b\n\n"), (b"\n\nA: b\n\nc", b"\n\nA: b\n\n"), (b"A: b\nc\n", b"A: b\nc\n"), (b"", b"")];
+        let cases: &[(&[u8], &[u8])] = &[
+            (b"A: b\n\nc\n\nd", b"A: b\n\n"),
+            (b"\n\nA: b\n\nc", b"\n\nA: b\n\n"),
+            (b"A: b\nc\n", b"A: b\nc\n"),
+            (b"", b""),
+        ];
         for (mail, header) in cases {
             assert_eq!(Mail::new(mail.to_vec()).area(Area::Header), *header);
         }
@@ -217,7 +221,8 @@ mod tests {
 
     #[test]
     fn mailboxes_get_an_escaped_body_and_an_empty_line() {
-        let content = |bytes: &[u8], body| Content { bytes: bytes.to_vec(), body, raw: false, obey_length: true };
+        let content =
+            |bytes: &[u8], body| Content { bytes: bytes.to_vec(), body, raw: false, obey_length: true };
         let plain = content(b"From a\nS: x\n\nFrom me\nx", 13);
         assert_eq!(&*plain.for_mbox(), b"From a\nS: x\n\n>From me\nx\n");
         let counted = content(b"Content-Length: 5\n\nFrom me\nFrom you\n", 19);

@@ -7,7 +7,7 @@ use super::condition::Conditions;
 use super::expand::Expand;
 use super::finish::Finish;
 use super::lock::TakeLock;
-use super::{Evaluator, Task, Value};
+use super::{Chain, Evaluator, Task, Value};
 use crate::effect::{Deliver, Delivered, Effect, Exit, Note, Outcome, Purpose};
 use crate::mail::{Area, Content};
 use crate::syntax::{Action, Capture, Item, Mode, Rc, Text, parse_text};
@@ -104,7 +104,10 @@ fn lock_name(words: &[Vec<u8>], before: &[u8]) -> (Vec<u8>, Vec<u8>) {
         if seen + word.len() >= before.len() {
             let inside = word[before.len() - seen..].to_vec();
             let (name, rest) = if inside.is_empty() {
-                (words.get(number + 1).cloned().unwrap_or_default(), words.get(number + 2..).unwrap_or_default())
+                (
+                    words.get(number + 1).cloned().unwrap_or_default(),
+                    words.get(number + 2..).unwrap_or_default(),
+                )
             } else {
                 (inside, &words[number + 1..])
             };
@@ -157,19 +160,12 @@ impl Evaluator {
         };
         let Some(rc) = self.files.last().map(|file| file.rc.clone()) else { return };
         let Some(Item::Recipe(recipe)) = rc.items().get(item) else { return };
-        let head = Head::parse(&words);
-        if !head.rest.is_empty() {
-            self.complain_of("Skipped", &head.rest);
-        }
+        let mut head = Head::parse(&words);
         let chain = self.chain;
         let mut applies = true;
+        self.complain_of_head(&head);
+        head.also_if_succeeded &= !head.on_error;
         if head.on_error {
-            if head.or_else {
-                self.complain("Conflicting else-if-flag suppressed");
-            }
-            if head.also_if_succeeded {
-                self.complain("Conflicting also-if-succeeded-flag suppressed");
-            }
             applies = chain.previous && !chain.succeeded;
         } else {
             if head.or_else {
@@ -187,6 +183,19 @@ impl Evaluator {
             self.tasks.push(Task::Conditions(Box::new(run)));
         } else {
             self.matched(&run, false, &recipe.action);
+        }
+    }
+
+    /// Tells of what is wrong with the line of a recipe, whether it is evaluated or not.
+    pub(super) fn complain_of_head(&mut self, head: &Head) {
+        if !head.rest.is_empty() {
+            self.complain_of("Skipped", &head.rest);
+        }
+        if head.on_error && head.or_else {
+            self.complain("Conflicting else-if-flag suppressed");
+        }
+        if head.on_error && head.also_if_succeeded {
+            self.complain("Conflicting also-if-succeeded-flag suppressed");
         }
     }
 
@@ -345,7 +354,8 @@ impl Evaluator {
                         let rest = &command[at + 2..];
                         let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
                         let rest = &rest[blanks..];
-                        let end = rest.iter().position(|byte| b" \t\n;&|<>()".contains(byte)).unwrap_or(rest.len());
+                        let end =
+                            rest.iter().position(|byte| b" \t\n;&|<>()".contains(byte)).unwrap_or(rest.len());
                         let text = parse_text(&rest[..end], 0, Mode::Value);
                         act.stage = Stage::LockName;
                         self.tasks.push(Task::Act(act));
@@ -408,14 +418,17 @@ impl Evaluator {
                 }
             }
             Action::Folders(_) => {
-                let folders = if act.words.is_empty() { vec![Vec::new()] } else { std::mem::take(&mut act.words) };
+                let folders =
+                    if act.words.is_empty() { vec![Vec::new()] } else { std::mem::take(&mut act.words) };
                 let content = self.given(&act.head);
                 let message_prefix = self.variables.value("MSGPREFIX").to_vec();
                 act.stage = Stage::Delivered;
                 self.tasks.push(Task::Act(act));
                 self.emit(Effect::Deliver(Box::new(Deliver { folders, content, message_prefix })));
             }
-            Action::Pipe { capture: None, command, .. } if command.trim_ascii().is_empty() && !act.head.filters => {
+            Action::Pipe { capture: None, command, .. }
+                if command.trim_ascii().is_empty() && !act.head.filters =>
+            {
                 let content = self.given(&act.head);
                 act.stage = Stage::Delivered;
                 self.tasks.push(Task::Act(act));
@@ -424,7 +437,9 @@ impl Evaluator {
             Action::Pipe { capture, command, .. } => {
                 let purpose = self.start_capture(&mut act, capture.as_ref(), Purpose::Delivery);
                 let input = self.given(&act.head).with_end().into_owned();
-                let run = RunCommand::new(command.clone(), purpose).fed(input.into()).waiting(act.head.waits_for_exit());
+                let run = RunCommand::new(command.clone(), purpose)
+                    .fed(input.into())
+                    .waiting(act.head.waits_for_exit());
                 act.stage = Stage::Ran;
                 self.tasks.push(Task::Act(act));
                 self.tasks.push(Task::Command(run));
@@ -460,8 +475,7 @@ impl Evaluator {
         if let Some(file) = self.files.last_mut() {
             file.blocks.push(self.chain);
         }
-        self.chain.last = true;
-        self.chain.previous = true;
+        self.chain = Chain { last: true, previous: true, succeeded: true };
     }
 
     fn fork(&mut self, mut act: Box<Act>, close: usize) {

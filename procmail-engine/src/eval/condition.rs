@@ -254,7 +254,9 @@ impl Evaluator {
                     weight.weight
                 }
             }
-            Some(weight) => weight.of_matches(&regex, &text, |marked| self.set_match(&text[marked], of_match)),
+            Some(weight) => {
+                weight.of_matches(&regex, &text, |marked| self.set_match(&text[marked], of_match))
+            }
         };
         self.scored(run.total, test, &shown_text, found)
     }

@@ -63,7 +63,8 @@ impl Expand {
         let quote = |part: &Part| *part == Part::Quote;
         let parts = &self.text.parts;
         let empty = !self.open || self.words.last().is_some_and(Vec::is_empty);
-        let starts = self.at >= 1 && quote(&parts[self.at - 1]) && (self.at < 2 || parts[self.at - 2] == Part::Break);
+        let starts =
+            self.at >= 1 && quote(&parts[self.at - 1]) && (self.at < 2 || parts[self.at - 2] == Part::Break);
         empty && starts && matches!(parts.get(self.at + 1), None | Some(Part::Break))
     }
 }

@@ -18,7 +18,6 @@ mod variables;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-
 use action::{Act, Head};
 use command::RunCommand;
 use condition::Conditions;
@@ -462,10 +461,7 @@ impl Evaluator {
                 Item::MissingClose(_) => self.complain("Missing closing brace"),
                 Item::Recipe(recipe) => {
                     if let Some(head) = recipe.head.literal().filter(|_| recipe.action != Action::Missing) {
-                        let rest = Head::parse(&[head]).rest;
-                        if !rest.is_empty() {
-                            self.complain_of("Skipped", &rest);
-                        }
+                        self.complain_of_head(&Head::parse(&[head]));
                     }
                 }
                 _ => {}

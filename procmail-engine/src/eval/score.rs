@@ -28,7 +28,12 @@ impl Weight {
     }
 
     /// For each of the shortest matches, one behind the other.
-    pub(super) fn of_matches(self, regex: &Regex, text: &[u8], mut seen: impl FnMut(std::ops::Range<usize>)) -> f64 {
+    pub(super) fn of_matches(
+        self,
+        regex: &Regex,
+        text: &[u8],
+        mut seen: impl FnMut(std::ops::Range<usize>),
+    ) -> f64 {
         let mut score = 0.0;
         let mut weight = self.weight;
         let mut at = 0;
@@ -98,11 +103,14 @@ fn float(text: &[u8]) -> Option<(f64, usize)> {
             .take_while(|byte| if hex { byte.is_ascii_hexdigit() } else { byte.is_ascii_digit() })
             .count()
     };
-    if text.get(sign) == Some(&b'0') && matches!(text.get(sign + 1), Some(b'x' | b'X')) && digits(sign + 2, true) > 0 {
+    if text.get(sign) == Some(&b'0')
+        && matches!(text.get(sign + 1), Some(b'x' | b'X'))
+        && digits(sign + 2, true) > 0
+    {
         let count = digits(sign + 2, true);
-        let value = text[sign + 2..sign + 2 + count].iter().fold(0.0, |sum, byte| {
-            sum * 16.0 + f64::from(char::from(*byte).to_digit(16).unwrap_or(0))
-        });
+        let value = text[sign + 2..sign + 2 + count]
+            .iter()
+            .fold(0.0, |sum, byte| sum * 16.0 + f64::from(char::from(*byte).to_digit(16).unwrap_or(0)));
         return Some((if negative { -value } else { value }, sign + 2 + count));
     }
     let whole = digits(sign, false);
@@ -155,9 +163,15 @@ mod tests {
             let regex = Regex::new(pattern.as_bytes(), Case::Fold);
             shown(Weight { weight, exponent }.of_matches(&regex, text.as_bytes(), |_| {}))
         };
-        for (weight, exponent, expected) in
-            [(5.0, 0.0, 5), (5.0, 1.0, 20), (5.0, 0.5, 9), (5.0, 2.0, 75), (-5.0, 1.0, -20), (5.0, -1.0, 0), (5.0, -0.5, 3)]
-        {
+        for (weight, exponent, expected) in [
+            (5.0, 0.0, 5),
+            (5.0, 1.0, 20),
+            (5.0, 0.5, 9),
+            (5.0, 2.0, 75),
+            (-5.0, 1.0, -20),
+            (5.0, -1.0, 0),
+            (5.0, -0.5, 3),
+        ] {
             assert_eq!(score(weight, exponent, "a", "abababa"), expected, "{weight}^{exponent}");
         }
         assert_eq!(score(1.0, 1.0, "^.*$", "one\ntwo\n"), 3);

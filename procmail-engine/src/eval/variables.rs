@@ -91,7 +91,8 @@ impl Numbers {
         match name {
             b"VERBOSE" => self.verbose = number(value, i64::from(self.verbose)) != 0,
             b"LINEBUF" => {
-                self.line_buffer = usize::try_from(number(value, self.line_buffer as i64)).unwrap_or(0).max(128);
+                self.line_buffer =
+                    usize::try_from(number(value, self.line_buffer as i64)).unwrap_or(0).max(128);
             }
             b"TIMEOUT" => self.timeout = seconds(value, self.timeout),
             b"LOCKSLEEP" => self.lock_sleep = seconds(value, self.lock_sleep),
@@ -110,8 +111,18 @@ mod tests {
     #[test]
     fn numbers_are_digits_or_the_first_letters_of_a_word() {
         for (text, expected) in [
-            ("12", 12), ("-3x", -3), ("yes", 1), ("ON", 1), ("off", 0), ("no", 0), ("all", 2), ("abc", 2), ("junk", 7),
-            ("", 7), ("true", 1), ("d", 0),
+            ("12", 12),
+            ("-3x", -3),
+            ("yes", 1),
+            ("ON", 1),
+            ("off", 0),
+            ("no", 0),
+            ("all", 2),
+            ("abc", 2),
+            ("junk", 7),
+            ("", 7),
+            ("true", 1),
+            ("d", 0),
         ] {
             assert_eq!(number(text.as_bytes(), 7), expected, "{text}");
         }

@@ -95,8 +95,12 @@ impl Automaton {
             }
             // The common run: known states that accept nothing.
             while let Some(&byte) = text.get(at) {
-                let entry = self.table[state as usize * self.stride + usize::from(self.classes[usize::from(byte)])];
-                if entry == UNKNOWN || self.states[entry as usize].accepts || (entry == base && leaving.is_some()) {
+                let entry =
+                    self.table[state as usize * self.stride + usize::from(self.classes[usize::from(byte)])];
+                if entry == UNKNOWN
+                    || self.states[entry as usize].accepts
+                    || (entry == base && leaving.is_some())
+                {
                     break;
                 }
                 state = entry;
@@ -162,7 +166,11 @@ impl Automaton {
             let starts: Vec<usize> = set.iter().map(|&inst| inst as usize).collect();
             self.work.of(program, &starts, Place { at_start: false, at_end: true })
         };
-        self.states.push(State { accepts: accepts(&set), accepts_at_end: accepts(&at_end), set: set.clone() });
+        self.states.push(State {
+            accepts: accepts(&set),
+            accepts_at_end: accepts(&at_end),
+            set: set.clone(),
+        });
         self.numbers.insert(set, number);
         self.table.resize(self.table.len() + self.stride, UNKNOWN);
         number

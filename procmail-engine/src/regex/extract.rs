@@ -25,11 +25,7 @@ pub(super) fn marked(program: &Program, text: &[u8], from: usize) -> Option<(usi
     // Positions count the newline thought before the text: position 1 is the first byte.
     let mut at = if ahead { from } else { from + 1 };
     loop {
-        let byte = if at == 0 || at == text.len() + 1 {
-            Some(b'\n')
-        } else {
-            text.get(at - 1).copied()
-        };
+        let byte = if at == 0 || at == text.len() + 1 { Some(b'\n') } else { text.get(at - 1).copied() };
         let place = (at == 1, at == text.len() + 1);
         run.seen.iter_mut().for_each(|seen| *seen = false);
         next.clear();
@@ -44,8 +40,10 @@ pub(super) fn marked(program: &Program, text: &[u8], from: usize) -> Option<(usi
             if threads.iter().any(|&(inst, of)| program.insts[inst] == Inst::Accept && of == *mark) {
                 *end = at;
             }
-        } else if let Some(&(_, mark)) =
-            threads.iter().filter(|(inst, _)| program.insts[*inst] == Inst::Accept).max_by_key(|(_, mark)| mark.is_some())
+        } else if let Some(&(_, mark)) = threads
+            .iter()
+            .filter(|(inst, _)| program.insts[*inst] == Inst::Accept)
+            .max_by_key(|(_, mark)| mark.is_some())
         {
             mark?;
             found = Some((mark, at));

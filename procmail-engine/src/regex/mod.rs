@@ -179,7 +179,8 @@ mod tests {
 
     #[test]
     fn what_stands_behind_the_mark_is_the_longest_after_the_shortest() {
-        let cases: &[(&[u8], &[u8], Option<&[u8]>)] = &[
+        type Marked = (&'static [u8], &'static [u8], Option<&'static [u8]>);
+        let cases: &[Marked] = &[
             (br"a\/b*", b"aaabbbc", Some(b"")),
             (br"a+\/b+", b"aaabbbc", Some(b"bbb")),
             (br"a\/(a|ab|aab)", b"aaabbbc", Some(b"aab")),

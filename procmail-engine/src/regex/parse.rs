@@ -230,7 +230,8 @@ impl Parser {
     fn repeat(&mut self, piece: Piece, how: u8) -> Piece {
         let end = self.open_end();
         // The order does not matter for what matches, but for what `MATCH` gets.
-        let fork = self.push(if how == b'+' { Inst::Fork(end, piece.start) } else { Inst::Fork(piece.start, end) });
+        let fork =
+            self.push(if how == b'+' { Inst::Fork(end, piece.start) } else { Inst::Fork(piece.start, end) });
         self.program.insts[piece.end] = Inst::Jump(if how == b'?' { end } else { fork });
         Piece { start: if how == b'+' { piece.start } else { fork }, end }
     }

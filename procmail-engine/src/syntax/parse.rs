@@ -240,7 +240,9 @@ impl<'a> Parser<'a> {
                 self.at += 1;
                 self.pipe(None)
             }
-            Some(b'{') if self.source.get(self.at + 1).is_none_or(|&next| is_blank(next) || next == b'\n') => {
+            Some(b'{')
+                if self.source.get(self.at + 1).is_none_or(|&next| is_blank(next) || next == b'\n') =>
+            {
                 self.at += 1;
                 Action::Block { close: usize::MAX }
             }
@@ -304,7 +306,8 @@ impl<'a> Parser<'a> {
 
 /// How many conditions may lack their star: the number behind the colon, or one if there is none, or none behind `A a E e`.
 fn unstarred_conditions(head: &[u8]) -> usize {
-    let digits: Vec<u8> = head.iter().copied().skip_while(|&byte| is_blank(byte)).take_while(u8::is_ascii_digit).collect();
+    let digits: Vec<u8> =
+        head.iter().copied().skip_while(|&byte| is_blank(byte)).take_while(u8::is_ascii_digit).collect();
     if digits.is_empty() {
         let flags = head.split(|&byte| matches!(byte, b':' | b'#')).next().unwrap_or_default();
         return usize::from(!flags.iter().any(|flag| b"AaEe".contains(flag)));
@@ -345,8 +348,17 @@ mod tests {
         assert_eq!(
             kinds("=foo\n12=13\na-b=c\n*\n{ X=1 }\nP}\nF=one \\\nG=two\n"),
             [
-                "skipped =foo", "skipped 12=13", "skipped a", "skipped -b=c", "skipped *", "skipped { X=1 }",
-                "skipped P", "unexpected", "F=one", "skipped \\", "G=two"
+                "skipped =foo",
+                "skipped 12=13",
+                "skipped a",
+                "skipped -b=c",
+                "skipped *",
+                "skipped { X=1 }",
+                "skipped P",
+                "unexpected",
+                "F=one",
+                "skipped \\",
+                "G=two"
             ]
         );
     }

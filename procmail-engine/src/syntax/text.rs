@@ -78,13 +78,14 @@ pub struct Text {
 }
 
 impl Text {
-    /// Its bytes, if it has no variables and commands, and is one word at most.
+    /// Its bytes, with a space between words, if it has no variables and no commands.
     pub fn literal(&self) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         for part in &self.parts {
             match part {
                 Part::Bytes(more) => bytes.extend_from_slice(more),
                 Part::Quote => {}
+                Part::Break => bytes.push(b' '),
                 _ => return None,
             }
         }
@@ -261,7 +262,7 @@ impl Lexer<'_> {
                 self.at += 1;
                 self.braced(quoted);
             }
-            Some(b'\\') => {
+            Some(b'\\') if self.source.get(self.at + 1).copied().is_some_and(is_name) => {
                 self.at += 1;
                 let name = self.name();
                 self.parts.push(Part::Escaped { name });
@@ -292,7 +293,8 @@ impl Lexer<'_> {
 
     fn braced(&mut self, quoted: bool) {
         let mut name = self.name();
-        if name.is_empty() && self.peek().is_some_and(|byte| matches!(byte, b'#' | b'$' | b'?' | b'-' | b'=')) {
+        if name.is_empty() && self.peek().is_some_and(|byte| matches!(byte, b'#' | b'$' | b'?' | b'-' | b'='))
+        {
             name.push(self.source[self.at]);
             self.at += 1;
         }
@@ -367,16 +369,20 @@ mod tests {
 
     #[test]
     fn a_value_ends_at_the_first_blank_that_is_not_quoted() {
-        for (source, end) in [("a b", 1), ("'a b' c", 5), ("\"a b\"", 5), ("a\\ b c", 4), ("a#b # c", 3), ("# c", 0)] {
+        for (source, end) in
+            [("a b", 1), ("'a b' c", 5), ("\"a b\"", 5), ("a\\ b c", 4), ("a#b # c", 3), ("# c", 0)]
+        {
             assert_eq!(value(source).1, end, "{source}");
         }
     }
 
     #[test]
     fn literal_texts_lose_their_quotes() {
-        for (source, literal) in
-            [("\"a\"'b'c\\d", "abcd"), ("\"q\\\"q \\\\ \\$A \\n \\'\"", "q\"q \\ $A \\n \\'"), ("one\\\ntwo", "onetwo")]
-        {
+        for (source, literal) in [
+            ("\"a\"'b'c\\d", "abcd"),
+            ("\"q\\\"q \\\\ \\$A \\n \\'\"", "q\"q \\ $A \\n \\'"),
+            ("one\\\ntwo", "onetwo"),
+        ] {
             let text = parse_text(source.as_bytes(), 0, Mode::Value);
             assert_eq!(text.literal().as_deref(), Some(literal.as_bytes()), "{source}");
         }

@@ -33,9 +33,9 @@ pub(crate) fn parse(mut text: &[u8]) -> Vec<Case> {
                 cases.last_mut().unwrap().files.insert("mail".to_owned(), mail);
             }
             ["--", "big", _] => {}
-            ["--", path, length] => {
+            ["--", path @ .., length] => {
                 let length: usize = length.parse().unwrap();
-                cases.last_mut().unwrap().files.insert((*path).to_owned(), text[..length].to_vec());
+                cases.last_mut().unwrap().files.insert(path.join(" "), text[..length].to_vec());
                 text = &text[length + 1..];
             }
             _ => panic!("not a case file: {line}"),

@@ -12,9 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use procmail_engine::effect::{
-    Command, Deliver, Delivered, Effect, Exit, Note, Outcome, Output, Ran, Run,
-};
+use procmail_engine::effect::{Command, Deliver, Delivered, Effect, Exit, Note, Outcome, Output, Ran, Run};
 use procmail_engine::eval::{Evaluator, Finished, Step};
 
 /// What is one for all copies of an evaluator.
@@ -38,12 +36,13 @@ fn path(bytes: &[u8]) -> PathBuf {
 
 impl Host {
     pub(crate) fn new(directory: &Path, stderr: &Path) -> Self {
-        let shared = Shared {
-            stdout: Mutex::default(),
-            running: Mutex::default(),
-            names: AtomicU32::new(1),
-        };
-        Self { shared: Arc::new(shared), directory: directory.to_owned(), umask: 0o077, log: Some(stderr.to_owned()) }
+        let shared = Shared { stdout: Mutex::default(), running: Mutex::default(), names: AtomicU32::new(1) };
+        Self {
+            shared: Arc::new(shared),
+            directory: directory.to_owned(),
+            umask: 0o077,
+            log: Some(stderr.to_owned()),
+        }
     }
 
     pub(crate) fn stdout(&self) -> Vec<u8> {
@@ -81,7 +80,11 @@ impl Host {
 
     fn append(&self, text: &[u8]) {
         if let Some(log) = &self.log {
-            let _ = OpenOptions::new().append(true).create(true).open(log).and_then(|mut file| file.write_all(text));
+            let _ = OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(log)
+                .and_then(|mut file| file.write_all(text));
         }
     }
 
@@ -189,8 +192,12 @@ impl Host {
             if program.contains(&b'/') {
                 return self.at(program).is_file().then(|| path(program));
             }
-            let search = run.environment.iter().find(|(name, _)| name == b"PATH").map(|(_, value)| value.clone())?;
-            search.split(|&byte| byte == b':').map(|place| path(place).join(path(program))).find(|file| file.is_file())
+            let search =
+                run.environment.iter().find(|(name, _)| name == b"PATH").map(|(_, value)| value.clone())?;
+            search
+                .split(|&byte| byte == b':')
+                .map(|place| path(place).join(path(program)))
+                .find(|file| file.is_file())
         };
         let words = match &run.command {
             Command::Shell { shell, flags, line } => vec![shell.clone(), flags.clone(), line.clone()],
@@ -282,7 +289,11 @@ impl Host {
         let existed = file.exists();
         let mut options = OpenOptions::new();
         options.append(true).mode(0o666 & !self.umask);
-        if new { options.create_new(true) } else { options.create(true) };
+        if new {
+            options.create_new(true)
+        } else {
+            options.create(true)
+        };
         let Ok(mut open) = options.open(file) else { return false };
         if open.write_all(bytes).is_err() {
             return false;
@@ -298,9 +309,9 @@ impl Host {
     fn place(&self, folder: &[u8], prefix: &[u8]) -> Option<(Vec<u8>, bool)> {
         if let Some(name) = folder.strip_suffix(b"/.") {
             self.make_directory(&self.at(name)).then_some(())?;
-            let highest = fs::read_dir(self.at(name)).ok()?.filter_map(|entry| {
-                entry.ok()?.file_name().to_str()?.parse::<u64>().ok()
-            });
+            let highest = fs::read_dir(self.at(name))
+                .ok()?
+                .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok());
             let number = highest.max().unwrap_or(0) + 1;
             return Some(([name, b"/", number.to_string().as_bytes()].concat(), false));
         }
@@ -309,7 +320,10 @@ impl Host {
             for part in ["tmp", "new", "cur"] {
                 self.make_directory(&self.at(name).join(part)).then_some(())?;
             }
-            return Some((format!("{}/new/@MAILDIR@{}@", String::from_utf8_lossy(name), self.unique()).into(), true));
+            return Some((
+                format!("{}/new/@MAILDIR@{}@", String::from_utf8_lossy(name), self.unique()).into(),
+                true,
+            ));
         }
         let name = String::from_utf8_lossy(folder).into_owned();
         let prefix = String::from_utf8_lossy(prefix).into_owned();
@@ -320,9 +334,11 @@ impl Host {
         let mut notes = Vec::new();
         let first = deliver.folders[0].clone();
         let content = &deliver.content;
-        let directory = first.ends_with(b"/") || first.ends_with(b"/.") || self.at(&first).is_dir() && !first.is_empty();
+        let directory =
+            first.ends_with(b"/") || first.ends_with(b"/.") || self.at(&first).is_dir() && !first.is_empty();
         if directory && let Some((name, maildir)) = self.place(&first, &deliver.message_prefix) {
-            let bytes = if maildir { content.for_maildir().to_vec() } else { content.with_end().into_owned() };
+            let bytes =
+                if maildir { content.for_maildir().to_vec() } else { content.with_end().into_owned() };
             notes.push(Note::Folder(name.clone()));
             if !maildir {
                 notes.push(Note::Opening(name.clone()));
@@ -358,7 +374,8 @@ impl Host {
 
     fn link(&self, from: &[u8], folder: &[u8], prefix: &[u8], notes: &mut Vec<Note>) {
         let plain = !folder.ends_with(b"/") && !folder.ends_with(b"/.");
-        let place = if plain && !self.make_directory(&self.at(folder)) { None } else { self.place(folder, prefix) };
+        let place =
+            if plain && !self.make_directory(&self.at(folder)) { None } else { self.place(folder, prefix) };
         match place {
             Some((name, _)) => {
                 fs::hard_link(self.at(from), self.at(&name)).unwrap();

@@ -20,8 +20,10 @@ fn play_group(text: &[u8]) {
         .filter(|case| only.as_ref().is_none_or(|only| case.name.contains(only.as_str())))
         .collect();
     let failures: Vec<(String, String)> = std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            cases.iter().map(|case| scope.spawn(move || (case.name.clone(), play::differences(case)))).collect();
+        let threads: Vec<_> = cases
+            .iter()
+            .map(|case| scope.spawn(move || (case.name.clone(), play::differences(case))))
+            .collect();
         threads.into_iter().map(|thread| thread.join().expect("no case panics")).collect::<Vec<_>>()
     })
     .into_iter()

@@ -95,18 +95,27 @@ fn run(case: &Case, verbose: bool) -> Played {
     if case.files.contains_key("setup") {
         let script = base.path().join("setup");
         fs::write(&script, &case.files["setup"]).unwrap();
-        let status = Command::new("/bin/sh").arg("-c").arg("umask 022; . \"$0\"").arg(&script).env_clear()
-            .env("PATH", "/usr/bin:/bin").env("HOME", &home).current_dir(&home).status().unwrap();
+        let status = Command::new("/bin/sh")
+            .arg("-c")
+            .arg("umask 022; . \"$0\"")
+            .arg(&script)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", &home)
+            .current_dir(&home)
+            .status()
+            .unwrap();
         assert!(status.success(), "the setup of {}", case.name);
     }
-    let mut standard: Vec<String> = ["HOME=", "SHELL=/bin/sh", "DEFAULT=/default", "ORGMAIL=/orgmail", "LOGFILE=/log"]
-        .iter()
-        .map(|text| match *text {
-            "HOME=" => format!("HOME={home_text}"),
-            "SHELL=/bin/sh" => text.to_string(),
-            other => other.replacen('/', &format!("{home_text}/"), 1),
-        })
-        .collect();
+    let mut standard: Vec<String> =
+        ["HOME=", "SHELL=/bin/sh", "DEFAULT=/default", "ORGMAIL=/orgmail", "LOGFILE=/log"]
+            .iter()
+            .map(|text| match *text {
+                "HOME=" => format!("HOME={home_text}"),
+                "SHELL=/bin/sh" => text.to_string(),
+                other => other.replacen('/', &format!("{home_text}/"), 1),
+            })
+            .collect();
     if verbose {
         standard.push("VERBOSE=yes".to_owned());
     }
@@ -114,10 +123,11 @@ fn run(case: &Case, verbose: bool) -> Played {
         Some(_) => text_file("args").trim_end_matches('\n').split('\n').map(str::to_owned).collect(),
         None => vec!["@STD@".to_owned(), format!("{home_text}/rc")],
     };
-    let arguments = arguments.into_iter().flat_map(|argument| {
-        if argument == "@STD@" { standard.clone() } else { vec![argument] }
-    });
-    let mail = case.files.get("mail").cloned().unwrap_or_else(|| include_bytes!("cases/default.mail").to_vec());
+    let arguments = arguments
+        .into_iter()
+        .flat_map(|argument| if argument == "@STD@" { standard.clone() } else { vec![argument] });
+    let mail =
+        case.files.get("mail").cloned().unwrap_or_else(|| include_bytes!("cases/default.mail").to_vec());
     let (setup, mail) = command_line(arguments.collect(), mail, &text_file("env"));
     let mut host = Host::new(&home, &stderr);
     let finished = host.evaluate(Evaluator::new(setup, Mail::new(mail)));
@@ -160,10 +170,10 @@ fn command_line(arguments: Vec<String>, mut mail: Vec<u8>, environment: &str) ->
                 rest.extend(arguments.by_ref());
             }
             Some(options) if rest.is_empty() => {
-                let mut letters = options.char_indices();
-                while let Some((at, letter)) = letters.next() {
+                for (at, letter) in options.char_indices() {
                     let tail = &options[at + 1..];
-                    let mut value = || if tail.is_empty() { arguments.next().unwrap() } else { tail.to_owned() };
+                    let mut value =
+                        || if tail.is_empty() { arguments.next().unwrap() } else { tail.to_owned() };
                     match letter {
                         'm' => filter = true,
                         'p' => keep = true,
@@ -191,7 +201,8 @@ fn command_line(arguments: Vec<String>, mut mail: Vec<u8>, environment: &str) ->
         setup.rc_files = rest.get(at).map(|text| text.clone().into_bytes()).into_iter().collect();
         setup.arguments = rest.iter().skip(at + 1).map(|text| text.clone().into_bytes()).collect();
     } else {
-        let (assignments, files): (Vec<_>, Vec<_>) = rest.into_iter().partition(|argument| argument.contains('='));
+        let (assignments, files): (Vec<_>, Vec<_>) =
+            rest.into_iter().partition(|argument| argument.contains('='));
         setup.assignments = assignments.into_iter().map(String::into_bytes).collect();
         setup.rc_files = files.into_iter().map(String::into_bytes).collect();
     }
