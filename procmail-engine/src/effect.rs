@@ -126,10 +126,12 @@ impl Command {
     }
 }
 
-/// What happens to the output of a program.
+/// What happens to the standard output of a program. Its standard error goes to the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Output {
+    /// It is thrown away.
+    Discard,
     /// It goes to the log.
     Log,
     /// It comes with the answer, cut off after so many bytes, if there is a limit.

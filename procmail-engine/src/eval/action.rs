@@ -133,6 +133,8 @@ pub(super) struct Act {
     head: Head,
     stage: Stage,
     words: Vec<Vec<u8>>,
+    /// Which word stands for all arguments.
+    arguments_at: Option<usize>,
     /// The value of the variable that is to capture the output, before.
     before: Option<Vec<u8>>,
 }
@@ -213,7 +215,15 @@ impl Evaluator {
             Action::Block { close } if !matches => self.skip_block(item + 1, *close),
             _ if !matches => {}
             _ => {
-                let act = Act { rc, item, head, stage: Stage::Start, words: Vec::new(), before: None };
+                let act = Act {
+                    rc,
+                    item,
+                    head,
+                    stage: Stage::Start,
+                    words: Vec::new(),
+                    arguments_at: None,
+                    before: None,
+                };
                 self.tasks.push(Task::Act(Box::new(act)));
             }
         }
@@ -231,6 +241,7 @@ impl Evaluator {
                     self.chain.succeeded = false;
                     return;
                 };
+                act.arguments_at = self.arguments_at.take().map(|at| at + act.words.len());
                 act.words.extend(words);
                 self.find_lock(act, action);
             }
@@ -450,7 +461,8 @@ impl Evaluator {
                 let input = content.for_mailer().into_owned();
                 let run =
                     RunCommand::new(Vec::new(), purpose).fed(input.into()).waiting(act.head.waits_for_exit());
-                let words = std::mem::take(&mut act.words);
+                let mut words = std::mem::take(&mut act.words);
+                self.with_arguments(&mut words, act.arguments_at);
                 act.stage = Stage::Ran;
                 self.tasks.push(Task::Act(act));
                 self.run_words(words, run);
@@ -532,7 +544,8 @@ impl Evaluator {
                 self.mail = Arc::new(self.mail.with(head.given(), &ran.output));
             }
         } else {
-            self.assign_quietly(b"LASTFOLDER", &command.text(b" "));
+            let shown = self.shown.take().unwrap_or_else(|| command.text(b" "));
+            self.assign_quietly(b"LASTFOLDER", &shown);
             self.settle(act, (!failed).then_some(size as u64));
             return;
         }

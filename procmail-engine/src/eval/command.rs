@@ -63,7 +63,9 @@ impl Evaluator {
                 }
             }
             Stage::Words => match std::mem::take(&mut self.value) {
-                Value::Words(words) => {
+                Value::Words(mut words) => {
+                    let at = self.arguments_at.take();
+                    self.with_arguments(&mut words, at);
                     let command = if words.first().is_some_and(|word| word == b"test") {
                         self.shell(&run.line)
                     } else {
@@ -100,7 +102,8 @@ impl Evaluator {
         let output = match run.purpose {
             Purpose::Substitution => Output::Capture(run.limit),
             Purpose::Filter | Purpose::Capture => Output::Capture(None),
-            _ => Output::Log,
+            Purpose::Trap => Output::Log,
+            _ => Output::Discard,
         };
         let input = match run.input.take() {
             Some(input) => input,

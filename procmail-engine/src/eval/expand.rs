@@ -150,9 +150,7 @@ impl Evaluator {
             self.value = Value::Overflow;
             return;
         }
-        if let Some(at) = expand.arguments {
-            expand.words.splice(at..=at, self.arguments.iter().cloned());
-        }
+        self.arguments_at = expand.arguments;
         self.value = Value::Words(expand.words);
     }
 

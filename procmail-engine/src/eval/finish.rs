@@ -146,9 +146,8 @@ impl Evaluator {
             self.end(finished);
             return;
         }
-        let empty = self.variables.get(b"EXITCODE").is_some_and(<[u8]>::is_empty);
-        if !empty {
-            self.variables.set(b"EXITCODE", code.to_string().as_bytes());
+        if self.variables.get(b"EXITCODE").is_none() {
+            self.assign_quietly(b"EXITCODE", code.to_string().as_bytes());
         }
         self.tasks.push(Task::Finish(Finish::Trapped(finished)));
         let run = RunCommand::new(trap, Purpose::Trap);

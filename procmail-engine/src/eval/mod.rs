@@ -164,6 +164,11 @@ pub struct Evaluator {
     waiting: bool,
     finished: Option<Finished>,
     budget: u32,
+    /// Which of the words expanded last stands for all arguments. It is empty until it is replaced by them, and so it is
+    /// shown in `LASTFOLDER`.
+    arguments_at: Option<usize>,
+    /// How the command is shown, if not as it is run.
+    shown: Option<Vec<u8>>,
 }
 
 /// An rc file that is being read.
@@ -259,6 +264,8 @@ impl Evaluator {
             waiting: false,
             finished: None,
             budget: MAX_ITEMS,
+            arguments_at: None,
+            shown: None,
         }
     }
 
@@ -580,6 +587,14 @@ impl Evaluator {
         self.dropped = true;
         let more = self.next_rc < self.setup.rc_files.len();
         self.tasks.push(if more { Task::NextRc } else { Task::Finish(Finish::Dropped) });
+    }
+
+    /// Puts the arguments where a word stands for them.
+    fn with_arguments(&mut self, words: &mut Vec<Vec<u8>>, at: Option<usize>) {
+        if let Some(at) = at.filter(|&at| at < words.len()) {
+            self.shown = Some(words.join(&b' '));
+            words.splice(at..=at, self.arguments.iter().cloned());
+        }
     }
 
     fn emit(&mut self, effect: Effect) {

@@ -232,7 +232,11 @@ impl Host {
         feed.write_all(&run.input[..ahead]).unwrap();
         process.stdin(stdin).stderr(self.sink());
         let captures = matches!(run.output, Output::Capture(_));
-        process.stdout(if captures { Stdio::piped() } else { self.sink() });
+        process.stdout(match run.output {
+            Output::Capture(_) => Stdio::piped(),
+            Output::Log => self.sink(),
+            _ => Stdio::null(),
+        });
         let mut child = process.spawn().unwrap();
         drop(process);
         let input = run.input.clone();
