@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::eval::Evaluator;
 use crate::mail::Content;
+use crate::syntax::Rc;
 
 /// A request to the host.
 #[derive(Debug, Clone)]
@@ -14,7 +15,7 @@ use crate::mail::Content;
 pub enum Effect {
     /// Append to the log. No answer.
     Log(LogText),
-    /// Read an rc file. Answer: [`Outcome::Read`] or [`Outcome::Failed`].
+    /// Read an rc file. Answer: [`Outcome::Read`], [`Outcome::Parsed`] or [`Outcome::Failed`].
     ReadRc(ReadRc),
     /// Change the directory to which all relative paths refer. Answer: [`Outcome::Done`] or [`Outcome::Failed`].
     ChangeDirectory(Vec<u8>),
@@ -277,8 +278,10 @@ pub enum Outcome {
     Done,
     /// It could not be done.
     Failed,
-    /// The contents of a file.
+    /// The contents of an rc file.
     Read(Vec<u8>),
+    /// An rc file that the host has parsed before.
+    Parsed(Arc<Rc>),
     /// A program has run.
     Ran(Ran),
     /// A delivery was tried.

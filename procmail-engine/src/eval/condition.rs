@@ -10,7 +10,7 @@ use super::score::{LIMIT, Weight, shown};
 use super::{Evaluator, Task, Value};
 use crate::effect::Purpose;
 use crate::mail::Area;
-use crate::regex::{Case, Regex, expand_macros};
+use crate::regex::{Case, expand_macros};
 use crate::syntax::{Item, Mode, Rc, parse_text};
 
 /// The conditions of a recipe, being tested.
@@ -229,7 +229,7 @@ impl Evaluator {
         let shown_text = written_out.pattern.into_owned();
         // A leading backslash quotes what would otherwise be special to conditions.
         let pattern = shown_text.strip_prefix(b"\\").unwrap_or(&shown_text);
-        let regex = Regex::new(pattern, case);
+        let regex = self.setup.expressions.regex(pattern, case);
         if !regex.is_balanced() {
             self.complain_of("Invalid regexp", pattern);
         }

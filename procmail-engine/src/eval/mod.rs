@@ -28,6 +28,7 @@ use variables::{Numbers, Variables, number};
 
 use crate::effect::{Command, Effect, LogText, Outcome, Ran, ReadRc};
 use crate::mail::Mail;
+use crate::regex::Library;
 use crate::syntax::{Action, Item, Mode, Rc, parse_text};
 
 /// What an evaluator starts with.
@@ -57,6 +58,8 @@ pub struct Setup {
     pub requeues: bool,
     /// Whether `Content-Length` counts (not with `-Y`).
     pub obeys_content_length: bool,
+    /// Compiled expressions. Hosts that filter many mails hand the same to all.
+    pub expressions: Library,
 }
 
 impl Setup {
@@ -85,6 +88,7 @@ impl Setup {
             falls_back: true,
             requeues: false,
             obeys_content_length: true,
+            expressions: Library::default(),
         }
     }
 
@@ -387,7 +391,7 @@ impl Evaluator {
     }
 
     fn open_rc(&mut self, path: Vec<u8>) {
-        let Some(Outcome::Read(source)) = self.outcome.take() else {
+        let Some(rc) = self.read_rc() else {
             if !std::mem::replace(&mut self.missing_told, true) {
                 self.complain_of("Couldn't read", &path);
             }
@@ -397,12 +401,20 @@ impl Evaluator {
         self.tell_of("Rcfile:", &path);
         self.in_rc = true;
         self.dropped = false;
-        self.files.push(File { path, rc: Arc::new(Rc::parse(source)), at: 0, blocks: Vec::new() });
+        self.files.push(File { path, rc, at: 0, blocks: Vec::new() });
         self.tasks.push(Task::Items);
         if !std::mem::replace(&mut self.directory_set, true)
             && let Some(directory) = self.setup.directory.clone()
         {
             self.assign(b"MAILDIR".to_vec(), directory);
+        }
+    }
+
+    fn read_rc(&mut self) -> Option<Arc<Rc>> {
+        match self.outcome.take()? {
+            Outcome::Read(source) => Some(Arc::new(Rc::parse(source))),
+            Outcome::Parsed(rc) => Some(rc),
+            _ => None,
         }
     }
 
@@ -565,11 +577,11 @@ impl Evaluator {
     }
 
     fn include(&mut self, path: Vec<u8>, switch: bool) {
-        let Some(Outcome::Read(source)) = self.outcome.take() else {
+        let Some(rc) = self.read_rc() else {
             self.complain_of("Couldn't read", &path);
             return;
         };
-        let file = File { path, rc: Arc::new(Rc::parse(source)), at: 0, blocks: Vec::new() };
+        let file = File { path, rc, at: 0, blocks: Vec::new() };
         if switch {
             self.files.pop();
         }

@@ -24,6 +24,7 @@
 
 mod automaton;
 mod extract;
+mod library;
 mod macros;
 mod parse;
 mod set;
@@ -33,6 +34,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use automaton::Automaton;
+pub use library::Library;
 pub use macros::{Expanded, expand_macros};
 use parse::Program;
 
