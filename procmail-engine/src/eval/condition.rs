@@ -9,7 +9,7 @@ use super::expand::Expand;
 use super::score::{LIMIT, Weight, shown};
 use super::{Evaluator, Task, Value};
 use crate::effect::Purpose;
-use crate::mail::Area;
+use crate::mail::{Area, Mail};
 use crate::regex::{Case, expand_macros};
 use crate::syntax::{Item, Mode, Rc, parse_text};
 
@@ -177,7 +177,7 @@ impl Evaluator {
                         return Some(Verdict::Score(run.total));
                     }
                     let line = test.text[1..].to_vec();
-                    let mut input = self.subject(run, &test).into_owned();
+                    let mut input = self.subject(&self.mail, run, &test).into_owned();
                     if !matches!(test.subject, Subject::Variable(_)) && !input.ends_with(b"\n\n") {
                         input.push(b'\n');
                     }
@@ -215,10 +215,11 @@ impl Evaluator {
         test.weight.is_some() && run.total >= LIMIT
     }
 
-    fn subject(&self, run: &Conditions, test: &Test) -> Cow<'_, [u8]> {
+    /// What a condition looks at. The mail is handed in so that it need not be copied.
+    fn subject<'m>(&self, mail: &'m Mail, run: &Conditions, test: &Test) -> Cow<'m, [u8]> {
         match &test.subject {
-            Subject::Flags => self.mail.searched(run.head.searched()),
-            Subject::Area(area) => self.mail.searched(*area),
+            Subject::Flags => mail.searched(run.head.searched()),
+            Subject::Area(area) => mail.searched(*area),
             Subject::Variable(name) => Cow::Owned(self.lookup(name).unwrap_or_default()),
         }
     }
@@ -233,7 +234,8 @@ impl Evaluator {
         if !regex.is_balanced() {
             self.complain_of("Invalid regexp", pattern);
         }
-        let text = self.subject(run, test).into_owned();
+        let mail = self.mail.clone();
+        let text = self.subject(&mail, run, test);
         let of_match = matches!(&test.subject, Subject::Variable(name) if name == b"MATCH")
             && self.variables.get(b"MATCH").is_some();
         let found = match test.weight {
