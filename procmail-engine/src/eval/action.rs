@@ -474,8 +474,8 @@ impl Evaluator {
     fn start_capture(&mut self, act: &mut Act, capture: Option<&Capture>, otherwise: Purpose) -> Purpose {
         match capture {
             Some(capture) => {
-                act.before = self.variables.get(&capture.name).map(<[u8]>::to_vec);
-                self.tell_of("Assigning", &[capture.name.as_slice(), b"="].concat());
+                act.before = self.variables.get(capture.variable()).map(<[u8]>::to_vec);
+                self.tell_of("Assigning", &[capture.variable(), b"="].concat());
                 Purpose::Capture
             }
             None if act.head.filters => Purpose::Filter,
@@ -559,21 +559,19 @@ impl Evaluator {
                     if !act.head.waits_quietly {
                         self.complain("Rescue of unfiltered data succeeded");
                     }
-                    self.variables.set(&capture.name, before);
+                    self.variables.set(capture.variable(), before);
                 }
-                None => self.variables.remove(&capture.name),
+                None => self.variables.remove(capture.variable()),
             }
             return;
         }
         if output.last() == Some(&b'\n') {
             output.pop();
         }
-        if capture.loses_value {
-            output.clear();
-        }
-        self.variables.set(&capture.name, &output);
-        self.numbers.assigned(&capture.name, &output);
-        self.assigned(capture.name.clone(), output);
+        let name = capture.variable().to_vec();
+        self.variables.set(&name, &output);
+        self.numbers.assigned(&name, &output);
+        self.assigned(name, output);
     }
 
     /// Tells of a delivery, and gives its size if it succeeded.

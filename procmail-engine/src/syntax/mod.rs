@@ -133,10 +133,20 @@ pub enum Action {
 /// The variable of `VAR=|`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capture {
-    /// Its name.
+    /// Its name, as it was written.
     pub name: Vec<u8>,
-    /// Whether a blank stands before the `=`, in which case procmail 3.22 loses the value.
-    pub loses_value: bool,
+    /// Whether a blank stands before the `=`.
+    pub blank_before_equals: bool,
+}
+
+impl Capture {
+    /// The variable that procmail sets: with a blank before the `=`, 3.22 takes the name without its last byte.
+    pub fn variable(&self) -> &[u8] {
+        match self.name.split_last() {
+            Some((_, rest)) if self.blank_before_equals => rest,
+            _ => &self.name,
+        }
+    }
 }
 
 impl Rc {

@@ -258,11 +258,11 @@ impl<'a> Parser<'a> {
         let name = self.name();
         let name_end = self.at;
         self.skip_blanks();
-        let loses_value = self.at > name_end;
+        let blank_before_equals = self.at > name_end;
         if !name.is_empty() && self.peek() == Some(b'=') {
             self.at += 1;
             self.skip_blanks();
-            let capture = Some(Capture { name, loses_value });
+            let capture = Some(Capture { name, blank_before_equals });
             match self.peek() {
                 Some(b'|') => {
                     self.at += 1;
