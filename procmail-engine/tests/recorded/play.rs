@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use procmail_engine::eval::{Evaluator, Setup};
 use procmail_engine::mail::Mail;
@@ -55,6 +56,22 @@ pub(crate) fn differences(case: &Case) -> String {
     report
 }
 
+/// The programs that rc files call. They are written once, before any process is started: a file that a forked child still
+/// has open for writing cannot be executed.
+fn programs() -> &'static Path {
+    static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAMS.get_or_init(|| {
+        let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("programs-{}", std::process::id()));
+        fs::create_dir_all(&place).unwrap();
+        for (name, text) in [("sendmail", SENDMAIL), ("args", ARGS), ("rc", EXIT)] {
+            let file = place.join(name);
+            fs::write(&file, text).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        place
+    })
+}
+
 struct Played {
     code: i32,
     tree: String,
@@ -72,10 +89,8 @@ fn run(case: &Case, verbose: bool) -> Played {
     let home_text = home.to_str().unwrap().to_owned();
     let stderr = base.path().join("stderr");
     fs::create_dir(home.join(".t")).unwrap();
-    for (name, text) in [("sendmail", SENDMAIL), ("args", ARGS), ("rc", EXIT)] {
-        let file = home.join(".t").join(name);
-        fs::write(&file, text).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    for name in ["sendmail", "args", "rc"] {
+        std::os::unix::fs::symlink(programs().join(name), home.join(".t").join(name)).unwrap();
     }
     for (name, bytes) in &case.files {
         let Some(name) = name.strip_prefix("home/") else { continue };
