@@ -1,0 +1,293 @@
+//! What an evaluator asks of its host, and what the host answers.
+//!
+//! [`Effect`]s whose documentation names no answer are done without one: [`Effect::needs_answer`] tells them apart.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::eval::Evaluator;
+use crate::mail::Content;
+use crate::syntax::Rc;
+
+/// A request to the host.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Effect {
+    /// Append to the log. No answer.
+    Log(LogText),
+    /// Read an rc file. Answer: [`Outcome::Read`], [`Outcome::Parsed`] or [`Outcome::Failed`].
+    ReadRc(ReadRc),
+    /// Change the directory to which all relative paths refer. Answer: [`Outcome::Done`] or [`Outcome::Failed`].
+    ChangeDirectory(Vec<u8>),
+    /// Log to this file from here on. Answer: [`Outcome::Done`] or [`Outcome::Failed`], after which the log goes where
+    /// errors go.
+    OpenLog(Vec<u8>),
+    /// Log nothing from here on. No answer.
+    CloseLog,
+    /// Create files with this mask. No answer.
+    SetUmask(u32),
+    /// Run a program. Answer: [`Outcome::Ran`].
+    Run(Box<Run>),
+    /// Write the mail to one folder, and link it into the others. Answer: [`Outcome::Delivered`].
+    Deliver(Box<Deliver>),
+    /// Write the mail to the standard output. Answer: [`Outcome::Delivered`].
+    Print(Box<Content>),
+    /// Try once to make a lock file. Answer: [`Outcome::Done`], [`Outcome::Held`] or [`Outcome::NoPlace`].
+    Lock(Vec<u8>),
+    /// Remove a lock file that this evaluator made. No answer.
+    Unlock(Vec<u8>),
+    /// Remove a lock file that another left behind. Answer: [`Outcome::Done`] or [`Outcome::Failed`].
+    BreakLock(Vec<u8>),
+    /// Wait. Answer: [`Outcome::Done`].
+    Sleep(Duration),
+    /// Go on with a copy of this evaluator beside it, in its own directory, umask and log. Answer when `wait` is set: the
+    /// [`Outcome::Ran`] of the copy; else [`Outcome::Done`].
+    Fork {
+        /// The copy.
+        copy: Box<Evaluator>,
+        /// Whether the answer is how it ended.
+        wait: bool,
+    },
+    /// Tell who handed over the mail that it is delivered, whatever comes. No answer.
+    Acknowledge,
+    /// Tell the `comsat` service of the mail. No answer.
+    Notify {
+        /// The value of `COMSAT`.
+        service: Vec<u8>,
+        /// The folder.
+        folder: Vec<u8>,
+    },
+}
+
+impl Effect {
+    /// Whether the evaluator waits for an answer.
+    pub fn needs_answer(&self) -> bool {
+        !matches!(
+            self,
+            Self::Log(_)
+                | Self::CloseLog
+                | Self::SetUmask(_)
+                | Self::Unlock(_)
+                | Self::Acknowledge
+                | Self::Notify { .. }
+        )
+    }
+}
+
+/// A text for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogText {
+    /// What to append, line ends included.
+    pub text: Vec<u8>,
+    /// Whether procmail writes its process number and the time before it, if the second has changed: in verbose mode.
+    pub stamped: bool,
+}
+
+/// An rc file to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadRc {
+    /// Its path, relative to the current directory unless it starts with a slash.
+    pub path: Vec<u8>,
+    /// Whether it is one of the files that the user or the program named, which are to be checked for their owner.
+    pub first: bool,
+}
+
+/// What to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Command {
+    /// A command line for a shell.
+    Shell {
+        /// The shell, with which the command runs as `shell flags line`.
+        shell: Vec<u8>,
+        /// Its flags.
+        flags: Vec<u8>,
+        /// The command line.
+        line: Vec<u8>,
+    },
+    /// A program with its arguments, the first of which names it. If it cannot be executed, procmail has `/bin/sh` read it.
+    Program(Vec<Vec<u8>>),
+}
+
+impl Command {
+    /// What procmail calls it in messages: the line, or the name of the program.
+    pub fn name(&self) -> &[u8] {
+        match self {
+            Self::Shell { line, .. } => line,
+            Self::Program(arguments) => arguments.first().map_or(b"", Vec::as_slice),
+        }
+    }
+
+    /// All of it: the line, or the arguments with `separator` between them.
+    pub fn text(&self, separator: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Shell { line, .. } => line.clone(),
+            Self::Program(arguments) => arguments.join(separator),
+        }
+    }
+}
+
+/// What happens to the standard output of a program. Its standard error goes to the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Output {
+    /// It is thrown away.
+    Discard,
+    /// It goes to the log.
+    Log,
+    /// It comes with the answer, cut off after so many bytes, if there is a limit.
+    Capture(Option<usize>),
+}
+
+/// A program to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// What to run.
+    pub command: Command,
+    /// What it reads.
+    pub input: Arc<[u8]>,
+    /// What becomes of its output.
+    pub output: Output,
+    /// Whether to wait for its end; otherwise only until it has taken its input and, if captured, given its output.
+    pub wait: bool,
+    /// After which time to end it; none if it may run forever.
+    pub timeout: Option<Duration>,
+    /// Its environment.
+    pub environment: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What it is run for.
+    pub purpose: Purpose,
+}
+
+/// What a program is run for, so that a host can refuse some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// A `?` condition.
+    Condition,
+    /// Backquotes.
+    Substitution,
+    /// An action that delivers.
+    Delivery,
+    /// An action that forwards.
+    Forward,
+    /// A filter.
+    Filter,
+    /// `VAR=|`.
+    Capture,
+    /// `TRAP`.
+    Trap,
+}
+
+/// A mail to write to folders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deliver {
+    /// The folders. A folder that ends in `/` is a Maildir, one that ends in `/.` an MH folder, one that is a directory
+    /// gets a file; any other is a mailbox.
+    pub folders: Vec<Vec<u8>>,
+    /// What to write.
+    pub content: Content,
+    /// What the names of files in plain directories start with.
+    pub message_prefix: Vec<u8>,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// With this status.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// Nobody waited.
+    Unknown,
+}
+
+impl Exit {
+    /// Whether it ended well, or nobody knows.
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Code(0) | Self::Unknown)
+    }
+
+    /// As procmail writes it: signals are negative.
+    pub fn number(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => -signal,
+            Self::Unknown => 0,
+        }
+    }
+}
+
+/// What became of a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// How it ended.
+    pub exit: Exit,
+    /// Its output, if it was captured.
+    pub output: Vec<u8>,
+    /// Whether output was cut off.
+    pub cut_off: bool,
+    /// Whether it took all of its input.
+    pub fed: bool,
+    /// Whether it was ended for its time.
+    pub timed_out: bool,
+}
+
+impl Ran {
+    /// Took all input, wrote nothing, ended so.
+    pub fn ended(exit: Exit) -> Self {
+        Self { exit, output: Vec::new(), cut_off: false, fed: true, timed_out: false }
+    }
+}
+
+/// What happened in a delivery, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Note {
+    /// This name could not be taken for a directory.
+    NotDirectory(Vec<u8>),
+    /// This folder was left out.
+    Skipped(Vec<u8>),
+    /// The mail goes to this file, or was to.
+    Folder(Vec<u8>),
+    /// The file is opened.
+    Opening(Vec<u8>),
+    /// The file is locked by the system.
+    KernelLock,
+    /// The file is linked to this one.
+    Linking(Vec<u8>),
+    /// Writing to this file failed.
+    WriteError(Vec<u8>),
+    /// The file got its former size back.
+    Truncated,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// What happened.
+    pub notes: Vec<Note>,
+    /// How many bytes were written; none if it failed.
+    pub size: Option<u64>,
+}
+
+/// An answer of the host. One that does not fit its effect counts as [`Outcome::Failed`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It is done.
+    Done,
+    /// It could not be done.
+    Failed,
+    /// The contents of an rc file.
+    Read(Vec<u8>),
+    /// An rc file that the host has parsed before.
+    Parsed(Arc<Rc>),
+    /// A program has run.
+    Ran(Ran),
+    /// A delivery was tried.
+    Delivered(Delivered),
+    /// Another holds the lock, and made it so long ago.
+    Held(Option<Duration>),
+    /// A lock cannot be made there, since this file could not be written.
+    NoPlace(Vec<u8>),
+}

@@ -1,0 +1,624 @@
+//! Recipes: flags, locks, actions.
+
+use std::sync::Arc;
+
+use super::command::RunCommand;
+use super::condition::Conditions;
+use super::expand::Expand;
+use super::finish::Finish;
+use super::lock::TakeLock;
+use super::{Chain, Evaluator, Task, Value};
+use crate::effect::{Deliver, Delivered, Effect, Exit, Note, Outcome, Purpose};
+use crate::mail::{Area, Content};
+use crate::syntax::{Action, Capture, Item, Mode, Rc, Text, parse_text};
+
+/// What the line of a recipe says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Head {
+    searches_header: bool,
+    searches_body: bool,
+    pub(super) exact_case: bool,
+    also: bool,
+    also_if_succeeded: bool,
+    or_else: bool,
+    on_error: bool,
+    gives_header: bool,
+    gives_body: bool,
+    filters: bool,
+    copies: bool,
+    waits: bool,
+    waits_quietly: bool,
+    ignores_write_errors: bool,
+    raw: bool,
+    /// The lock, if there is to be one; empty if its name is to be derived.
+    lock: Option<Vec<u8>>,
+    /// What could not be read.
+    pub(super) rest: Vec<u8>,
+}
+
+impl Head {
+    /// Reads the expanded words behind the colon.
+    pub(super) fn parse(words: &[Vec<u8>]) -> Self {
+        let mut head = Self::default();
+        let line = words.join(&b' ');
+        let mut at = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        while let Some(&byte) = line.get(at) {
+            match byte {
+                b' ' | b'\t' => {}
+                b'H' => head.searches_header = true,
+                b'B' => head.searches_body = true,
+                b'D' => head.exact_case = true,
+                b'A' => head.also = true,
+                b'a' => head.also_if_succeeded = true,
+                b'E' => head.or_else = true,
+                b'e' => head.on_error = true,
+                b'h' => head.gives_header = true,
+                b'b' => head.gives_body = true,
+                b'f' => head.filters = true,
+                b'c' => head.copies = true,
+                b'w' => head.waits = true,
+                b'W' => head.waits_quietly = true,
+                b'i' => head.ignores_write_errors = true,
+                b'r' => head.raw = true,
+                b':' => {
+                    // The name is the next word, whatever it consists of.
+                    let before = line[..=at].to_vec();
+                    let (name, rest) = lock_name(words, &before);
+                    head.lock = Some(name);
+                    head.rest = rest;
+                    break;
+                }
+                _ => {
+                    head.rest = line[at..].to_vec();
+                    break;
+                }
+            }
+            at += 1;
+        }
+        head
+    }
+
+    /// The area that conditions search.
+    pub(super) fn searched(&self) -> Area {
+        match (self.searches_header, self.searches_body) {
+            (true, true) => Area::Whole,
+            (false, true) => Area::Body,
+            _ => Area::Header,
+        }
+    }
+
+    /// The area that the action gets.
+    fn given(&self) -> Area {
+        match (self.gives_header, self.gives_body) {
+            (true, false) => Area::Header,
+            (false, true) => Area::Body,
+            _ => Area::Whole,
+        }
+    }
+}
+
+/// The word behind the colon that ends `before`, and the words behind it.
+fn lock_name(words: &[Vec<u8>], before: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let mut seen = 0;
+    for (number, word) in words.iter().enumerate() {
+        if seen + word.len() >= before.len() {
+            let inside = word[before.len() - seen..].to_vec();
+            let (name, rest) = if inside.is_empty() {
+                (
+                    words.get(number + 1).cloned().unwrap_or_default(),
+                    words.get(number + 2..).unwrap_or_default(),
+                )
+            } else {
+                (inside, &words[number + 1..])
+            };
+            return (name, rest.join(&b' '));
+        }
+        seen += word.len() + 1;
+    }
+    (Vec::new(), Vec::new())
+}
+
+/// Whether what is written gets an end, and its `From ` lines escaped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Writing {
+    Repaired,
+    Raw,
+}
+
+/// An action on its way.
+#[derive(Debug, Clone)]
+pub(super) struct Act {
+    rc: Arc<Rc>,
+    item: usize,
+    head: Head,
+    stage: Stage,
+    words: Vec<Vec<u8>>,
+    /// Which word stands for all arguments.
+    arguments_at: Option<usize>,
+    /// The value of the variable that is to capture the output, before.
+    before: Option<Vec<u8>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Start,
+    Words,
+    LockName,
+    Locked,
+    Ran,
+    Delivered,
+    Forked,
+}
+
+impl Evaluator {
+    /// The line of a recipe is expanded.
+    pub(super) fn head(&mut self, item: usize) {
+        let Value::Words(words) = std::mem::take(&mut self.value) else {
+            // Too long a line ends the rc file.
+            if let Some(file) = self.files.last_mut() {
+                file.at = usize::MAX - 1;
+            }
+            return;
+        };
+        let Some(rc) = self.files.last().map(|file| file.rc.clone()) else { return };
+        let Some(Item::Recipe(recipe)) = rc.items().get(item) else { return };
+        let mut head = Head::parse(&words);
+        let chain = self.chain;
+        let mut applies = true;
+        self.complain_of_head(&head);
+        head.also_if_succeeded &= !head.on_error;
+        if head.on_error {
+            applies = chain.previous && !chain.succeeded;
+        } else {
+            if head.or_else {
+                applies = !chain.previous;
+            }
+            if head.also_if_succeeded {
+                applies = applies && chain.last && chain.succeeded;
+            }
+        }
+        if head.also {
+            applies = applies && chain.last;
+        }
+        let run = Conditions::new(rc.clone(), item, head);
+        if applies {
+            self.tasks.push(Task::Conditions(Box::new(run)));
+        } else {
+            self.matched(&run, false, &recipe.action);
+        }
+    }
+
+    /// Tells of what is wrong with the line of a recipe, whether it is evaluated or not.
+    pub(super) fn complain_of_head(&mut self, head: &Head) {
+        if !head.rest.is_empty() {
+            self.complain_of("Skipped", &head.rest);
+        }
+        if head.on_error && head.or_else {
+            self.complain("Conflicting else-if-flag suppressed");
+        }
+        if head.on_error && head.also_if_succeeded {
+            self.complain("Conflicting also-if-succeeded-flag suppressed");
+        }
+    }
+
+    /// The conditions of a recipe are tested.
+    pub(super) fn matched(&mut self, run: &Conditions, matches: bool, action: &Action) {
+        let (rc, item, head) = run.parts();
+        let was_chain = head.or_else && !head.on_error && self.chain.previous;
+        if !head.also && !head.also_if_succeeded {
+            self.chain.last = matches;
+        }
+        self.chain.previous = matches || was_chain;
+        match action {
+            Action::Missing => self.complain("Missing action"),
+            Action::Incomplete => self.complain("Incomplete recipe"),
+            Action::Block { close } if !matches => self.skip_block(item + 1, *close),
+            _ if !matches => {}
+            _ => {
+                let act = Act {
+                    rc,
+                    item,
+                    head,
+                    stage: Stage::Start,
+                    words: Vec::new(),
+                    arguments_at: None,
+                    before: None,
+                };
+                self.tasks.push(Task::Act(Box::new(act)));
+            }
+        }
+    }
+
+    /// Goes on with an action.
+    pub(super) fn act(&mut self, mut act: Box<Act>) {
+        let rc = act.rc.clone();
+        let Some(Item::Recipe(recipe)) = rc.items().get(act.item) else { return };
+        let action = &recipe.action;
+        match act.stage {
+            Stage::Start => self.start_action(act, action),
+            Stage::Words => {
+                let Value::Words(words) = std::mem::take(&mut self.value) else {
+                    self.chain.succeeded = false;
+                    return;
+                };
+                act.arguments_at = self.arguments_at.take().map(|at| at + act.words.len());
+                act.words.extend(words);
+                self.find_lock(act, action);
+            }
+            Stage::LockName => {
+                let name = match std::mem::take(&mut self.value) {
+                    Value::Words(words) => words.into_iter().next().unwrap_or_default(),
+                    _ => Vec::new(),
+                };
+                self.lock_beside(act, &name, action);
+            }
+            Stage::Locked => {
+                let locked = matches!(std::mem::take(&mut self.value), Value::Locked(true));
+                if let Some(lock) = act.head.lock.clone().filter(|_| locked) {
+                    self.local_lock = Some(lock);
+                }
+                self.perform(act, action);
+            }
+            Stage::Ran => self.action_ran(&act, action),
+            Stage::Delivered => {
+                let size = self.delivered_to();
+                self.settle(&act, size);
+            }
+            Stage::Forked => {
+                if let Some(Outcome::Ran(ran)) = self.outcome.take() {
+                    self.complain_of_exit(ran.exit, b"procmail", act.head.waits_quietly);
+                    self.chain.succeeded = ran.exit.is_success();
+                } else {
+                    self.chain.succeeded = true;
+                }
+            }
+        }
+    }
+
+    fn start_action(&mut self, mut act: Box<Act>, action: &Action) {
+        match action {
+            Action::Block { .. } => {
+                if !act.head.copies {
+                    let head = &act.head;
+                    let ignored = [
+                        (head.lock.is_some(), "Extraneous locallockfile ignored"),
+                        (head.filters, "Extraneous filter-flag ignored"),
+                        (head.gives_body, "Extraneous deliver-body flag ignored"),
+                        (head.gives_header, "Extraneous deliver-head flag ignored"),
+                        (head.ignores_write_errors, "Extraneous ignore-write-error flag ignored"),
+                        (head.raw, "Extraneous raw-mode flag ignored"),
+                    ];
+                    for (_, text) in ignored.iter().filter(|(set, _)| *set) {
+                        self.complain(text);
+                    }
+                }
+                self.find_lock(act, action);
+            }
+            Action::Pipe { capture, .. } => {
+                self.extraneous_copy(&mut act, capture.as_ref());
+                self.find_lock(act, action);
+            }
+            Action::Forward { capture, arguments } => {
+                self.extraneous_copy(&mut act, capture.as_ref());
+                let split = |value: &[u8]| -> Vec<Vec<u8>> {
+                    value
+                        .split(|byte| matches!(byte, b' ' | b'\t' | b'\n'))
+                        .filter(|word| !word.is_empty())
+                        .map(<[u8]>::to_vec)
+                        .collect()
+                };
+                act.words.push(self.variables.value("SENDMAIL").to_vec());
+                act.words.extend(split(self.variables.value("SENDMAILFLAGS")));
+                self.expand_words(act, arguments);
+            }
+            Action::Folders(folders) => {
+                if act.head.filters {
+                    self.complain("Extraneous filter-flag ignored");
+                    act.head.gives_header = false;
+                    act.head.gives_body = false;
+                    act.head.filters = false;
+                }
+                self.expand_words(act, folders);
+            }
+            Action::Missing | Action::Incomplete => {}
+        }
+    }
+
+    fn expand_words(&mut self, mut act: Box<Act>, text: &Text) {
+        act.stage = Stage::Words;
+        self.tasks.push(Task::Act(act));
+        self.tasks.push(Task::Expand(Expand::new(Arc::new(text.clone()), Mode::Words, 0)));
+    }
+
+    fn extraneous_copy(&mut self, act: &mut Act, capture: Option<&Capture>) {
+        if (act.head.filters || capture.is_some()) && std::mem::take(&mut act.head.copies) {
+            self.complain("Extraneous copy-flag ignored");
+        }
+    }
+
+    /// Takes the local lock, if the recipe wants one.
+    fn find_lock(&mut self, mut act: Box<Act>, action: &Action) {
+        let Some(lock) = act.head.lock.clone() else {
+            self.perform(act, action);
+            return;
+        };
+        if !lock.is_empty() {
+            self.lock_action(act, lock, action);
+            return;
+        }
+        match action {
+            Action::Folders(_) => {
+                let folder = act.words.first().cloned().unwrap_or_default();
+                if folder == b"/dev/null" {
+                    self.perform(act, action);
+                } else {
+                    self.lock_beside(act, &folder, action);
+                }
+            }
+            Action::Pipe { command, .. } => {
+                if command.trim_ascii().is_empty() {
+                    self.perform(act, action);
+                    return;
+                }
+                match memchr::memmem::find(command, b">>") {
+                    Some(at) => {
+                        let rest = &command[at + 2..];
+                        let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+                        let rest = &rest[blanks..];
+                        let end =
+                            rest.iter().position(|byte| b" \t\n;&|<>()".contains(byte)).unwrap_or(rest.len());
+                        let text = parse_text(&rest[..end], 0, Mode::Value);
+                        act.stage = Stage::LockName;
+                        self.tasks.push(Task::Act(act));
+                        self.tasks.push(Task::Expand(Expand::new(Arc::new(text), Mode::Value, 0)));
+                    }
+                    None => {
+                        self.complain_of("Couldn't determine implicit lockfile from", command);
+                        self.lock_beside(act, b"", action);
+                    }
+                }
+            }
+            Action::Forward { .. } => {
+                let name = act.words.first().cloned().unwrap_or_default();
+                self.complain_of("Couldn't determine implicit lockfile from", &name);
+                self.lock_beside(act, b"", action);
+            }
+            _ => self.perform(act, action),
+        }
+    }
+
+    fn lock_beside(&mut self, act: Box<Act>, name: &[u8], action: &Action) {
+        let lock = [name, self.variables.value("LOCKEXT")].concat();
+        self.lock_action(act, lock, action);
+    }
+
+    fn lock_action(&mut self, mut act: Box<Act>, lock: Vec<u8>, action: &Action) {
+        if self.lock_file.as_ref() == Some(&lock) {
+            self.complain_of("Deadlock attempted on", &lock);
+            self.perform(act, action);
+            return;
+        }
+        act.head.lock = Some(lock.clone());
+        act.stage = Stage::Locked;
+        self.tasks.push(Task::Act(act));
+        self.tasks.push(Task::Lock(TakeLock::new(lock)));
+    }
+
+    /// What a recipe gives to its action.
+    pub(super) fn content(&self, area: Area, writing: Writing) -> Content {
+        let bytes = self.mail.area(area).to_vec();
+        let body = match area {
+            Area::Header => bytes.len(),
+            Area::Body => 0,
+            Area::Whole => self.mail.area(Area::Header).len(),
+        };
+        Content { bytes, body, raw: writing == Writing::Raw, obey_length: self.setup.obeys_content_length }
+    }
+
+    fn given(&self, head: &Head) -> Content {
+        self.content(head.given(), if head.raw { Writing::Raw } else { Writing::Repaired })
+    }
+
+    fn perform(&mut self, mut act: Box<Act>, action: &Action) {
+        match action {
+            Action::Block { close } => {
+                if act.head.copies {
+                    self.fork(act, *close);
+                } else {
+                    self.enter_block();
+                }
+            }
+            Action::Folders(_) => {
+                let folders =
+                    if act.words.is_empty() { vec![Vec::new()] } else { std::mem::take(&mut act.words) };
+                let content = self.given(&act.head);
+                let message_prefix = self.variables.value("MSGPREFIX").to_vec();
+                act.stage = Stage::Delivered;
+                self.tasks.push(Task::Act(act));
+                self.emit(Effect::Deliver(Box::new(Deliver { folders, content, message_prefix })));
+            }
+            Action::Pipe { capture: None, command, .. }
+                if command.trim_ascii().is_empty() && !act.head.filters =>
+            {
+                let content = self.given(&act.head);
+                act.stage = Stage::Delivered;
+                self.tasks.push(Task::Act(act));
+                self.emit(Effect::Print(Box::new(content)));
+            }
+            Action::Pipe { capture, command, .. } => {
+                let purpose = self.start_capture(&mut act, capture.as_ref(), Purpose::Delivery);
+                let input = self.given(&act.head).with_end().into_owned();
+                let run = RunCommand::new(command.clone(), purpose)
+                    .fed(input.into())
+                    .waiting(act.head.waits_for_exit());
+                act.stage = Stage::Ran;
+                self.tasks.push(Task::Act(act));
+                self.tasks.push(Task::Command(run));
+            }
+            Action::Forward { capture, .. } => {
+                let purpose = self.start_capture(&mut act, capture.as_ref(), Purpose::Forward);
+                let content = self.given(&act.head);
+                let input = content.for_mailer().into_owned();
+                let run =
+                    RunCommand::new(Vec::new(), purpose).fed(input.into()).waiting(act.head.waits_for_exit());
+                let mut words = std::mem::take(&mut act.words);
+                self.with_arguments(&mut words, act.arguments_at);
+                act.stage = Stage::Ran;
+                self.tasks.push(Task::Act(act));
+                self.run_words(words, run);
+            }
+            Action::Missing | Action::Incomplete => {}
+        }
+    }
+
+    fn start_capture(&mut self, act: &mut Act, capture: Option<&Capture>, otherwise: Purpose) -> Purpose {
+        match capture {
+            Some(capture) => {
+                act.before = self.variables.get(capture.variable()).map(<[u8]>::to_vec);
+                self.tell_of("Assigning", &[capture.variable(), b"="].concat());
+                Purpose::Capture
+            }
+            None if act.head.filters => Purpose::Filter,
+            None => otherwise,
+        }
+    }
+
+    fn enter_block(&mut self) {
+        if let Some(file) = self.files.last_mut() {
+            file.blocks.push(self.chain);
+        }
+        self.chain = Chain { last: true, previous: true, succeeded: true };
+    }
+
+    fn fork(&mut self, mut act: Box<Act>, close: usize) {
+        self.tell_of("Forking", b"procmail");
+        let wait = act.head.waits || act.head.waits_quietly || self.local_lock.is_some();
+        let mut copy = Box::new(self.clone());
+        copy.queue.clear();
+        copy.lock_file = None;
+        copy.local_lock = None;
+        copy.enter_block();
+        if let Some(file) = self.files.last_mut() {
+            file.at = close.saturating_add(1);
+        }
+        act.stage = Stage::Forked;
+        self.tasks.push(Task::Act(act));
+        self.emit(Effect::Fork { copy, wait });
+    }
+
+    /// A program that an action ran has ended.
+    fn action_ran(&mut self, act: &Act, action: &Action) {
+        let Value::Ran(ran, command) = std::mem::take(&mut self.value) else {
+            self.chain.succeeded = false;
+            return;
+        };
+        let (capture, size) = match action {
+            Action::Pipe { capture, .. } => (capture.as_ref(), self.given(&act.head).with_end().len()),
+            Action::Forward { capture, .. } => (capture.as_ref(), self.given(&act.head).for_mailer().len()),
+            _ => (None, 0),
+        };
+        let head = &act.head;
+        let mut failed = false;
+        if !ran.fed && !head.ignores_write_errors && !ran.timed_out {
+            self.complain_of("Error while writing to", command.name());
+            failed = true;
+        }
+        let waited = head.waits_for_exit() && ran.exit != Exit::Unknown;
+        if waited && !ran.exit.is_success() {
+            failed = true;
+            if !(ran.timed_out && head.filters) {
+                self.complain_of_exit(ran.exit, command.name(), !head.waits || head.waits_quietly);
+            }
+        }
+        if ran.timed_out {
+            failed = true;
+        }
+        if let Some(capture) = capture {
+            self.captured(act, capture, ran.output, failed);
+        } else if head.filters {
+            if failed {
+                if !head.waits_quietly {
+                    self.complain("Rescue of unfiltered data succeeded");
+                }
+            } else {
+                self.mail = Arc::new(self.mail.with(head.given(), &ran.output));
+            }
+        } else {
+            let shown = self.shown.take().unwrap_or_else(|| command.text(b" "));
+            self.assign_quietly(b"LASTFOLDER", &shown);
+            self.settle(act, (!failed).then_some(size as u64));
+            return;
+        }
+        self.chain.succeeded = !failed;
+    }
+
+    fn captured(&mut self, act: &Act, capture: &Capture, mut output: Vec<u8>, failed: bool) {
+        if failed {
+            match &act.before {
+                Some(before) => {
+                    if !act.head.waits_quietly {
+                        self.complain("Rescue of unfiltered data succeeded");
+                    }
+                    self.variables.set(capture.variable(), before);
+                }
+                None => self.variables.remove(capture.variable()),
+            }
+            return;
+        }
+        if output.last() == Some(&b'\n') {
+            output.pop();
+        }
+        let name = capture.variable().to_vec();
+        self.variables.set(&name, &output);
+        self.numbers.assigned(&name, &output);
+        self.assigned(name, output);
+    }
+
+    /// Tells of a delivery, and gives its size if it succeeded.
+    pub(super) fn delivered_to(&mut self) -> Option<u64> {
+        let Some(Outcome::Delivered(Delivered { notes, size })) = self.outcome.take() else { return None };
+        let mut folders: Vec<Vec<u8>> = Vec::new();
+        for note in notes {
+            match note {
+                Note::NotDirectory(name) => self.complain_of("Unable to treat as directory", &name),
+                Note::Skipped(name) => self.complain_of("Skipped", &name),
+                Note::Folder(name) => {
+                    self.assign_quietly(b"LASTFOLDER", &name);
+                    folders.push(name);
+                }
+                Note::Opening(name) => self.tell_of("Opening", &name),
+                Note::KernelLock => self.tell(b"Acquiring kernel-lock"),
+                Note::Linking(name) => {
+                    self.tell_of("Linking to", &name);
+                    folders.push(name);
+                }
+                Note::WriteError(name) => self.complain_of("Error while writing to", &name),
+                Note::Truncated => self.complain("Truncated file to former size"),
+            }
+        }
+        if folders.len() > 1 {
+            self.variables.set(b"LASTFOLDER", &folders.join(&b' '));
+        }
+        size
+    }
+
+    /// A recipe that delivers has done so, or not.
+    fn settle(&mut self, act: &Act, size: Option<u64>) {
+        self.chain.succeeded = size.is_some();
+        let Some(size) = size else { return };
+        if act.head.copies {
+            if self.logs_copies() {
+                self.log_abstract(size);
+            }
+        } else {
+            self.tasks.clear();
+            self.tasks.push(Task::Finish(Finish::Delivered(size)));
+        }
+    }
+}
+
+impl Head {
+    fn waits_for_exit(&self) -> bool {
+        self.waits || self.waits_quietly || self.lock.is_some()
+    }
+}

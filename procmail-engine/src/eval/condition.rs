@@ -1,0 +1,356 @@
+//! Conditions.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::action::Head;
+use super::command::RunCommand;
+use super::expand::Expand;
+use super::score::{LIMIT, Weight, shown};
+use super::{Evaluator, Task, Value};
+use crate::effect::Purpose;
+use crate::mail::{Area, Mail};
+use crate::regex::{Case, expand_macros};
+use crate::syntax::{Item, Mode, Rc, parse_text};
+
+/// The conditions of a recipe, being tested.
+#[derive(Debug, Clone)]
+pub(super) struct Conditions {
+    rc: Arc<Rc>,
+    item: usize,
+    head: Head,
+    which: usize,
+    total: f64,
+    scored: bool,
+    /// What is known of the condition at hand.
+    test: Option<Test>,
+}
+
+#[derive(Debug, Clone)]
+struct Test {
+    text: Vec<u8>,
+    negated: bool,
+    weight: Option<Weight>,
+    subject: Subject,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Prefix,
+    Expanded,
+    Size,
+    Program,
+}
+
+#[derive(Debug, Clone)]
+enum Subject {
+    /// As the flags say.
+    Flags,
+    Area(Area),
+    Variable(Vec<u8>),
+}
+
+enum Verdict {
+    Plain(bool),
+    Score(f64),
+}
+
+impl Conditions {
+    pub(super) fn new(rc: Arc<Rc>, item: usize, head: Head) -> Self {
+        Self { rc, item, head, which: 0, total: 0.0, scored: false, test: None }
+    }
+
+    pub(super) fn parts(&self) -> (Arc<Rc>, usize, Head) {
+        (self.rc.clone(), self.item, self.head.clone())
+    }
+}
+
+fn skip_blanks(text: &mut Vec<u8>) {
+    let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    text.drain(..blanks);
+}
+
+impl Evaluator {
+    /// Goes on with the conditions of a recipe, and then to its action.
+    pub(super) fn conditions(&mut self, mut run: Box<Conditions>) {
+        let rc = run.rc.clone();
+        let Some(Item::Recipe(recipe)) = rc.items().get(run.item) else { return };
+        loop {
+            let Some(mut test) = run.test.take() else {
+                let Some(condition) = recipe.conditions.get(run.which) else {
+                    self.score = shown(run.total);
+                    let matches = !run.scored || run.total > 0.0;
+                    self.matched(&run, matches, &recipe.action);
+                    return;
+                };
+                run.which += 1;
+                run.test = Some(Test {
+                    text: condition.text.clone(),
+                    negated: false,
+                    weight: None,
+                    subject: Subject::Flags,
+                    stage: Stage::Prefix,
+                });
+                continue;
+            };
+            let verdict = match test.stage {
+                Stage::Expanded => {
+                    match std::mem::take(&mut self.value) {
+                        Value::Words(words) => test.text = words.concat(),
+                        _ => {
+                            self.score = shown(run.total);
+                            self.matched(&run, false, &recipe.action);
+                            return;
+                        }
+                    }
+                    test.stage = Stage::Prefix;
+                    run.test = Some(test);
+                    continue;
+                }
+                Stage::Prefix => match self.prefixes(&mut run, test) {
+                    Some(verdict) => verdict,
+                    None => return,
+                },
+                Stage::Size => {
+                    let Value::Words(words) = std::mem::take(&mut self.value) else {
+                        self.matched(&run, false, &recipe.action);
+                        return;
+                    };
+                    self.size(&run, &test, words.concat())
+                }
+                Stage::Program => {
+                    let value = std::mem::take(&mut self.value);
+                    self.program(run.total, &test, value)
+                }
+            };
+            match verdict {
+                Verdict::Plain(true) => {}
+                Verdict::Plain(false) => {
+                    self.score = shown(run.total);
+                    self.matched(&run, false, &recipe.action);
+                    return;
+                }
+                Verdict::Score(total) => {
+                    run.scored = true;
+                    run.total = total.clamp(-LIMIT, LIMIT);
+                    if run.total == -LIMIT {
+                        self.score = shown(run.total);
+                        self.matched(&run, false, &recipe.action);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes what stands before the condition proper, then tests it. Nothing when a task has to end first.
+    fn prefixes(&mut self, run: &mut Box<Conditions>, mut test: Test) -> Option<Verdict> {
+        loop {
+            skip_blanks(&mut test.text);
+            match test.text.first() {
+                Some(b'!') => {
+                    test.negated = !test.negated;
+                    test.text.remove(0);
+                }
+                Some(b'$') => {
+                    let text = parse_text(&test.text[1..], 0, Mode::Quoted);
+                    test.stage = Stage::Expanded;
+                    run.test = Some(test);
+                    self.tasks.push(Task::Conditions(run.clone()));
+                    self.tasks.push(Task::Expand(Expand::new(Arc::new(text), Mode::Quoted, 0)));
+                    return None;
+                }
+                Some(b'<' | b'>') => {
+                    if self.scored_out(run, &test) {
+                        return Some(Verdict::Score(run.total));
+                    }
+                    let text = parse_text(&test.text, 0, Mode::Quoted);
+                    test.stage = Stage::Size;
+                    run.test = Some(test);
+                    self.tasks.push(Task::Conditions(run.clone()));
+                    self.tasks.push(Task::Expand(Expand::new(Arc::new(text), Mode::Quoted, 0)));
+                    return None;
+                }
+                Some(b'?') => {
+                    if self.scored_out(run, &test) {
+                        return Some(Verdict::Score(run.total));
+                    }
+                    let line = test.text[1..].to_vec();
+                    let mut input = self.subject(&self.mail, run, &test).into_owned();
+                    if !matches!(test.subject, Subject::Variable(_)) && !input.ends_with(b"\n\n") {
+                        input.push(b'\n');
+                    }
+                    test.stage = Stage::Program;
+                    run.test = Some(test);
+                    self.tasks.push(Task::Conditions(run.clone()));
+                    let command = RunCommand::new(line, Purpose::Condition).fed(input.into());
+                    self.tasks.push(Task::Command(command));
+                    return None;
+                }
+                _ => {
+                    if let Some((weight, used)) = Weight::parse(&test.text) {
+                        test.weight = Some(weight);
+                        test.text.drain(..used);
+                    } else if let Some((name, used)) = variable(&test.text) {
+                        test.subject = match name.as_slice() {
+                            b"H" => Subject::Area(Area::Header),
+                            b"B" => Subject::Area(Area::Body),
+                            b"HB" | b"BH" => Subject::Area(Area::Whole),
+                            _ => Subject::Variable(name),
+                        };
+                        test.text.drain(..used);
+                    } else if self.scored_out(run, &test) {
+                        return Some(Verdict::Score(run.total));
+                    } else {
+                        return Some(self.expression(run, &test));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a condition with a weight no longer counts.
+    fn scored_out(&self, run: &Conditions, test: &Test) -> bool {
+        test.weight.is_some() && run.total >= LIMIT
+    }
+
+    /// What a condition looks at. The mail is handed in so that it need not be copied.
+    fn subject<'m>(&self, mail: &'m Mail, run: &Conditions, test: &Test) -> Cow<'m, [u8]> {
+        match &test.subject {
+            Subject::Flags => mail.searched(run.head.searched()),
+            Subject::Area(area) => mail.searched(*area),
+            Subject::Variable(name) => Cow::Owned(self.lookup(name).unwrap_or_default()),
+        }
+    }
+
+    fn expression(&mut self, run: &Conditions, test: &Test) -> Verdict {
+        let written_out = expand_macros(&test.text);
+        let case = if run.head.exact_case && !written_out.folds { Case::Exact } else { Case::Fold };
+        let shown_text = written_out.pattern.into_owned();
+        // A leading backslash quotes what would otherwise be special to conditions.
+        let pattern = shown_text.strip_prefix(b"\\").unwrap_or(&shown_text);
+        let regex = self.setup.expressions.regex(pattern, case);
+        if !regex.is_balanced() {
+            self.complain_of("Invalid regexp", pattern);
+        }
+        let mail = self.mail.clone();
+        let text = self.subject(&mail, run, test);
+        let of_match = matches!(&test.subject, Subject::Variable(name) if name == b"MATCH")
+            && self.variables.get(b"MATCH").is_some();
+        let found = match test.weight {
+            None => {
+                let found = regex.find(&text, 0);
+                if let Some(marked) = found.as_ref().and_then(|found| found.marked()) {
+                    self.set_match(&text[marked], of_match);
+                }
+                return self.plain(test, &shown_text, found.is_some());
+            }
+            Some(weight) if test.negated => {
+                if let Some(found) = regex.find(&text, 0) {
+                    if let Some(marked) = found.marked() {
+                        self.set_match(&text[marked], of_match);
+                    }
+                    0.0
+                } else {
+                    weight.weight
+                }
+            }
+            Some(weight) => {
+                weight.of_matches(&regex, &text, |marked| self.set_match(&text[marked], of_match))
+            }
+        };
+        self.scored(run.total, test, &shown_text, found)
+    }
+
+    fn set_match(&mut self, value: &[u8], of_match: bool) {
+        if !of_match {
+            self.tell_of("Assigning", b"MATCH=");
+        }
+        self.variables.set(b"MATCH", value);
+        self.tell_of("Matched", value);
+    }
+
+    fn plain(&mut self, test: &Test, text: &[u8], found: bool) -> Verdict {
+        let matches = found != test.negated;
+        let what = match (matches, test.negated) {
+            (true, false) => "Match on",
+            (false, false) => "No match on",
+            (true, true) => "Match on !",
+            (false, true) => "No match on !",
+        };
+        self.tell_of(what, text);
+        Verdict::Plain(matches)
+    }
+
+    /// Adds to the score. The verdict has the total.
+    fn scored(&mut self, total: f64, test: &Test, text: &[u8], score: f64) -> Verdict {
+        let total = total + score;
+        let not = if test.negated { " !" } else { "" };
+        let line = format!("Score: {:7} {:7}{not} \"", shown(score), shown(total));
+        self.tell(&[line.as_bytes(), text, b"\""].concat());
+        Verdict::Score(total)
+    }
+
+    fn size(&mut self, run: &Conditions, test: &Test, text: Vec<u8>) -> Verdict {
+        let operand = text.get(1..).unwrap_or_default();
+        let blanks = operand.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let digits = operand[blanks..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let limit = operand[blanks..blanks + digits]
+            .iter()
+            .fold(0u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
+        let rest = operand[blanks + digits..].trim_ascii();
+        if !rest.is_empty() {
+            self.complain_of("Skipped", rest);
+        }
+        let size = match &test.subject {
+            Subject::Flags => self.mail.bytes().len(),
+            Subject::Area(area) => self.mail.area(*area).len(),
+            Subject::Variable(name) => self.lookup(name).unwrap_or_default().len(),
+        } as u64;
+        let less = text.first() == Some(&b'<');
+        match test.weight {
+            None => self.plain(test, &text, if less { size < limit } else { size > limit }),
+            Some(weight) => {
+                let (size, limit) = (size as f64, limit as f64);
+                let score = if less != test.negated {
+                    weight.of_ratio(limit, size)
+                } else {
+                    weight.of_ratio(size, limit)
+                };
+                self.scored(run.total, test, &text, score)
+            }
+        }
+    }
+
+    fn program(&mut self, total: f64, test: &Test, value: Value) -> Verdict {
+        let (code, text) = match value {
+            Value::Ran(ran, command) => {
+                self.complain_of_exit(ran.exit, command.name(), true);
+                (ran.exit.number(), command.text(b" "))
+            }
+            _ => (1, Vec::new()),
+        };
+        match test.weight {
+            None => self.plain(test, &text, code == 0),
+            Some(weight) => {
+                let score = match (test.negated, code) {
+                    (false, 0) => weight.weight,
+                    (false, _) => weight.exponent,
+                    (true, code) => weight.of_count(code),
+                };
+                self.scored(total, test, &text, score)
+            }
+        }
+    }
+}
+
+/// `NAME ??` at the start of a condition: the name, and how many bytes it takes.
+fn variable(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let name = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+    if name == 0 || text[0].is_ascii_digit() {
+        return None;
+    }
+    let blanks = text[name..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    text[name + blanks..].starts_with(b"??").then(|| (text[..name].to_vec(), name + blanks + 2))
+}

@@ -1,0 +1,213 @@
+//! The end: delivery to `DEFAULT` and `ORGMAIL`, the abstract in the log, `TRAP`, the exit code.
+
+use super::action::Writing;
+use super::command::RunCommand;
+use super::lock::TakeLock;
+use super::variables::number;
+use super::{Evaluator, Fate, Finished, Task, Value};
+use crate::effect::{Command, Deliver, Effect, LogText, Purpose};
+use crate::mail::Area;
+
+const CANNOT_CREATE: i32 = 73;
+const TRY_AGAIN: i32 = 75;
+
+/// A step towards the end.
+#[derive(Debug, Clone)]
+pub(super) enum Finish {
+    /// No recipe delivered the mail.
+    Default,
+    /// The lock of `DEFAULT` is there, or cannot be had.
+    DefaultLocked(Vec<u8>),
+    /// It was written to `DEFAULT`.
+    DefaultTried,
+    /// It was written to `ORGMAIL`.
+    OriginalTried,
+    /// It is delivered: the size.
+    Delivered(u64),
+    /// A host did not match.
+    Dropped,
+    /// The trap has run.
+    Trapped(Finished),
+    /// A rest of the command line is told of.
+    Skipped(Vec<u8>),
+}
+
+impl Evaluator {
+    pub(super) fn finish(&mut self, finish: Finish) {
+        match finish {
+            Finish::Skipped(rest) => self.complain_of("Skipped", &rest),
+            Finish::Default => {
+                self.files.clear();
+                self.release_local_lock();
+                if !self.setup.falls_back {
+                    self.fail();
+                    return;
+                }
+                let folder = self.variables.value("DEFAULT").to_vec();
+                if folder.is_empty() {
+                    self.original();
+                    return;
+                }
+                let lock = [folder.as_slice(), self.variables.value("LOCKEXT")].concat();
+                if folder == b"/dev/null" || self.lock_file.as_ref() == Some(&lock) {
+                    self.deliver_to(folder, Finish::DefaultTried);
+                } else {
+                    self.tasks.push(Task::Finish(Finish::DefaultLocked(lock.clone())));
+                    self.tasks.push(Task::Lock(TakeLock::new(lock)));
+                }
+            }
+            Finish::DefaultLocked(lock) => {
+                if matches!(std::mem::take(&mut self.value), Value::Locked(true)) {
+                    self.local_lock = Some(lock);
+                }
+                let folder = self.variables.value("DEFAULT").to_vec();
+                self.deliver_to(folder, Finish::DefaultTried);
+            }
+            Finish::DefaultTried => match self.delivered_to() {
+                Some(size) => self.delivered(size),
+                None => {
+                    self.release_local_lock();
+                    self.original();
+                }
+            },
+            Finish::OriginalTried => match self.delivered_to() {
+                Some(size) => self.delivered(size),
+                None => self.fail(),
+            },
+            Finish::Delivered(size) => self.delivered(size),
+            Finish::Dropped => {
+                self.release_local_lock();
+                self.variables.set(b"LASTFOLDER", b"");
+                self.log_abstract(0);
+                self.trap(Finished { code: 0, fate: Fate::Dropped });
+            }
+            Finish::Trapped(finished) => {
+                let code = match std::mem::take(&mut self.value) {
+                    Value::Ran(ran, _) => ran.exit.number(),
+                    _ => finished.code,
+                };
+                let empty = self.variables.get(b"EXITCODE").is_some_and(<[u8]>::is_empty);
+                self.end(if empty { Finished { code, ..finished } } else { finished });
+            }
+        }
+    }
+
+    fn original(&mut self) {
+        let folder = self.variables.value("ORGMAIL").to_vec();
+        if folder.is_empty() {
+            self.fail();
+        } else {
+            self.deliver_to(folder, Finish::OriginalTried);
+        }
+    }
+
+    fn deliver_to(&mut self, folder: Vec<u8>, then: Finish) {
+        let content = self.content(Area::Whole, Writing::Repaired);
+        let message_prefix = self.variables.value("MSGPREFIX").to_vec();
+        self.tasks.push(Task::Finish(then));
+        self.emit(Effect::Deliver(Box::new(Deliver { folders: vec![folder], content, message_prefix })));
+    }
+
+    fn delivered(&mut self, size: u64) {
+        self.release_local_lock();
+        self.files.clear();
+        self.tasks.clear();
+        let service = self.variables.value("COMSAT").to_vec();
+        if number(&service, 1) != 0 && !service.is_empty() {
+            let folder = self.variables.value("LASTFOLDER").to_vec();
+            self.emit(Effect::Notify { service, folder });
+        }
+        self.log_abstract(size);
+        self.trap(Finished { code: 0, fate: Fate::Delivered });
+    }
+
+    fn fail(&mut self) {
+        let (fate, code, told): (_, _, &[u8]) = if self.numbers.delivered {
+            (Fate::Lost, 0, b"**Lost**")
+        } else if self.setup.requeues {
+            (Fate::Requeued, TRY_AGAIN, b"**Requeued**")
+        } else {
+            (Fate::Bounced, CANNOT_CREATE, b"**Bounced**")
+        };
+        self.variables.set(b"LASTFOLDER", told);
+        self.log_abstract(0);
+        self.trap(Finished { code, fate });
+    }
+
+    fn trap(&mut self, finished: Finished) {
+        let exit = self.variables.get(b"EXITCODE").map(|value| number(value, -2));
+        let code = match exit {
+            Some(code) if code >= 0 => i32::try_from(code).unwrap_or(i32::MAX) & 0xff,
+            _ => finished.code,
+        };
+        let finished = Finished { code, ..finished };
+        let trap = self.variables.value("TRAP").to_vec();
+        if trap.is_empty() {
+            self.end(finished);
+            return;
+        }
+        if self.variables.get(b"EXITCODE").is_none() {
+            self.assign_quietly(b"EXITCODE", code.to_string().as_bytes());
+        }
+        self.tasks.push(Task::Finish(Finish::Trapped(finished)));
+        let run = RunCommand::new(trap, Purpose::Trap);
+        self.tasks.push(Task::Command(run));
+    }
+
+    fn end(&mut self, finished: Finished) {
+        self.release_lock_file();
+        self.tasks.clear();
+        self.finished = Some(finished);
+    }
+
+    /// Writes the abstract, if it is wanted.
+    pub(super) fn log_abstract(&mut self, size: u64) {
+        let wanted = self.numbers.log_abstract > 0
+            || (self.numbers.log_abstract != 0 && (self.logging || self.numbers.verbose));
+        if !wanted {
+            return;
+        }
+        let text = log_abstract(&self.mail, self.variables.value("LASTFOLDER"), size);
+        self.emit(Effect::Log(LogText { text, stamped: false }));
+    }
+
+    /// Whether every copy gets an abstract.
+    pub(super) fn logs_copies(&self) -> bool {
+        self.numbers.log_abstract > 1
+    }
+
+    /// Runs a command whose words are known already.
+    pub(super) fn run_words(&mut self, words: Vec<Vec<u8>>, run: RunCommand) {
+        self.start_command(run, Command::Program(words));
+    }
+}
+
+/// The lines that `LOGABSTRACT` gives: sender, subject, folder and size.
+fn log_abstract(mail: &crate::mail::Mail, folder: &[u8], size: u64) -> Vec<u8> {
+    const WIDTH: usize = 79;
+    const SIZE_COLUMN: usize = 72;
+    const LONGEST_FOLDER: usize = 60;
+    let mut out = Vec::new();
+    let plain = |bytes: &[u8]| -> Vec<u8> {
+        bytes.iter().map(|&byte| if matches!(byte, b'\n' | b'\t' | b'\r') { b' ' } else { byte }).collect()
+    };
+    if let Some(line) = mail.from_line() {
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    }
+    if let Some(subject) = mail.field(b"Subject") {
+        let line = [b" Subject:", plain(subject).as_slice()].concat();
+        out.extend_from_slice(&line[..line.len().min(WIDTH)]);
+        out.push(b'\n');
+    }
+    let mut line = b"  Folder: ".to_vec();
+    line.extend(plain(folder).into_iter().take(LONGEST_FOLDER));
+    out.extend_from_slice(&line);
+    let mut column = line.len();
+    while column < SIZE_COLUMN {
+        out.push(b'\t');
+        column = (column / 8 + 1) * 8;
+    }
+    out.extend_from_slice(format!("{size:>7}\n").as_bytes());
+    out
+}

@@ -1,0 +1,645 @@
+//! The evaluator: a machine that yields effects and is told their outcomes.
+//!
+//! Call [`Evaluator::step`] until it gives [`Step::Finished`]; after each effect that
+//! [needs an answer](crate::effect::Effect::needs_answer), call [`Evaluator::answer`] first. The evaluator holds no
+//! clock, file or process: what it knows is the mail, the variables and what the host tells.
+//!
+//! It can be cloned at any time, which is how `c` on a block is done.
+
+mod action;
+mod command;
+mod condition;
+mod expand;
+mod finish;
+mod lock;
+mod score;
+mod variables;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use action::{Act, Head};
+use command::RunCommand;
+use condition::Conditions;
+use expand::Expand;
+use finish::Finish;
+use lock::TakeLock;
+use variables::{Numbers, Variables, number};
+
+use crate::effect::{Command, Effect, LogText, Outcome, Ran, ReadRc};
+use crate::mail::Mail;
+use crate::regex::Library;
+use crate::syntax::{Action, Item, Mode, Rc, parse_text};
+
+/// What an evaluator starts with.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Setup {
+    /// The variables, presets such as `HOME`, `SHELL` and `DEFAULT` included. [`Setup::new`] gives those that do not
+    /// depend on the user.
+    pub environment: Vec<(Vec<u8>, Vec<u8>)>,
+    /// `$0`.
+    pub program: Vec<u8>,
+    /// `$1` and on.
+    pub arguments: Vec<Vec<u8>>,
+    /// `$$`.
+    pub process: u32,
+    /// The name of this host, which `HOST` is compared with.
+    pub host: Vec<u8>,
+    /// Assignments of the command line, `NAME=value` each, done before any rc file.
+    pub assignments: Vec<Vec<u8>>,
+    /// The rc files, of which the first that can be read is used.
+    pub rc_files: Vec<Vec<u8>>,
+    /// What `MAILDIR` becomes when the first rc file is opened; nothing leaves it alone.
+    pub directory: Option<Vec<u8>>,
+    /// Whether the mail goes to `DEFAULT` when no recipe delivers it (not with `-m`).
+    pub falls_back: bool,
+    /// Whether a failure is temporary (`-t`).
+    pub requeues: bool,
+    /// Whether `Content-Length` counts (not with `-Y`).
+    pub obeys_content_length: bool,
+    /// Compiled expressions. Hosts that filter many mails hand the same to all.
+    pub expressions: Library,
+}
+
+impl Setup {
+    /// The presets of procmail that do not depend on the user.
+    pub fn new() -> Self {
+        let preset = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+        Self {
+            environment: vec![
+                preset("SENDMAIL", "/usr/sbin/sendmail"),
+                preset("SENDMAILFLAGS", "-oi"),
+                preset("SHELLMETAS", "&|<>~;?*["),
+                preset("SHELLFLAGS", "-c"),
+                preset("MSGPREFIX", "msg."),
+                preset("LOCKEXT", ".lock"),
+                preset("COMSAT", "no"),
+                preset("LINEBUF", "2048"),
+                preset("PROCMAIL_VERSION", "3.22"),
+            ],
+            program: b"procmail".to_vec(),
+            arguments: Vec::new(),
+            process: 1,
+            host: b"localhost".to_vec(),
+            assignments: Vec::new(),
+            rc_files: Vec::new(),
+            directory: None,
+            falls_back: true,
+            requeues: false,
+            obeys_content_length: true,
+            expressions: Library::default(),
+        }
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn variable(mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// How an evaluation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Finished {
+    /// What procmail would exit with.
+    pub code: i32,
+    /// What became of the mail.
+    pub fate: Fate,
+}
+
+/// What became of a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fate {
+    /// It is delivered.
+    Delivered,
+    /// It could not be delivered, and is to be returned to its sender.
+    Bounced,
+    /// It could not be delivered, and is to be tried again.
+    Requeued,
+    /// It could not be delivered, after `DELIVERED` promised that it was.
+    Lost,
+    /// A `HOST` that did not match ended the last rc file: the rc file wants it dropped.
+    Dropped,
+}
+
+/// What [`Evaluator::step`] gives.
+#[derive(Debug)]
+#[must_use]
+pub enum Step {
+    /// The host is to do this.
+    Effect(Effect),
+    /// There is no more to do.
+    Finished(Finished),
+}
+
+/// An evaluation of rc files for one mail.
+#[derive(Debug, Clone)]
+pub struct Evaluator {
+    setup: Arc<Setup>,
+    mail: Arc<Mail>,
+    variables: Variables,
+    numbers: Numbers,
+    arguments: Vec<Vec<u8>>,
+    files: Vec<File>,
+    next_rc: usize,
+    in_rc: bool,
+    missing_told: bool,
+    directory_set: bool,
+    dropped: bool,
+    chain: Chain,
+    status: i32,
+    score: i64,
+    lock_file: Option<Vec<u8>>,
+    local_lock: Option<Vec<u8>>,
+    logging: bool,
+    tasks: Vec<Task>,
+    value: Value,
+    outcome: Option<Outcome>,
+    queue: VecDeque<Effect>,
+    waiting: bool,
+    finished: Option<Finished>,
+    budget: u32,
+    /// Which of the words expanded last stands for all arguments. It is empty until it is replaced by them, and so it is
+    /// shown in `LASTFOLDER`.
+    arguments_at: Option<usize>,
+    /// How the command is shown, if not as it is run.
+    shown: Option<Vec<u8>>,
+}
+
+/// An rc file that is being read.
+#[derive(Debug, Clone)]
+struct File {
+    path: Vec<u8>,
+    rc: Arc<Rc>,
+    at: usize,
+    /// The flags to return to at the end of each open block.
+    blocks: Vec<Chain>,
+}
+
+/// What the flags `A a E e` go by.
+#[derive(Debug, Clone, Copy, Default)]
+struct Chain {
+    /// The last recipe without `A` and `a` matched.
+    last: bool,
+    /// The preceding recipe, or the chain of `E` it ends, matched.
+    previous: bool,
+    /// The last action succeeded. Blocks do not save it.
+    succeeded: bool,
+}
+
+/// What is to be gone on with.
+#[derive(Debug, Clone)]
+enum Task {
+    CommandLine(usize),
+    NextRc,
+    OpenRc(Vec<u8>),
+    Items,
+    Assign(Vec<u8>),
+    Expand(Expand),
+    Command(RunCommand),
+    Include { path: Vec<u8>, switch: bool },
+    ChangeDirectory(Vec<u8>),
+    OpenLog(Vec<u8>),
+    LockFile(Vec<u8>),
+    Head(usize),
+    Conditions(Box<Conditions>),
+    Act(Box<Act>),
+    Lock(TakeLock),
+    Finish(Finish),
+}
+
+/// What the task that ended last gave.
+#[derive(Debug, Clone, Default)]
+enum Value {
+    #[default]
+    Nothing,
+    Words(Vec<Vec<u8>>),
+    Output(Vec<u8>),
+    Ran(Ran, Command),
+    Locked(bool),
+    Overflow,
+}
+
+/// How many rc files may be open at once, one including the other; as many as procmail has descriptors for.
+const MAX_NESTING: usize = 1000;
+/// How many items are evaluated for one mail, after which rc files that include or switch to themselves are given up.
+const MAX_ITEMS: u32 = 1_000_000;
+
+impl Evaluator {
+    /// Starts an evaluation.
+    pub fn new(setup: Setup, mail: Mail) -> Self {
+        let mut variables = Variables::default();
+        let mut numbers = Numbers::default();
+        for (name, value) in &setup.environment {
+            variables.set(name, value);
+            numbers.assigned(name, value);
+        }
+        Self {
+            arguments: setup.arguments.clone(),
+            setup: Arc::new(setup),
+            mail: Arc::new(mail),
+            variables,
+            numbers,
+            files: Vec::new(),
+            next_rc: 0,
+            in_rc: false,
+            missing_told: false,
+            directory_set: false,
+            dropped: false,
+            chain: Chain::default(),
+            status: 0,
+            score: 0,
+            lock_file: None,
+            local_lock: None,
+            logging: false,
+            tasks: vec![Task::CommandLine(0)],
+            value: Value::Nothing,
+            outcome: None,
+            queue: VecDeque::new(),
+            waiting: false,
+            finished: None,
+            budget: MAX_ITEMS,
+            arguments_at: None,
+            shown: None,
+        }
+    }
+
+    /// The mail as it is at this point; filters change it.
+    pub fn mail(&self) -> &Mail {
+        &self.mail
+    }
+
+    /// The value of a variable.
+    pub fn variable(&self, name: &[u8]) -> Option<&[u8]> {
+        self.variables.get(name)
+    }
+
+    /// Goes on to the next effect. Called while an answer is due, it takes [`Outcome::Failed`] for it.
+    pub fn step(&mut self) -> Step {
+        loop {
+            if let Some(effect) = self.queue.pop_front() {
+                self.waiting = effect.needs_answer();
+                return Step::Effect(effect);
+            }
+            if self.waiting {
+                self.answer(Outcome::Failed);
+            }
+            if let Some(finished) = self.finished {
+                return Step::Finished(finished);
+            }
+            let task = self.tasks.pop().unwrap_or(Task::Finish(Finish::Default));
+            self.advance(task);
+        }
+    }
+
+    /// Tells the outcome of the effect that [`Evaluator::step`] gave last.
+    pub fn answer(&mut self, outcome: Outcome) {
+        self.waiting = false;
+        self.outcome = Some(outcome);
+    }
+
+    fn advance(&mut self, task: Task) {
+        match task {
+            Task::CommandLine(at) => self.command_line(at),
+            Task::NextRc => self.next_rc(),
+            Task::OpenRc(path) => self.open_rc(path),
+            Task::Items => self.items(),
+            Task::Assign(name) => match std::mem::take(&mut self.value) {
+                Value::Words(words) => self.assign(name, words.into_iter().next().unwrap_or_default()),
+                _ => self.value = Value::Nothing,
+            },
+            Task::Expand(expand) => self.expand(expand),
+            Task::Command(run) => self.command(run),
+            Task::Include { path, switch } => self.include(path, switch),
+            Task::ChangeDirectory(path) => {
+                if !self.done() {
+                    self.complain_of("Couldn't chdir to", &path);
+                    self.assign_quietly(b"MAILDIR", b".");
+                }
+            }
+            Task::OpenLog(path) => {
+                if !self.done() {
+                    self.complain_of("Error while writing to", &path);
+                }
+            }
+            Task::LockFile(path) => match std::mem::take(&mut self.value) {
+                Value::Locked(true) => self.lock_file = Some(path),
+                _ => self.variables.remove(b"LOCKFILE"),
+            },
+            Task::Head(item) => self.head(item),
+            Task::Conditions(conditions) => self.conditions(conditions),
+            Task::Act(act) => self.act(act),
+            Task::Lock(lock) => self.take_lock(lock),
+            Task::Finish(finish) => self.finish(finish),
+        }
+    }
+
+    fn done(&mut self) -> bool {
+        self.outcome.take() == Some(Outcome::Done)
+    }
+
+    fn command_line(&mut self, at: usize) {
+        let Some(assignment) = self.setup.assignments.get(at).cloned() else {
+            self.tasks.push(Task::NextRc);
+            return;
+        };
+        self.tasks.push(Task::CommandLine(at + 1));
+        let Some(equals) = memchr::memchr(b'=', &assignment) else { return };
+        let text = parse_text(&assignment, equals + 1, Mode::Value);
+        let rest = &assignment[text.span.end..];
+        let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let name = assignment[..equals].to_vec();
+        if blanks < rest.len() {
+            // Told after the assignment: tasks run last in, first out, and this one has no task.
+            let rest = rest[blanks..].to_vec();
+            self.assign_text(name, Arc::new(text));
+            self.queue_skipped_after(rest);
+        } else {
+            self.assign_text(name, Arc::new(text));
+        }
+    }
+
+    fn queue_skipped_after(&mut self, rest: Vec<u8>) {
+        // The assignment is the two tasks on top; this goes below them.
+        let at = self.tasks.len().saturating_sub(2);
+        self.tasks.insert(at, Task::Finish(Finish::Skipped(rest)));
+    }
+
+    fn assign_text(&mut self, name: Vec<u8>, text: Arc<crate::syntax::Text>) {
+        let used = name.len() + 1;
+        self.tasks.push(Task::Assign(name));
+        self.tasks.push(Task::Expand(Expand::new(text, Mode::Value, used)));
+    }
+
+    fn next_rc(&mut self) {
+        let Some(path) = self.setup.rc_files.get(self.next_rc).cloned() else {
+            self.in_rc = false;
+            return;
+        };
+        self.next_rc += 1;
+        self.tasks.push(Task::OpenRc(path.clone()));
+        self.emit(Effect::ReadRc(ReadRc { path, first: true }));
+    }
+
+    fn open_rc(&mut self, path: Vec<u8>) {
+        let Some(rc) = self.read_rc() else {
+            if !std::mem::replace(&mut self.missing_told, true) {
+                self.complain_of("Couldn't read", &path);
+            }
+            self.tasks.push(Task::NextRc);
+            return;
+        };
+        self.tell_of("Rcfile:", &path);
+        self.in_rc = true;
+        self.dropped = false;
+        self.files.push(File { path, rc, at: 0, blocks: Vec::new() });
+        self.tasks.push(Task::Items);
+        if !std::mem::replace(&mut self.directory_set, true)
+            && let Some(directory) = self.setup.directory.clone()
+        {
+            self.assign(b"MAILDIR".to_vec(), directory);
+        }
+    }
+
+    fn read_rc(&mut self) -> Option<Arc<Rc>> {
+        match self.outcome.take()? {
+            Outcome::Read(source) => Some(Arc::new(Rc::parse(source))),
+            Outcome::Parsed(rc) => Some(rc),
+            _ => None,
+        }
+    }
+
+    /// Evaluates the next item of the innermost rc file.
+    fn items(&mut self) {
+        self.release_local_lock();
+        let Some(file) = self.files.last_mut() else { return };
+        let rc = file.rc.clone();
+        let at = file.at;
+        file.at += 1;
+        self.budget = self.budget.saturating_sub(1);
+        let item = if self.budget == 0 { None } else { rc.items().get(at) };
+        let Some(item) = item else {
+            self.files.pop();
+            if !self.files.is_empty() {
+                self.tasks.push(Task::Items);
+            }
+            return;
+        };
+        self.tasks.push(Task::Items);
+        match item {
+            Item::Comment(_) => {}
+            Item::Assignment(assignment) => {
+                self.assign_text(assignment.name.clone(), Arc::new(assignment.value.clone()));
+            }
+            Item::Removal { name, .. } => self.remove(name),
+            Item::Recipe(recipe) => {
+                self.tasks.push(Task::Head(at));
+                let text = Arc::new(recipe.head.clone());
+                self.tasks.push(Task::Expand(Expand::new(text, Mode::Words, 0)));
+            }
+            Item::Close(_) => {
+                if let Some(file) = self.files.last_mut()
+                    && let Some(chain) = file.blocks.pop()
+                {
+                    self.chain = Chain { succeeded: self.chain.succeeded, ..chain };
+                }
+            }
+            Item::UnexpectedClose(_) => self.complain("Closing brace unexpected"),
+            Item::MissingClose(_) => self.complain("Missing closing brace"),
+            Item::Skipped(span) => self.complain_of("Skipped", rc.text(*span)),
+        }
+    }
+
+    /// Goes behind the item that closes a block, telling on the way of what is skipped in any case.
+    fn skip_block(&mut self, from: usize, close: usize) {
+        let Some(file) = self.files.last_mut() else { return };
+        let rc = file.rc.clone();
+        file.at = close.saturating_add(1);
+        let (start, end) = match (rc.items().get(from.wrapping_sub(1)), rc.items().get(close)) {
+            (Some(Item::Recipe(recipe)), Some(Item::Close(span))) => (recipe.span.end, span.end),
+            (Some(Item::Recipe(recipe)), _) => (recipe.span.end, rc.source().len()),
+            _ => return,
+        };
+        if let Some(rest) = rc.behind_skipped(start, end, file.blocks.len()) {
+            file.rc = Arc::new(rest);
+            file.at = 0;
+            return;
+        }
+        for item in rc.items().iter().take(close.saturating_add(1)).skip(from) {
+            match item {
+                Item::Skipped(span) => self.complain_of("Skipped", rc.text(*span)),
+                Item::MissingClose(_) => self.complain("Missing closing brace"),
+                Item::Recipe(recipe) => {
+                    if let Some(head) = recipe.head.literal().filter(|_| recipe.action != Action::Missing) {
+                        self.complain_of_head(&Head::parse(&[head]));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Sets a variable and does what comes with it.
+    fn assign(&mut self, name: Vec<u8>, value: Vec<u8>) {
+        self.assign_quietly(&name, &value);
+        self.assigned(name, value);
+    }
+
+    /// Sets a variable, telling of it in verbose mode.
+    fn assign_quietly(&mut self, name: &[u8], value: &[u8]) {
+        self.tell_of("Assigning", &[name, b"=", value].concat());
+        self.variables.set(name, value);
+        self.numbers.assigned(name, value);
+    }
+
+    fn remove(&mut self, name: &[u8]) {
+        self.tell_of("Assigning", name);
+        self.variables.remove(name);
+        match name {
+            b"LOGFILE" => {
+                self.logging = false;
+                self.emit(Effect::CloseLog);
+            }
+            b"LOCKFILE" => self.release_lock_file(),
+            b"SWITCHRC" => self.switch_off(),
+            b"HOST" => self.host_differs(),
+            _ => {}
+        }
+    }
+
+    fn assigned(&mut self, name: Vec<u8>, value: Vec<u8>) {
+        match name.as_slice() {
+            b"MAILDIR" => {
+                self.tasks.push(Task::ChangeDirectory(value.clone()));
+                self.emit(Effect::ChangeDirectory(value));
+            }
+            b"LOGFILE" => {
+                self.logging = true;
+                self.tell_of("Opening", &value);
+                self.tasks.push(Task::OpenLog(value.clone()));
+                self.emit(Effect::OpenLog(value));
+            }
+            b"LOG" => self.emit(Effect::Log(LogText { text: value, stamped: false })),
+            b"LOCKFILE" => {
+                self.release_lock_file();
+                if !value.is_empty() {
+                    self.tasks.push(Task::LockFile(value.clone()));
+                    self.tasks.push(Task::Lock(TakeLock::new(value)));
+                }
+            }
+            b"UMASK" => {
+                let mask = value
+                    .iter()
+                    .take_while(|byte| (b'0'..=b'7').contains(byte))
+                    .fold(0u32, |mask, digit| mask.wrapping_mul(8) + u32::from(digit - b'0'));
+                self.emit(Effect::SetUmask(mask & 0o777));
+            }
+            b"HOST" if value != self.setup.host => self.host_differs(),
+            b"SHIFT" => {
+                let count = usize::try_from(number(&value, 0)).unwrap_or(0).min(self.arguments.len());
+                self.arguments.drain(..count);
+            }
+            b"DELIVERED" if number(&value, 0) != 0 && !self.numbers.delivered => {
+                self.numbers.delivered = true;
+                self.emit(Effect::Acknowledge);
+            }
+            b"INCLUDERC" if value.is_empty() || value == b"/dev/null" || self.files.len() >= MAX_NESTING => {}
+            b"INCLUDERC" if self.in_rc => {
+                self.tasks.push(Task::Include { path: value.clone(), switch: false });
+                self.emit(Effect::ReadRc(ReadRc { path: value, first: false }));
+            }
+            b"SWITCHRC" if self.in_rc => {
+                if value.is_empty() || value == b"/dev/null" {
+                    self.switch_off();
+                } else {
+                    self.tasks.push(Task::Include { path: value.clone(), switch: true });
+                    self.emit(Effect::ReadRc(ReadRc { path: value, first: false }));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends the innermost rc file.
+    fn switch_off(&mut self) {
+        if let Some(file) = self.files.last_mut() {
+            file.at = usize::MAX - 1;
+        }
+    }
+
+    fn include(&mut self, path: Vec<u8>, switch: bool) {
+        let Some(rc) = self.read_rc() else {
+            self.complain_of("Couldn't read", &path);
+            return;
+        };
+        let file = File { path, rc, at: 0, blocks: Vec::new() };
+        if switch {
+            self.files.pop();
+        }
+        self.files.push(file);
+    }
+
+    /// The rc file is for another host: ends all that are open.
+    fn host_differs(&mut self) {
+        if !self.in_rc {
+            return;
+        }
+        self.tell_of("HOST mismatched", &self.setup.host.clone());
+        self.files.clear();
+        self.tasks.clear();
+        self.dropped = true;
+        let more = self.next_rc < self.setup.rc_files.len();
+        self.tasks.push(if more { Task::NextRc } else { Task::Finish(Finish::Dropped) });
+    }
+
+    /// Puts the arguments where a word stands for them.
+    fn with_arguments(&mut self, words: &mut Vec<Vec<u8>>, at: Option<usize>) {
+        if let Some(at) = at.filter(|&at| at < words.len()) {
+            self.shown = Some(words.join(&b' '));
+            words.splice(at..=at, self.arguments.iter().cloned());
+        }
+    }
+
+    fn emit(&mut self, effect: Effect) {
+        self.queue.push_back(effect);
+    }
+
+    /// A message of verbose mode.
+    fn tell(&mut self, text: &[u8]) {
+        if self.numbers.verbose {
+            self.message(text);
+        }
+    }
+
+    fn tell_of(&mut self, what: &str, about: &[u8]) {
+        if self.numbers.verbose {
+            self.complain_of(what, about);
+        }
+    }
+
+    fn complain(&mut self, text: &str) {
+        self.message(text.as_bytes());
+    }
+
+    fn complain_bytes(&mut self, text: &[u8]) {
+        self.message(text);
+    }
+
+    fn complain_of(&mut self, what: &str, about: &[u8]) {
+        self.message(&[what.as_bytes(), b" \"", about, b"\""].concat());
+    }
+
+    fn message(&mut self, text: &[u8]) {
+        let text = [b"procmail: ", text, b"\n"].concat();
+        self.emit(Effect::Log(LogText { text, stamped: self.numbers.verbose }));
+    }
+}

@@ -1,0 +1,181 @@
+//! Weighted scoring.
+
+use crate::regex::Regex;
+
+/// Scores do not leave this range.
+pub(super) const LIMIT: f64 = 2_147_483_647.0;
+
+/// `w^x`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Weight {
+    pub(super) weight: f64,
+    pub(super) exponent: f64,
+}
+
+impl Weight {
+    /// Reads a weight at the start of a condition. Gives it and how many bytes it took.
+    pub(super) fn parse(text: &[u8]) -> Option<(Self, usize)> {
+        let blanks = |text: &[u8]| text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let (weight, mut at) = float(text)?;
+        at += blanks(&text[at..]);
+        if text.get(at) != Some(&b'^') {
+            return None;
+        }
+        at += 1;
+        at += blanks(&text[at..]);
+        let (exponent, used) = float(&text[at..])?;
+        Some((Self { weight, exponent }, at + used))
+    }
+
+    /// For each of the shortest matches, one behind the other.
+    pub(super) fn of_matches(
+        self,
+        regex: &Regex,
+        text: &[u8],
+        mut seen: impl FnMut(std::ops::Range<usize>),
+    ) -> f64 {
+        let mut score = 0.0;
+        let mut weight = self.weight;
+        let mut at = 0;
+        while score > -LIMIT && score < LIMIT {
+            let Some(found) = regex.find(text, at) else { break };
+            if let Some(marked) = found.marked() {
+                seen(marked);
+            }
+            score += weight;
+            if found.end() == at {
+                if self.exponent > 0.0 && self.exponent < 1.0 {
+                    score += weight * self.exponent / (1.0 - self.exponent);
+                } else if self.exponent >= 1.0 && weight != 0.0 {
+                    score += if weight < 0.0 { -LIMIT } else { LIMIT };
+                }
+                break;
+            }
+            at = found.end();
+            let before = weight * weight;
+            weight *= self.exponent;
+            let after = weight * weight;
+            if before < 1.0 && after < before {
+                break;
+            }
+        }
+        score
+    }
+
+    /// For so many matches of a program.
+    pub(super) fn of_count(self, count: i32) -> f64 {
+        let mut score = 0.0;
+        let mut weight = self.weight;
+        for _ in 0..count.clamp(0, 255) {
+            score += weight;
+            weight *= self.exponent;
+        }
+        score
+    }
+
+    /// For the ratio of two sizes.
+    pub(super) fn of_ratio(self, size: f64, limit: f64) -> f64 {
+        if limit == 0.0 {
+            return match (self.exponent > 0.0, self.weight) {
+                (_, 0.0) => 0.0,
+                (true, weight) if weight < 0.0 => -LIMIT,
+                (true, _) => LIMIT,
+                (false, _) if self.exponent == 0.0 => self.weight,
+                (false, _) => 0.0,
+            };
+        }
+        self.weight * (size / limit).powf(self.exponent)
+    }
+}
+
+/// A score as it is told: without its fraction, but never 0 when it is more.
+pub(super) fn shown(score: f64) -> i64 {
+    if score > 0.0 && score < 1.0 { 1 } else { score.clamp(-LIMIT, LIMIT) as i64 }
+}
+
+/// A number as `strtod` reads it, except for infinity and NaN, and how many bytes it took.
+fn float(text: &[u8]) -> Option<(f64, usize)> {
+    let sign = usize::from(matches!(text.first(), Some(b'-' | b'+')));
+    let negative = text.first() == Some(&b'-');
+    let digits = |from: usize, hex: bool| {
+        text[from.min(text.len())..]
+            .iter()
+            .take_while(|byte| if hex { byte.is_ascii_hexdigit() } else { byte.is_ascii_digit() })
+            .count()
+    };
+    if text.get(sign) == Some(&b'0')
+        && matches!(text.get(sign + 1), Some(b'x' | b'X'))
+        && digits(sign + 2, true) > 0
+    {
+        let count = digits(sign + 2, true);
+        let value = text[sign + 2..sign + 2 + count]
+            .iter()
+            .fold(0.0, |sum, byte| sum * 16.0 + f64::from(char::from(*byte).to_digit(16).unwrap_or(0)));
+        return Some((if negative { -value } else { value }, sign + 2 + count));
+    }
+    let whole = digits(sign, false);
+    let mut end = sign + whole;
+    let mut fraction = 0;
+    if text.get(end) == Some(&b'.') {
+        fraction = digits(end + 1, false);
+        if whole + fraction > 0 {
+            end += 1 + fraction;
+        }
+    }
+    if whole + fraction == 0 {
+        return None;
+    }
+    if matches!(text.get(end), Some(b'e' | b'E')) {
+        let signed = usize::from(matches!(text.get(end + 1), Some(b'-' | b'+')));
+        let power = digits(end + 1 + signed, false);
+        if power > 0 {
+            end += 1 + signed + power;
+        }
+    }
+    let value: f64 = std::str::from_utf8(&text[..end]).ok()?.parse().ok()?;
+    Some((value, end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::regex::Case;
+
+    fn parse(text: &str) -> Option<(f64, f64, usize)> {
+        Weight::parse(text.as_bytes()).map(|(weight, used)| (weight.weight, weight.exponent, used))
+    }
+
+    #[test]
+    fn weights_are_read_as_procmail_reads_them() {
+        assert_eq!(parse("+5^+0 a"), Some((5.0, 0.0, 5)));
+        assert_eq!(parse("5 ^ 1X ?? a"), Some((5.0, 1.0, 5)));
+        assert_eq!(parse("5.^1. a"), Some((5.0, 1.0, 5)));
+        assert_eq!(parse("1e2^.5"), Some((100.0, 0.5, 6)));
+        assert_eq!(parse("0x10^0"), Some((16.0, 0.0, 6)));
+        for text in ["5^ X", "5 X", "5,5^0", "-^0", ".^0", "inf^0", ""] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn matches_add_up_as_the_weight_shrinks_or_grows() {
+        let score = |weight, exponent, pattern: &str, text: &str| {
+            let regex = Regex::new(pattern.as_bytes(), Case::Fold);
+            shown(Weight { weight, exponent }.of_matches(&regex, text.as_bytes(), |_| {}))
+        };
+        for (weight, exponent, expected) in [
+            (5.0, 0.0, 5),
+            (5.0, 1.0, 20),
+            (5.0, 0.5, 9),
+            (5.0, 2.0, 75),
+            (-5.0, 1.0, -20),
+            (5.0, -1.0, 0),
+            (5.0, -0.5, 3),
+        ] {
+            assert_eq!(score(weight, exponent, "a", "abababa"), expected, "{weight}^{exponent}");
+        }
+        assert_eq!(score(1.0, 1.0, "^.*$", "one\ntwo\n"), 3);
+        assert_eq!(score(1.0, 1.0, "^", "one"), 2_147_483_647);
+        assert_eq!(score(1.0, 0.5, "", "one"), 2);
+    }
+}

@@ -1,0 +1,130 @@
+//! Variables, and the numbers that some of them stand for.
+
+use std::collections::BTreeMap;
+
+/// The variables of a run; all are exported to programs.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Variables(BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl Variables {
+    pub(super) fn get(&self, name: &[u8]) -> Option<&[u8]> {
+        self.0.get(name).map(Vec::as_slice)
+    }
+
+    /// The value, or nothing.
+    pub(super) fn value(&self, name: &str) -> &[u8] {
+        self.get(name.as_bytes()).unwrap_or_default()
+    }
+
+    pub(super) fn set(&mut self, name: &[u8], value: &[u8]) {
+        self.0.insert(name.to_vec(), value.to_vec());
+    }
+
+    pub(super) fn remove(&mut self, name: &[u8]) {
+        self.0.remove(name);
+    }
+
+    pub(super) fn export(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.0.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+}
+
+/// The variables that are read as numbers, with their defaults.
+#[derive(Debug, Clone)]
+pub(super) struct Numbers {
+    pub(super) verbose: bool,
+    pub(super) line_buffer: usize,
+    pub(super) timeout: u64,
+    pub(super) lock_sleep: u64,
+    pub(super) lock_timeout: u64,
+    pub(super) suspend: u64,
+    pub(super) log_abstract: i64,
+    pub(super) delivered: bool,
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self {
+            verbose: false,
+            line_buffer: 2048,
+            timeout: 960,
+            lock_sleep: 8,
+            lock_timeout: 1024,
+            suspend: 16,
+            log_abstract: -1,
+            delivered: false,
+        }
+    }
+}
+
+/// A number as procmail reads it: digits, or the first letters of a word for yes, no or all; else what it was.
+pub(super) fn number(text: &[u8], before: i64) -> i64 {
+    let text = text.trim_ascii_start();
+    let (sign, digits) = match text.first() {
+        Some(b'-') => (-1, &text[1..]),
+        Some(b'+') => (1, &text[1..]),
+        _ => (1, text),
+    };
+    if digits.first().is_some_and(u8::is_ascii_digit) {
+        let value = digits
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .fold(0i64, |sum, digit| sum.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
+        return sign * value;
+    }
+    let lower: Vec<u8> = text.iter().take(2).map(u8::to_ascii_lowercase).collect();
+    match lower.as_slice() {
+        [b'a', ..] => 2,
+        [b'o', b'n', ..] | [b'y' | b't' | b'e', ..] => 1,
+        [b'o', b'f', ..] | [b'n' | b'f' | b'd', ..] => 0,
+        _ => before,
+    }
+}
+
+fn seconds(text: &[u8], before: u64) -> u64 {
+    u64::try_from(number(text, i64::try_from(before).unwrap_or(i64::MAX))).unwrap_or(0)
+}
+
+impl Numbers {
+    /// Takes note of an assignment.
+    pub(super) fn assigned(&mut self, name: &[u8], value: &[u8]) {
+        match name {
+            b"VERBOSE" => self.verbose = number(value, i64::from(self.verbose)) != 0,
+            b"LINEBUF" => {
+                self.line_buffer =
+                    usize::try_from(number(value, self.line_buffer as i64)).unwrap_or(0).max(128);
+            }
+            b"TIMEOUT" => self.timeout = seconds(value, self.timeout),
+            b"LOCKSLEEP" => self.lock_sleep = seconds(value, self.lock_sleep),
+            b"LOCKTIMEOUT" => self.lock_timeout = seconds(value, self.lock_timeout),
+            b"SUSPEND" => self.suspend = seconds(value, self.suspend),
+            b"LOGABSTRACT" => self.log_abstract = number(value, self.log_abstract),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_digits_or_the_first_letters_of_a_word() {
+        for (text, expected) in [
+            ("12", 12),
+            ("-3x", -3),
+            ("yes", 1),
+            ("ON", 1),
+            ("off", 0),
+            ("no", 0),
+            ("all", 2),
+            ("abc", 2),
+            ("junk", 7),
+            ("", 7),
+            ("true", 1),
+            ("d", 0),
+        ] {
+            assert_eq!(number(text.as_bytes(), 7), expected, "{text}");
+        }
+    }
+}

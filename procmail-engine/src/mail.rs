@@ -1,0 +1,231 @@
+//! The mail as the language sees it: a header, a body, and the forms in which they are written.
+
+use std::borrow::Cow;
+
+/// A mail, split at its first empty line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    bytes: Vec<u8>,
+    body: usize,
+    /// The header with continued lines joined, if there are any.
+    joined: Option<Vec<u8>>,
+}
+
+/// What of a mail a condition looks at, or an action gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Area {
+    /// The header with the empty line that ends it.
+    Header,
+    /// What comes behind.
+    Body,
+    /// Both.
+    Whole,
+}
+
+impl Mail {
+    /// Takes a mail with LF as line end. Leading empty lines belong to the header.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        let lead = bytes.iter().position(|&byte| byte != b'\n').unwrap_or(bytes.len());
+        let body = memchr::memmem::find(&bytes[lead..], b"\n\n").map_or(bytes.len(), |at| lead + at + 2);
+        let joined = join_lines(&bytes[..body]);
+        Self { bytes, body, joined }
+    }
+
+    /// All of it.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// An area as it stands in the mail.
+    pub fn area(&self, area: Area) -> &[u8] {
+        match area {
+            Area::Header => &self.bytes[..self.body],
+            Area::Body => &self.bytes[self.body..],
+            Area::Whole => &self.bytes,
+        }
+    }
+
+    /// An area as conditions see it: in the header, a newline before a blank is a space.
+    pub fn searched(&self, area: Area) -> Cow<'_, [u8]> {
+        match (area, &self.joined) {
+            (Area::Header, Some(joined)) => Cow::Borrowed(joined),
+            (Area::Whole, Some(joined)) => Cow::Owned([joined, self.area(Area::Body)].concat()),
+            _ => Cow::Borrowed(self.area(area)),
+        }
+    }
+
+    /// The mail with an area replaced, split anew.
+    #[must_use]
+    pub fn with(&self, area: Area, replacement: &[u8]) -> Self {
+        Self::new(match area {
+            Area::Header => [replacement, self.area(Area::Body)].concat(),
+            Area::Body => [self.area(Area::Header), replacement].concat(),
+            Area::Whole => replacement.to_vec(),
+        })
+    }
+
+    /// The `From ` line with which it starts, without its end.
+    pub fn from_line(&self) -> Option<&[u8]> {
+        let line = self.bytes.split(|&byte| byte == b'\n').next()?;
+        line.starts_with(b"From ").then_some(line)
+    }
+
+    /// The last value of a header field, continued lines joined. The name is compared without regard to case.
+    pub fn field(&self, name: &[u8]) -> Option<&[u8]> {
+        let header = self.joined.as_deref().unwrap_or(&self.bytes[..self.body]);
+        header.split(|&byte| byte == b'\n').find_map(|line| {
+            let (start, rest) = line.split_at_checked(name.len())?;
+            (start.eq_ignore_ascii_case(name) && rest.first() == Some(&b':')).then(|| &rest[1..])
+        })
+    }
+}
+
+fn join_lines(header: &[u8]) -> Option<Vec<u8>> {
+    let folded = |at: usize| matches!(header.get(at + 1), Some(b' ' | b'\t'));
+    if !memchr::memchr_iter(b'\n', header).any(folded) {
+        return None;
+    }
+    let mut joined = header.to_vec();
+    for at in memchr::memchr_iter(b'\n', header).filter(|&at| folded(at)) {
+        joined[at] = b' ';
+    }
+    Some(joined)
+}
+
+/// Whether `text` starts with `From ` lines, and how long they are: that of the mail and the `>From ` ones behind it.
+fn from_lines(text: &[u8]) -> usize {
+    let line = |rest: &[u8]| memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+    if !text.starts_with(b"From ") {
+        return 0;
+    }
+    let mut at = line(text);
+    while text[at..].starts_with(b">From ") {
+        at += line(&text[at..]);
+    }
+    at
+}
+
+/// What is to be written, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    pub(crate) bytes: Vec<u8>,
+    /// Where the body starts in `bytes`, if there is one.
+    pub(crate) body: usize,
+    pub(crate) raw: bool,
+    pub(crate) obey_length: bool,
+}
+
+impl Content {
+    /// As it is.
+    pub fn raw(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// For a file that holds one mail, and for programs: an empty line ends it, unless the recipe has the flag `r`.
+    pub fn with_end(&self) -> Cow<'_, [u8]> {
+        if self.raw || self.bytes.ends_with(b"\n\n") {
+            Cow::Borrowed(&self.bytes)
+        } else {
+            Cow::Owned([self.bytes.as_slice(), b"\n"].concat())
+        }
+    }
+
+    /// For a Maildir: without the `From ` line.
+    pub fn for_maildir(&self) -> &[u8] {
+        &self.bytes[from_lines(&self.bytes)..]
+    }
+
+    /// For a mailer: without the `From ` line, with an end.
+    pub fn for_mailer(&self) -> Cow<'_, [u8]> {
+        let skip = from_lines(&self.bytes);
+        match self.with_end() {
+            Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[skip..]),
+            Cow::Owned(bytes) => Cow::Owned(bytes[skip..].to_vec()),
+        }
+    }
+
+    /// For a mailbox of many mails: `From ` at the start of a line gets a `>`, `Content-Length` is made true, an empty
+    /// line ends it; nothing of this with the flag `r`.
+    pub fn for_mbox(&self) -> Cow<'_, [u8]> {
+        if self.raw {
+            return Cow::Borrowed(&self.bytes);
+        }
+        let (header, body) = self.bytes.split_at(self.body);
+        let mut out = Vec::with_capacity(self.bytes.len() + 8);
+        let length = if self.obey_length { content_length(header) } else { None };
+        match length {
+            Some(at) => {
+                let mut header = header.to_vec();
+                let length = format!("{:>width$}", body.len(), width = at.len());
+                header.splice(at, length.into_bytes());
+                escape(&header, &mut out);
+                out.extend_from_slice(body);
+            }
+            None => escape(&self.bytes, &mut out),
+        }
+        if !out.ends_with(b"\n\n") {
+            out.push(b'\n');
+        }
+        Cow::Owned(out)
+    }
+}
+
+/// Where the value of `Content-Length` stands, with its blanks.
+fn content_length(header: &[u8]) -> Option<std::ops::Range<usize>> {
+    const NAME: &[u8] = b"content-length:";
+    let mut at = 0;
+    for line in header.split(|&byte| byte == b'\n') {
+        if line.len() >= NAME.len() && line[..NAME.len()].eq_ignore_ascii_case(NAME) {
+            return Some(at + NAME.len()..at + line.len());
+        }
+        at += line.len() + 1;
+    }
+    None
+}
+
+fn escape(text: &[u8], out: &mut Vec<u8>) {
+    let mut copied = 0;
+    let lead = text.iter().position(|&byte| byte != b'\n').unwrap_or(0);
+    for at in memchr::memmem::find_iter(text, b"\nFrom ").filter(|&at| at + 1 != lead) {
+        out.extend_from_slice(&text[copied..=at]);
+        out.push(b'>');
+        copied = at + 1;
+    }
+    out.extend_from_slice(&text[copied..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mail_is_split_behind_its_first_empty_line() {
+        let cases: &[(&[u8], &[u8])] = &[
+            (b"A: b\n\nc\n\nd", b"A: b\n\n"),
+            (b"\n\nA: b\n\nc", b"\n\nA: b\n\n"),
+            (b"A: b\nc\n", b"A: b\nc\n"),
+            (b"", b""),
+        ];
+        for (mail, header) in cases {
+            assert_eq!(Mail::new(mail.to_vec()).area(Area::Header), *header);
+        }
+    }
+
+    #[test]
+    fn conditions_see_continued_lines_as_one() {
+        let mail = Mail::new(b"A: b\n\tc\nD: e\n\nf\n g".to_vec());
+        assert_eq!(&*mail.searched(Area::Whole), b"A: b \tc\nD: e\n\nf\n g");
+        assert_eq!(mail.bytes(), b"A: b\n\tc\nD: e\n\nf\n g");
+    }
+
+    #[test]
+    fn mailboxes_get_an_escaped_body_and_an_empty_line() {
+        let content =
+            |bytes: &[u8], body| Content { bytes: bytes.to_vec(), body, raw: false, obey_length: true };
+        let plain = content(b"From a\nS: x\n\nFrom me\nx", 13);
+        assert_eq!(&*plain.for_mbox(), b"From a\nS: x\n\n>From me\nx\n");
+        let counted = content(b"Content-Length: 5\n\nFrom me\nFrom you\n", 19);
+        assert_eq!(&*counted.for_mbox(), b"Content-Length:17\n\nFrom me\nFrom you\n\n");
+    }
+}

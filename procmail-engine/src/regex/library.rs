@@ -1,0 +1,52 @@
+//! Compiled expressions, kept for the next mail.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Case, Regex};
+
+/// Expressions after which all are forgotten.
+const MAX_EXPRESSIONS: usize = 4096;
+
+type Key = (Vec<u8>, Case);
+
+/// Expressions by their text. Clones share them, over threads too.
+#[derive(Clone, Default)]
+pub struct Library(Arc<Mutex<HashMap<Key, Arc<Regex>>>>);
+
+impl Library {
+    /// The compiled form of an expression, compiled if it is not known yet.
+    pub fn regex(&self, pattern: &[u8], case: Case) -> Arc<Regex> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (pattern.to_vec(), case);
+        if let Some(regex) = known.get(&key) {
+            return regex.clone();
+        }
+        if known.len() >= MAX_EXPRESSIONS {
+            known.clear();
+        }
+        let regex = Arc::new(Regex::new(pattern, case));
+        known.insert(key, regex.clone());
+        regex
+    }
+}
+
+impl fmt::Debug for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Library").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_expression_is_compiled_once_for_each_case() {
+        let library = Library::default();
+        let first = library.regex(b"a+", Case::Fold);
+        assert!(Arc::ptr_eq(&first, &library.clone().regex(b"a+", Case::Fold)));
+        assert!(!Arc::ptr_eq(&first, &library.regex(b"a+", Case::Exact)));
+    }
+}

@@ -1,0 +1,215 @@
+//! Procmail's regular expressions.
+//!
+//! A dialect of egrep of its own: `^ $ . * + ? [] () |`, a backslash that makes the next byte a plain one, and
+//!
+//! - `^` and `$`, which both consume one newline, anywhere; one is thought before the text and one behind it;
+//! - `^^`, the very start of the text, or its very end at the end of an expression;
+//! - `\<` and `\>`, which consume one byte that is not of a word;
+//! - `\/`, behind which stands what the variable `MATCH` gets.
+//!
+//! There is no `{n}`, no `[[:alpha:]]`, no `\d`. Every text is an expression; unbalanced parentheses are only told
+//! ([`Regex::is_balanced`]), as procmail does.
+//!
+//! Searching takes time linear in the text, whatever the expression, and memory linear in the expression plus a table
+//! of at most a few hundred kilobytes.
+//!
+//! ```
+//! use procmail_engine::regex::{Case, Regex};
+//!
+//! let subject = Regex::new(br"^Subject:.*\[\/[a-z]+", Case::Fold);
+//! let header = b"From: joe\nSUBJECT: [ferris] hello\n\n";
+//! let found = subject.find(header, 0).expect("it is there");
+//! assert_eq!(&header[found.marked().expect("has a \\/")], b"ferris");
+//! ```
+
+mod automaton;
+mod extract;
+mod library;
+mod macros;
+mod parse;
+mod set;
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Mutex;
+
+use automaton::Automaton;
+pub use library::Library;
+pub use macros::{Expanded, expand_macros};
+use parse::Program;
+
+/// Whether the case of ASCII letters matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Case {
+    /// It does: the `D` flag.
+    Exact,
+    /// It does not.
+    Fold,
+}
+
+/// A compiled expression. It can be shared by threads.
+pub struct Regex {
+    program: Program,
+    /// What a search has learnt, for the next one. A second search at the same time starts afresh.
+    learnt: Mutex<Option<Box<Automaton>>>,
+}
+
+/// Where an expression matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Match {
+    end: usize,
+    marked: Option<Range<usize>>,
+}
+
+impl Match {
+    /// Where the shortest match ends. One behind the text when it took the newline that is thought there.
+    pub fn end(&self) -> usize {
+        self.end
+    }
+
+    /// What stands behind `\/`, if the match went that way.
+    pub fn marked(&self) -> Option<Range<usize>> {
+        self.marked.clone()
+    }
+}
+
+impl Regex {
+    /// Compiles an expression. Takes time and memory linear in its length.
+    pub fn new(pattern: &[u8], case: Case) -> Self {
+        Self { program: parse::parse(pattern, case == Case::Fold), learnt: Mutex::new(None) }
+    }
+
+    /// Whether each parenthesis has its other half.
+    pub fn is_balanced(&self) -> bool {
+        self.program.balanced
+    }
+
+    /// Whether it has a `\/`.
+    pub fn marks(&self) -> bool {
+        self.program.marks
+    }
+
+    /// Whether it matches anywhere in the text.
+    pub fn is_match(&self, text: &[u8]) -> bool {
+        self.first_end(text, 0).is_some()
+    }
+
+    /// The match that ends first, among those that start at or behind `from`. A newline right before `from` may be
+    /// its first byte.
+    pub fn find(&self, text: &[u8], from: usize) -> Option<Match> {
+        let end = self.first_end(text, from)?;
+        let marked = if self.program.marks { extract::marked(&self.program, text, from) } else { None };
+        Some(Match { end, marked: marked.map(|(start, end)| start..end) })
+    }
+
+    fn first_end(&self, text: &[u8], from: usize) -> Option<usize> {
+        let learnt = self.learnt.try_lock().ok().and_then(|mut kept| kept.take());
+        let mut automaton = learnt.unwrap_or_else(|| Box::new(Automaton::new(&self.program)));
+        let end = automaton.first_end(&self.program, text, from);
+        if let Ok(mut kept) = self.learnt.try_lock() {
+            *kept = Some(automaton);
+        }
+        end
+    }
+}
+
+impl fmt::Debug for Regex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Regex").field("instructions", &self.program.insts.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expressions_match_as_procmail_has_them() {
+        let header = b"From sender@example.org Tue\nSubject: Test message number one\nMessage-ID: <x>\nX: third part\n\n";
+        let cases: &[(&[u8], &[u8], bool)] = &[
+            (br"^Subject: Test message number one$", header, true),
+            (br"^Test", header, false),
+            (br"one$Message-ID", header, true),
+            (br"one$^Message-ID", header, false),
+            (br"one$$", header, false),
+            (br"^^From sender", header, true),
+            (br"^^Subject", header, false),
+            (br"a^", header, false),
+            (br"^^^", header, false),
+            (br"third part$$^^", header, true),
+            (br"third part$^^", header, false),
+            (br"()$$^^", header, true),
+            (br"()$$$^^", header, false),
+            (br".$^^", header, false),
+            (br"c^^", b"abc", true),
+            (br"b^^", b"abc", false),
+            (br"^^abc^^", b"abc", true),
+            (br"(^^a|c^^)", b"abc", true),
+            (br"^^^^", b"abc", false),
+            (br"^^^^", b"", true),
+            (br"c$^^", b"abc", false),
+            (br"a^^b", b"abc", false),
+            (br"^^x|def^^", b"def", true),
+            (br"nothing|", b"def", true),
+            (br"[]]", b"a-]xb", true),
+            (br"[^]abcd]", b"a-]xb", true),
+            (br"a[x-]", b"a-]xb", true),
+            (br"[\]", br"\d", true),
+            (br"[[:alpha:]]-", b"a-]xb", false),
+            (br"[d-b]", b"a-]xb", true),
+            (br"[abc", b"abc", true),
+            (br"a[", b"abc", false),
+            (br"*a", b"abc", false),
+            (br"^*abc", b"abc", true),
+            (br"(*a)", b"abc", false),
+            (br"a**b", b"a*b", true),
+            (br"(abc", b"abc", true),
+            (br"abc)", b"abc", true),
+            (br"foo\>bar", b"foo bar", true),
+            (br"foo\>\<bar", b"foo bar", false),
+            (br"foo\>$", b"foo", false),
+            (br"a[^b]b", b"a\nb", false),
+            (br"^subject:.*TEST", header, true),
+            (b"^^..^^", "\u{e9}".as_bytes(), true),
+            (br"(a*)*b", b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac", false),
+        ];
+        for (pattern, text, expected) in cases {
+            let regex = Regex::new(pattern, Case::Fold);
+            assert_eq!(regex.is_match(text), *expected, "{}", String::from_utf8_lossy(pattern));
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_the_mark_is_the_longest_after_the_shortest() {
+        type Marked = (&'static [u8], &'static [u8], Option<&'static [u8]>);
+        let cases: &[Marked] = &[
+            (br"a\/b*", b"aaabbbc", Some(b"")),
+            (br"a+\/b+", b"aaabbbc", Some(b"bbb")),
+            (br"a\/(a|ab|aab)", b"aaabbbc", Some(b"aab")),
+            (br"^^a*\/a", b"aaabbbc", Some(b"a")),
+            (br".*\/b.*", b"aaabbbc", Some(b"bbbc")),
+            (br"(a|b)*\/c", b"aaabbbc", Some(b"c")),
+            (br"a\/$b", b"a\nb", Some(b"\nb")),
+            (br"()\/a$", b"a\nb", Some(b"a\n")),
+            (br"^b\/$*", b"a\nb", Some(b"")),
+            (br"()\/(^.*)+", b"a\nb", Some(b"a\nb")),
+            (br"a\/b\/c", b"abcdef", Some(b"c")),
+            (br"(a\/)?bc", b"abcdef", Some(b"bc")),
+            (br"(z\/|a)b", b"abcdef", None),
+            (br"(a\/b|b\/c)", b"abcdef", Some(b"b")),
+            (br"()\/\<bar\>", b"foo bar baz", Some(b" bar ")),
+        ];
+        for (pattern, text, expected) in cases {
+            let found = Regex::new(pattern, Case::Fold).find(text, 0).expect("matches");
+            let marked = found.marked().map(|range| &text[range]);
+            assert_eq!(marked, *expected, "{}", String::from_utf8_lossy(pattern));
+        }
+    }
+
+    #[test]
+    fn deep_nesting_neither_overflows_nor_slows_down() {
+        let mut pattern = vec![b'('; 100_000];
+        pattern.push(b'a');
+        assert!(Regex::new(&pattern, Case::Fold).is_match(b"xa"));
+    }
+}

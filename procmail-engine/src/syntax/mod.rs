@@ -1,0 +1,192 @@
+//! The syntax of an rc file: a flat list of items with spans, comments kept.
+//!
+//! [`Rc::parse`] takes any bytes. Where procmail would skip something with a message, the tree has an item that says so, so
+//! that an evaluator meets the oddities in the order in which procmail does. Blocks are not nested values: the recipe
+//! that opens one knows the item that closes it.
+//!
+//! ```
+//! use procmail_engine::syntax::{Action, Item, Rc};
+//!
+//! let rc = Rc::parse(b":0:\n* ^Subject:.*cats\ncats\n".to_vec());
+//! let Item::Recipe(recipe) = &rc.items()[0] else { panic!("a recipe") };
+//! assert_eq!(recipe.conditions[0].text, b"^Subject:.*cats");
+//! assert!(matches!(recipe.action, Action::Folders(_)));
+//! ```
+
+mod parse;
+mod text;
+
+use std::sync::Arc;
+
+pub use text::{Mode, Part, Text, parse_text};
+
+/// A range of bytes of the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Span {
+    /// The first byte.
+    pub start: usize,
+    /// The byte behind the last.
+    pub end: usize,
+}
+
+/// A parsed rc file with its source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rc {
+    source: Arc<[u8]>,
+    items: Vec<Item>,
+    ambiguous: bool,
+}
+
+/// What stands in an rc file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// `# …`, without the end of the line.
+    Comment(Span),
+    /// `NAME=value`.
+    Assignment(Assignment),
+    /// `NAME` alone, which removes the variable.
+    Removal {
+        /// Where it stands.
+        span: Span,
+        /// The variable.
+        name: Vec<u8>,
+    },
+    /// `:0 …`.
+    Recipe(Box<Recipe>),
+    /// The `}` of a block.
+    Close(Span),
+    /// A `}` without a block.
+    UnexpectedClose(Span),
+    /// The file ends within a block.
+    MissingClose(Span),
+    /// What procmail cannot read and skips.
+    Skipped(Span),
+}
+
+/// `NAME=value`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// From the name to the end of the value.
+    pub span: Span,
+    /// The variable.
+    pub name: Vec<u8>,
+    /// What it gets.
+    pub value: Text,
+}
+
+/// A recipe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipe {
+    /// From the colon to the end of the action; of a block, to its `{`.
+    pub span: Span,
+    /// What stands behind the colon: number, flags, lock. It may have variables, so the evaluator reads it as a text.
+    pub head: Text,
+    /// The conditions.
+    pub conditions: Vec<Condition>,
+    /// What to do.
+    pub action: Action,
+    /// Comments between its lines.
+    pub comments: Vec<Span>,
+}
+
+/// A condition, as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// From the star to the end of the line.
+    pub span: Span,
+    /// The text behind the star, continued lines joined.
+    pub text: Vec<u8>,
+}
+
+/// What a recipe does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// `{`: the items up to the one that closes it.
+    Block {
+        /// The number of the closing item, or one behind the last item.
+        close: usize,
+    },
+    /// `| command`, `VAR=| command`.
+    Pipe {
+        /// The variable that gets the output.
+        capture: Option<Capture>,
+        /// Where the command stands.
+        span: Span,
+        /// The command as it was written.
+        command: Vec<u8>,
+    },
+    /// `! address…`, `VAR=! address…`.
+    Forward {
+        /// The variable that gets the output.
+        capture: Option<Capture>,
+        /// The addresses, or rather, the arguments of the mailer.
+        arguments: Text,
+    },
+    /// One folder or several.
+    Folders(Text),
+    /// Another recipe comes where the action should be.
+    Missing,
+    /// The file ends where the action should be.
+    Incomplete,
+}
+
+/// The variable of `VAR=|`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capture {
+    /// Its name, as it was written.
+    pub name: Vec<u8>,
+    /// Whether a blank stands before the `=`.
+    pub blank_before_equals: bool,
+}
+
+impl Capture {
+    /// The variable that procmail sets: with a blank before the `=`, 3.22 takes the name without its last byte.
+    pub fn variable(&self) -> &[u8] {
+        match self.name.split_last() {
+            Some((_, rest)) if self.blank_before_equals => rest,
+            _ => &self.name,
+        }
+    }
+}
+
+impl Rc {
+    /// Parses an rc file, in time linear in its length.
+    pub fn parse(source: Vec<u8>) -> Self {
+        let (items, ambiguous) = parse::items(&source, 0, 0);
+        Self { source: source.into(), items, ambiguous }
+    }
+
+    /// The same file read from behind a block that is skipped, if that ends elsewhere than it would if it were evaluated:
+    /// procmail reads a double quote within backquotes differently then. `start` is where the block starts, `end` where it
+    /// ends if evaluated, `open` how many blocks are open around it.
+    pub(crate) fn behind_skipped(&self, start: usize, end: usize, open: usize) -> Option<Self> {
+        let skipped = if self.ambiguous { parse::skipped_block(&self.source, start) } else { end };
+        if skipped == end {
+            return None;
+        }
+        let (items, ambiguous) = parse::items(&self.source, skipped, open);
+        Some(Self { source: self.source.clone(), items, ambiguous })
+    }
+
+    /// Its items, in the order of the file.
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// The bytes it was parsed from.
+    pub fn source(&self) -> &[u8] {
+        &self.source
+    }
+
+    /// The bytes of a span.
+    pub fn text(&self, span: Span) -> &[u8] {
+        &self.source[span.start..span.end]
+    }
+
+    /// Line and column of a byte, both from 1.
+    pub fn position(&self, offset: usize) -> (usize, usize) {
+        let before = &self.source[..offset.min(self.source.len())];
+        let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
+        (memchr::memchr_iter(b'\n', before).count() + 1, before.len() - line_start + 1)
+    }
+}

@@ -1,0 +1,398 @@
+//! Text with quotes, variables and backquotes, as it stands in assignments, actions and lock names.
+
+use super::Span;
+
+/// Where a text stands, which decides what ends it and whether blanks split it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The value of an assignment: one word, ended by the first blank that is not quoted.
+    Value,
+    /// Folders, addresses, arguments: words up to the end of the line.
+    Words,
+    /// Behind the `$` of a condition: all of it, as if between double quotes.
+    Quoted,
+}
+
+/// One piece of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// Bytes that stand for themselves.
+    Bytes(Vec<u8>),
+    /// A quotation starts: there is a word, even if nothing comes.
+    Quote,
+    /// Blanks between words.
+    Break,
+    /// `$NAME`, `${NAME}`, `$1`, `$?` and kin.
+    Variable {
+        /// The name, or the one byte of a special variable.
+        name: Vec<u8>,
+        /// Between double quotes, where blanks do not split.
+        quoted: bool,
+    },
+    /// `$\NAME`: the value with what is special in a regular expression escaped.
+    Escaped {
+        /// The name.
+        name: Vec<u8>,
+    },
+    /// `${NAME-…}`, `${NAME:-…}`, `${NAME+…}`, `${NAME:+…}`. The parts of the alternative follow.
+    Alternative {
+        /// The name.
+        name: Vec<u8>,
+        /// With a colon: an empty value counts as unset.
+        empty_is_unset: bool,
+        /// With `+`: the alternative is for a variable that is set.
+        if_set: bool,
+        /// Between double quotes.
+        quoted: bool,
+        /// The part behind the alternative.
+        end: usize,
+    },
+    /// A command between backquotes.
+    Command {
+        /// What is between them, with `\` already taken from what it quoted.
+        command: Vec<u8>,
+        /// Between double quotes, where blanks do not split.
+        quoted: bool,
+    },
+    /// A `${…}` that procmail cannot make sense of.
+    BadSubstitution(Vec<u8>),
+    /// A quotation that is never closed.
+    UnexpectedEnd,
+}
+
+/// Whether a text is one that is evaluated. Procmail reads what it skips a little differently: there a double quote does
+/// not end backquotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    Evaluated,
+    Skipped,
+}
+
+/// A parsed text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Text {
+    /// Where it stands in its source.
+    pub span: Span,
+    /// What it consists of.
+    pub parts: Vec<Part>,
+}
+
+impl Text {
+    /// Its bytes, with a space between words, if it has no variables and no commands.
+    pub fn literal(&self) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for part in &self.parts {
+            match part {
+                Part::Bytes(more) => bytes.extend_from_slice(more),
+                Part::Quote => {}
+                Part::Break => bytes.push(b' '),
+                _ => return None,
+            }
+        }
+        Some(bytes)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quotes {
+    None,
+    Single,
+    Double,
+}
+
+struct Brace {
+    part: usize,
+    quoted: bool,
+}
+
+struct Lexer<'a> {
+    source: &'a [u8],
+    at: usize,
+    parts: Vec<Part>,
+    quotes: Quotes,
+    braces: Vec<Brace>,
+    reading: Reading,
+    /// Whether the other reading could differ.
+    ambiguous: bool,
+}
+
+/// Reads a text from `source` at `start`. The end of its span is the first byte that does not belong to it.
+pub fn parse_text(source: &[u8], start: usize, mode: Mode) -> Text {
+    read_text(source, start, mode, Reading::Evaluated).0
+}
+
+/// Reads a text, and tells whether it would be read otherwise if it were skipped.
+pub(super) fn read_text(source: &[u8], start: usize, mode: Mode, reading: Reading) -> (Text, bool) {
+    let quotes = if mode == Mode::Quoted { Quotes::Double } else { Quotes::None };
+    let mut lexer =
+        Lexer { source, at: start, parts: Vec::new(), quotes, braces: Vec::new(), reading, ambiguous: false };
+    lexer.run(mode);
+    (Text { span: Span { start, end: lexer.at }, parts: lexer.parts }, lexer.ambiguous)
+}
+
+fn is_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+impl Lexer<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.source.get(self.at).copied()
+    }
+
+    fn byte(&mut self, byte: u8) {
+        match self.parts.last_mut() {
+            // The alternative of a variable may end right before the last part.
+            Some(Part::Bytes(bytes)) => bytes.push(byte),
+            _ => self.parts.push(Part::Bytes(vec![byte])),
+        }
+    }
+
+    fn run(&mut self, mode: Mode) {
+        let mut in_word = false;
+        while let Some(byte) = self.peek() {
+            if self.quotes == Quotes::None && mode != Mode::Quoted {
+                match byte {
+                    b' ' | b'\t' if mode == Mode::Words => {
+                        self.at += 1;
+                        if in_word {
+                            self.parts.push(Part::Break);
+                        }
+                        in_word = false;
+                        continue;
+                    }
+                    b'\n' | b' ' | b'\t' => break,
+                    b'#' if !in_word => {
+                        if mode == Mode::Words {
+                            self.at += self.rest_of_line();
+                        }
+                        break;
+                    }
+                    _ => {}
+                }
+            }
+            in_word = true;
+            self.at += 1;
+            match (self.quotes, byte) {
+                (Quotes::None, b'\'') => {
+                    self.quotes = Quotes::Single;
+                    self.parts.push(Part::Quote);
+                }
+                (Quotes::Single, b'\'') => self.quotes = Quotes::None,
+                (Quotes::Single, _) => self.byte(byte),
+                (_, b'"') if !self.braces.last().is_some_and(|brace| brace.quoted) => {
+                    if self.quotes == Quotes::Double {
+                        self.quotes = Quotes::None;
+                    } else {
+                        self.quotes = Quotes::Double;
+                        self.parts.push(Part::Quote);
+                    }
+                }
+                (_, b'\\') => self.backslash(),
+                (_, b'$') => self.dollar(),
+                (_, b'`') => self.command(),
+                (quotes, b'}') if self.closes_brace(quotes) => {
+                    let end = self.parts.len();
+                    let brace = self.braces.pop().expect("closes_brace saw one");
+                    if let Part::Alternative { end: to, .. } = &mut self.parts[brace.part] {
+                        *to = end;
+                    }
+                    // Keeps what follows apart from the alternative.
+                    self.parts.push(Part::Bytes(Vec::new()));
+                }
+                _ => self.byte(byte),
+            }
+        }
+        let end = self.parts.len();
+        for brace in std::mem::take(&mut self.braces) {
+            if let Part::Alternative { end: to, .. } = &mut self.parts[brace.part] {
+                *to = end;
+            }
+        }
+        if self.quotes != Quotes::None && mode != Mode::Quoted {
+            self.parts.push(Part::UnexpectedEnd);
+        }
+    }
+
+    fn rest_of_line(&self) -> usize {
+        let rest = &self.source[self.at..];
+        memchr::memchr(b'\n', rest).unwrap_or(rest.len())
+    }
+
+    fn closes_brace(&self, quotes: Quotes) -> bool {
+        self.braces.last().is_some_and(|brace| match quotes {
+            Quotes::None => !brace.quoted,
+            Quotes::Double => brace.quoted,
+            Quotes::Single => false,
+        })
+    }
+
+    fn backslash(&mut self) {
+        let Some(next) = self.peek() else {
+            self.byte(b'\\');
+            return;
+        };
+        if next == b'\n' {
+            self.at += 1;
+            return;
+        }
+        let in_brace = self.braces.last().is_some_and(|brace| brace.quoted);
+        let plain = self.quotes == Quotes::Double
+            && !matches!(next, b'"' | b'\\' | b'$' | b'`')
+            && !(in_brace && next == b'}');
+        if plain {
+            self.byte(b'\\');
+        } else {
+            self.at += 1;
+            self.byte(next);
+        }
+    }
+
+    fn name(&mut self) -> Vec<u8> {
+        let start = self.at;
+        while self.peek().is_some_and(is_name) {
+            self.at += 1;
+        }
+        self.source[start..self.at].to_vec()
+    }
+
+    fn dollar(&mut self) {
+        let quoted = self.quotes == Quotes::Double;
+        match self.peek() {
+            Some(b'{') => {
+                self.at += 1;
+                self.braced(quoted);
+            }
+            Some(b'\\') if self.source.get(self.at + 1).copied().is_some_and(is_name) => {
+                self.at += 1;
+                let name = self.name();
+                self.parts.push(Part::Escaped { name });
+            }
+            Some(b'@') if quoted => {
+                self.at += 1;
+                self.parts.push(Part::Variable { name: b"@".to_vec(), quoted });
+            }
+            // The dollar is eaten.
+            Some(b'@') => {}
+            Some(b'_') if !self.source.get(self.at + 1).copied().is_some_and(is_name) => self.special(quoted),
+            Some(byte) if byte.is_ascii_digit() || matches!(byte, b'#' | b'$' | b'?' | b'-' | b'=') => {
+                self.special(quoted);
+            }
+            Some(byte) if is_name(byte) => {
+                let name = self.name();
+                self.parts.push(Part::Variable { name, quoted });
+            }
+            _ => self.byte(b'$'),
+        }
+    }
+
+    fn special(&mut self, quoted: bool) {
+        let name = vec![self.source[self.at]];
+        self.at += 1;
+        self.parts.push(Part::Variable { name, quoted });
+    }
+
+    fn braced(&mut self, quoted: bool) {
+        let mut name = self.name();
+        if name.is_empty() && self.peek().is_some_and(|byte| matches!(byte, b'#' | b'$' | b'?' | b'-' | b'='))
+        {
+            name.push(self.source[self.at]);
+            self.at += 1;
+        }
+        let valid = !name.first().is_some_and(u8::is_ascii_digit) || name.len() == 1;
+        let operator = self.peek();
+        if operator.is_some() {
+            self.at += 1;
+        }
+        match operator {
+            Some(b'}') if valid => {
+                if !name.is_empty() {
+                    self.parts.push(Part::Variable { name, quoted });
+                }
+            }
+            Some(b'-' | b'+') if valid => self.alternative(name, false, operator == Some(b'+'), quoted),
+            Some(b':') if valid => {
+                let operator = self.peek();
+                if operator.is_some() {
+                    self.at += 1;
+                }
+                match operator {
+                    Some(b'-' | b'+') => self.alternative(name, true, operator == Some(b'+'), quoted),
+                    _ => self.parts.push(Part::BadSubstitution(name)),
+                }
+            }
+            _ => self.parts.push(Part::BadSubstitution(name)),
+        }
+    }
+
+    fn alternative(&mut self, name: Vec<u8>, empty_is_unset: bool, if_set: bool, quoted: bool) {
+        self.braces.push(Brace { part: self.parts.len(), quoted });
+        self.parts.push(Part::Alternative { name, empty_is_unset, if_set, quoted, end: 0 });
+    }
+
+    fn command(&mut self) {
+        let quoted = self.quotes == Quotes::Double;
+        let mut command = Vec::new();
+        while let Some(byte) = self.peek() {
+            self.at += 1;
+            match byte {
+                b'`' => break,
+                b'"' if quoted && self.reading == Reading::Evaluated => {
+                    self.ambiguous = true;
+                    break;
+                }
+                b'\\' => match self.peek() {
+                    Some(next @ (b'\\' | b'$' | b'`')) => {
+                        self.at += 1;
+                        command.push(next);
+                    }
+                    Some(b'"') if quoted => {
+                        self.at += 1;
+                        command.push(b'"');
+                    }
+                    _ => command.push(b'\\'),
+                },
+                _ => command.push(byte),
+            }
+        }
+        self.parts.push(Part::Command { command, quoted });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(source: &str) -> (Vec<Part>, usize) {
+        let text = parse_text(source.as_bytes(), 0, Mode::Value);
+        (text.parts, text.span.end)
+    }
+
+    #[test]
+    fn a_value_ends_at_the_first_blank_that_is_not_quoted() {
+        for (source, end) in
+            [("a b", 1), ("'a b' c", 5), ("\"a b\"", 5), ("a\\ b c", 4), ("a#b # c", 3), ("# c", 0)]
+        {
+            assert_eq!(value(source).1, end, "{source}");
+        }
+    }
+
+    #[test]
+    fn literal_texts_lose_their_quotes() {
+        for (source, literal) in [
+            ("\"a\"'b'c\\d", "abcd"),
+            ("\"q\\\"q \\\\ \\$A \\n \\'\"", "q\"q \\ $A \\n \\'"),
+            ("one\\\ntwo", "onetwo"),
+        ] {
+            let text = parse_text(source.as_bytes(), 0, Mode::Value);
+            assert_eq!(text.literal().as_deref(), Some(literal.as_bytes()), "{source}");
+        }
+    }
+
+    #[test]
+    fn a_double_quote_ends_a_command_between_double_quotes() {
+        let (parts, end) = value("\"x`echo \"$M\" | wc`\"");
+        assert_eq!(end, 12);
+        assert!(parts.contains(&Part::Command { command: b"echo ".to_vec(), quoted: true }));
+        assert!(parts.contains(&Part::Variable { name: b"M".to_vec(), quoted: true }));
+    }
+}
