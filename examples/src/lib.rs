@@ -6,6 +6,7 @@
 //! | [`tls`] | certificates, keys and trust, for both sides |
 //! | [`office`] | [`PostOffice`]: the mail server as a value |
 //! | [`service`] | which protocol is served where |
+//! | [`filter`] | a host for the procmail engine: rc files that file mail for real |
 //! | [`formail`] | headers rewritten, mailboxes split, replies begun: what the program `formail` does |
 //! | [`config`] | the configuration as TOML |
 //! | [`users`] | users and their passwords |
@@ -16,6 +17,7 @@
 pub mod config;
 mod delivery;
 pub mod driver;
+pub mod filter;
 pub mod formail;
 pub mod limits;
 pub mod office;

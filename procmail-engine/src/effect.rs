@@ -48,6 +48,8 @@ pub enum Effect {
         /// Whether the answer is how it ended.
         wait: bool,
     },
+    /// Go on with the rights of the recipient only (`DROPPRIVS`). No answer.
+    DropPrivileges,
     /// Tell who handed over the mail that it is delivered, whatever comes. No answer.
     Acknowledge,
     /// Tell the `comsat` service of the mail. No answer.
@@ -68,6 +70,7 @@ impl Effect {
                 | Self::CloseLog
                 | Self::SetUmask(_)
                 | Self::Unlock(_)
+                | Self::DropPrivileges
                 | Self::Acknowledge
                 | Self::Notify { .. }
         )

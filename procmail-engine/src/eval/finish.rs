@@ -121,6 +121,29 @@ impl Evaluator {
         self.trap(Finished { code: 0, fate: Fate::Delivered });
     }
 
+    /// Ends the evaluation before its time, since the host was told to stop or will not do what it is asked: locks are given
+    /// up and the log tells of it, but `TRAP` does not run. What is left to do comes from [`Evaluator::step`] as ever. A mail
+    /// whose delivery was promised by `DELIVERED` is [`Fate::Lost`].
+    pub fn abandon(&mut self, fate: Fate) {
+        if self.finished.is_some() {
+            return;
+        }
+        self.waiting = false;
+        self.queue.clear();
+        self.complain("Terminating prematurely");
+        let fate = if self.numbers.delivered { Fate::Lost } else { fate };
+        let (code, told): (_, &[u8]) = match fate {
+            Fate::Requeued => (TRY_AGAIN, b"**Requeued**"),
+            Fate::Bounced => (CANNOT_CREATE, b"**Bounced**"),
+            Fate::Lost | Fate::Delivered | Fate::Dropped => (0, b"**Lost**"),
+        };
+        self.variables.set(b"LASTFOLDER", told);
+        self.log_abstract(0);
+        self.files.clear();
+        self.release_local_lock();
+        self.end(Finished { code, fate });
+    }
+
     fn fail(&mut self) {
         let (fate, code, told): (_, _, &[u8]) = if self.numbers.delivered {
             (Fate::Lost, 0, b"**Lost**")

@@ -283,6 +283,16 @@ impl Evaluator {
         self.variables.get(name)
     }
 
+    /// Whether it is in verbose mode.
+    pub fn is_verbose(&self) -> bool {
+        self.numbers.verbose
+    }
+
+    /// Turns verbose mode on or off, as `VERBOSE` does.
+    pub fn set_verbose(&mut self, verbose: bool) {
+        self.numbers.verbose = verbose;
+    }
+
     /// Goes on to the next effect. Called while an answer is due, it takes [`Outcome::Failed`] for it.
     pub fn step(&mut self) -> Step {
         loop {
@@ -548,6 +558,7 @@ impl Evaluator {
                 let count = usize::try_from(number(&value, 0)).unwrap_or(0).min(self.arguments.len());
                 self.arguments.drain(..count);
             }
+            b"DROPPRIVS" if number(&value, 0) != 0 => self.emit(Effect::DropPrivileges),
             b"DELIVERED" if number(&value, 0) != 0 && !self.numbers.delivered => {
                 self.numbers.delivered = true;
                 self.emit(Effect::Acknowledge);
