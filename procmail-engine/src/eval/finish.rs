@@ -112,7 +112,7 @@ impl Evaluator {
         self.release_local_lock();
         self.files.clear();
         self.tasks.clear();
-        let service = self.variables.value("COMSAT").to_vec();
+        let service = self.variables.get(b"COMSAT").unwrap_or(b"yes").to_vec();
         if number(&service, 1) != 0 && !service.is_empty() {
             let folder = self.variables.value("LASTFOLDER").to_vec();
             self.emit(Effect::Notify { service, folder });

@@ -52,6 +52,11 @@ pub struct Setup {
     pub rc_files: Vec<Vec<u8>>,
     /// What `MAILDIR` becomes when the first rc file is opened; nothing leaves it alone.
     pub directory: Option<Vec<u8>>,
+    /// Whether rc files whose path is relative and does not start with `./` are looked for in `HOME`. The first that is opened
+    /// makes `HOME` the value of `MAILDIR`, or `.` if it starts with `./`, whatever `directory` says.
+    pub home_relative: bool,
+    /// An rc file of the system's, read before all others.
+    pub system_rc: Option<SystemRc>,
     /// Whether the mail goes to `DEFAULT` when no recipe delivers it (not with `-m`).
     pub falls_back: bool,
     /// Whether a failure is temporary (`-t`).
@@ -85,6 +90,8 @@ impl Setup {
             assignments: Vec::new(),
             rc_files: Vec::new(),
             directory: None,
+            home_relative: false,
+            system_rc: None,
             falls_back: true,
             requeues: false,
             obeys_content_length: true,
@@ -104,6 +111,15 @@ impl Default for Setup {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// An rc file of the system's: it is read if it is there, before [`Effect::DropPrivileges`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SystemRc {
+    /// Its path.
+    pub path: Vec<u8>,
+    /// `PATH` while it is evaluated.
+    pub search_path: Vec<u8>,
 }
 
 /// How an evaluation ended.
@@ -154,6 +170,8 @@ pub struct Evaluator {
     in_rc: bool,
     missing_told: bool,
     directory_set: bool,
+    /// The system's rc file is being evaluated, or is not there: what `PATH` was before.
+    in_system_rc: Option<Option<Vec<u8>>>,
     dropped: bool,
     chain: Chain,
     status: i32,
@@ -201,6 +219,7 @@ struct Chain {
 enum Task {
     CommandLine(usize),
     NextRc,
+    OpenSystemRc(SystemRc),
     OpenRc(Vec<u8>),
     Items,
     Assign(Vec<u8>),
@@ -254,6 +273,7 @@ impl Evaluator {
             in_rc: false,
             missing_told: false,
             directory_set: false,
+            in_system_rc: None,
             dropped: false,
             chain: Chain::default(),
             status: 0,
@@ -321,6 +341,7 @@ impl Evaluator {
         match task {
             Task::CommandLine(at) => self.command_line(at),
             Task::NextRc => self.next_rc(),
+            Task::OpenSystemRc(rc) => self.open_system_rc(rc),
             Task::OpenRc(path) => self.open_rc(path),
             Task::Items => self.items(),
             Task::Assign(name) => match std::mem::take(&mut self.value) {
@@ -360,6 +381,10 @@ impl Evaluator {
     fn command_line(&mut self, at: usize) {
         let Some(assignment) = self.setup.assignments.get(at).cloned() else {
             self.tasks.push(Task::NextRc);
+            if let Some(system_rc) = self.setup.system_rc.clone() {
+                self.emit(Effect::ReadRc(ReadRc { path: system_rc.path.clone(), first: false }));
+                self.tasks.push(Task::OpenSystemRc(system_rc));
+            }
             return;
         };
         self.tasks.push(Task::CommandLine(at + 1));
@@ -390,12 +415,36 @@ impl Evaluator {
         self.tasks.push(Task::Expand(Expand::new(text, Mode::Value, used)));
     }
 
+    fn open_system_rc(&mut self, system_rc: SystemRc) {
+        let before = self.variables.get(b"PATH").map(<[u8]>::to_vec);
+        self.in_system_rc = Some(before);
+        let Some(rc) = self.read_rc() else { return };
+        self.tell_of("Rcfile:", &system_rc.path);
+        self.in_rc = true;
+        self.assign_quietly(b"PATH", &system_rc.search_path);
+        self.files.push(File { path: system_rc.path, rc, at: 0, blocks: Vec::new() });
+        self.tasks.push(Task::Items);
+    }
+
+    /// What follows the system's rc file is done with the rights and the `PATH` of the recipient.
+    fn leave_system_rc(&mut self) {
+        let Some(before) = self.in_system_rc.take() else { return };
+        if let Some(path) = before.filter(|path| self.variables.get(b"PATH") != Some(path)) {
+            self.assign_quietly(b"PATH", &path);
+        }
+        self.emit(Effect::DropPrivileges);
+    }
+
     fn next_rc(&mut self) {
-        let Some(path) = self.setup.rc_files.get(self.next_rc).cloned() else {
+        self.leave_system_rc();
+        let Some(mut path) = self.setup.rc_files.get(self.next_rc).cloned() else {
             self.in_rc = false;
             return;
         };
         self.next_rc += 1;
+        if self.setup.home_relative && !path.starts_with(b"/") && !path.starts_with(b"./") {
+            path = [self.variables.value("HOME"), b"/", &path].concat();
+        }
         self.tasks.push(Task::OpenRc(path.clone()));
         self.emit(Effect::ReadRc(ReadRc { path, first: true }));
     }
@@ -409,12 +458,18 @@ impl Evaluator {
             return;
         };
         self.tell_of("Rcfile:", &path);
+        let here = path.starts_with(b"./");
         self.in_rc = true;
         self.dropped = false;
         self.files.push(File { path, rc, at: 0, blocks: Vec::new() });
         self.tasks.push(Task::Items);
+        let directory = match self.setup.home_relative {
+            true if here => Some(b".".to_vec()),
+            true => Some(self.variables.value("HOME").to_vec()),
+            false => self.setup.directory.clone(),
+        };
         if !std::mem::replace(&mut self.directory_set, true)
-            && let Some(directory) = self.setup.directory.clone()
+            && let Some(directory) = directory
         {
             self.assign(b"MAILDIR".to_vec(), directory);
         }
