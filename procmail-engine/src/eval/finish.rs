@@ -39,12 +39,8 @@ impl Evaluator {
             Finish::Default => {
                 self.files.clear();
                 self.release_local_lock();
-                if !self.setup.falls_back {
-                    self.fail();
-                    return;
-                }
                 let folder = self.variables.value("DEFAULT").to_vec();
-                if folder.is_empty() {
+                if folder.is_empty() || !self.default_set {
                     self.original();
                     return;
                 }

@@ -50,6 +50,8 @@ pub struct Setup {
     pub assignments: Vec<Vec<u8>>,
     /// The rc files, of which the first that can be read is used.
     pub rc_files: Vec<Vec<u8>>,
+    /// Whether nothing is said when none of them can be read: nobody has asked for them.
+    pub rc_files_are_presets: bool,
     /// What `MAILDIR` becomes when the first rc file is opened; nothing leaves it alone.
     pub directory: Option<Vec<u8>>,
     /// Whether rc files whose path is relative and does not start with `./` are looked for in `HOME`. The first that is opened
@@ -57,7 +59,8 @@ pub struct Setup {
     pub home_relative: bool,
     /// An rc file of the system's, read before all others.
     pub system_rc: Option<SystemRc>,
-    /// Whether the mail goes to `DEFAULT` when no recipe delivers it (not with `-m`).
+    /// Whether the mail goes to `DEFAULT` when no recipe delivers it. Otherwise (`-m`) only a `DEFAULT` that is assigned by the
+    /// command line or an rc file counts.
     pub falls_back: bool,
     /// Whether a failure is temporary (`-t`).
     pub requeues: bool,
@@ -89,6 +92,7 @@ impl Setup {
             host: b"localhost".to_vec(),
             assignments: Vec::new(),
             rc_files: Vec::new(),
+            rc_files_are_presets: false,
             directory: None,
             home_relative: false,
             system_rc: None,
@@ -169,6 +173,7 @@ pub struct Evaluator {
     next_rc: usize,
     in_rc: bool,
     missing_told: bool,
+    default_set: bool,
     directory_set: bool,
     /// The system's rc file is being evaluated, or is not there: what `PATH` was before.
     in_system_rc: Option<Option<Vec<u8>>>,
@@ -264,14 +269,14 @@ impl Evaluator {
         }
         Self {
             arguments: setup.arguments.clone(),
-            setup: Arc::new(setup),
             mail: Arc::new(mail),
             variables,
             numbers,
             files: Vec::new(),
             next_rc: 0,
             in_rc: false,
-            missing_told: false,
+            missing_told: setup.rc_files_are_presets,
+            default_set: setup.falls_back,
             directory_set: false,
             in_system_rc: None,
             dropped: false,
@@ -290,6 +295,7 @@ impl Evaluator {
             budget: MAX_ITEMS,
             arguments_at: None,
             shown: None,
+            setup: Arc::new(setup),
         }
     }
 
@@ -613,6 +619,7 @@ impl Evaluator {
                 let count = usize::try_from(number(&value, 0)).unwrap_or(0).min(self.arguments.len());
                 self.arguments.drain(..count);
             }
+            b"DEFAULT" => self.default_set = true,
             b"DROPPRIVS" if number(&value, 0) != 0 => self.emit(Effect::DropPrivileges),
             b"DELIVERED" if number(&value, 0) != 0 && !self.numbers.delivered => {
                 self.numbers.delivered = true;

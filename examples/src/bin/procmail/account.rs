@@ -107,7 +107,7 @@ impl Account {
         }
         let path = self.mailbox();
         match fs::symlink_metadata(&path) {
-            Ok(data) if data.is_file() && data.mode() & SET_ID != 0 => return Err(Autoforwarding),
+            Ok(data) if data.is_file() && data.mode() & SET_ID != 0 => return Err(Autoforwarding(path)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             _ => return Ok(()),
         }
@@ -121,8 +121,9 @@ impl Account {
 }
 
 /// The system mailbox has its set-user-id or set-group-id bit set.
-#[derive(Debug)]
-pub(crate) struct Autoforwarding;
+#[derive(Debug, thiserror::Error)]
+#[error("Autoforwarding mailbox found: \"{}\"", .0.display())]
+pub(crate) struct Autoforwarding(PathBuf);
 
 fn find(look_up: impl FnOnce() -> nix::Result<Option<User>>) -> Option<User> {
     look_up().ok().flatten()

@@ -13,7 +13,7 @@ use procmail_engine::eval::{Evaluator, Fate, Setup, SystemRc};
 use procmail_engine::mail::Mail;
 use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
-use super::account::{self, Account, Autoforwarding};
+use super::account::{self, Account};
 use super::options::{Mode, Options};
 use super::{EX_CANTCREAT, EX_NOPERM, EX_NOUSER, EX_OSERR, EX_TEMPFAIL, environment, say, sender};
 
@@ -41,25 +41,23 @@ pub(crate) fn stop_on_signals() -> io::Result<Stop> {
 }
 
 /// Delivers a mail, and answers the exit code.
-pub(crate) fn deliver(options: Options, own: Account, mail: Vec<u8>, stop: &Stop) -> u8 {
+pub(crate) fn deliver(options: &Options, own: &Account, mail: Vec<u8>, stop: &Stop) -> u8 {
     let Mode::Recipients(names) = &options.mode else {
-        let mail = with_sender(&options, &own, mail);
-        return evaluate(&options, &own, mail, stop);
+        let mail = with_sender(options, own, mail);
+        return evaluate(options, own, mail, stop);
     };
-    if let [name] = names.as_slice() {
-        return deliver_to(&options, &own, name, mail, stop);
-    }
-    let mut code = 0;
-    for name in names {
-        let failed = deliver_apart(&options, name, &mail, stop);
-        code = match failed {
-            0 => code,
-            EX_TEMPFAIL => EX_TEMPFAIL,
-            _ if options.fails_softly || code == EX_TEMPFAIL => EX_TEMPFAIL,
+    let Some((last, others)) = names.split_last() else { return EX_NOUSER };
+    let mut apart = 0;
+    for name in others {
+        apart = match deliver_apart(options, name, &mail, stop) {
+            0 => apart,
+            code if code == EX_TEMPFAIL || apart == EX_TEMPFAIL || options.fails_softly => EX_TEMPFAIL,
             _ => EX_CANTCREAT,
         };
     }
-    code
+    let code = deliver_to(options, own, last, mail, stop);
+    // Whoever is to be tried again must not get a bounce for another.
+    if code == 0 || apart == EX_TEMPFAIL { apart } else { code }
 }
 
 /// Delivers to one user, whose rights are taken on.
@@ -78,8 +76,8 @@ fn deliver_to(options: &Options, own: &Account, name: &[u8], mail: Vec<u8>, stop
         }
     };
     if account::is_root() {
-        if let Err(Autoforwarding) = recipient.make_mailbox() {
-            say(&format!("procmail: Autoforwarding mailbox found: \"{}\"\n", recipient.mailbox().display()));
+        if let Err(autoforwarding) = recipient.make_mailbox() {
+            say(&format!("procmail: {autoforwarding}\n"));
             return EX_NOUSER;
         }
     } else if !recipient.become_it() {
@@ -173,6 +171,7 @@ fn evaluate(options: &Options, account: &Account, mail: Vec<u8>, stop: &Stop) ->
     if setup.rc_files.is_empty() {
         owners = Owners::User { id: account.id, group: Some(account.group) };
         setup.rc_files.push(USER_RC.into());
+        setup.rc_files_are_presets = true;
         if !options.keep_environment {
             let (path, search_path) = (SYSTEM_RC.into(), environment::SEARCH_PATH.into());
             setup.system_rc = Some(SystemRc { path, search_path });

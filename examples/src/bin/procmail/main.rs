@@ -79,6 +79,14 @@ fn run() -> u8 {
     for complaint in &options.complaints {
         say(&usage::complaint(complaint));
     }
+    let own = own();
+    if matches!(options.mode, Mode::Own(..))
+        && account::is_root()
+        && let Err(autoforwarding) = own.make_mailbox()
+    {
+        say(&format!("procmail: {autoforwarding}\n"));
+        return EX_NOUSER;
+    }
     if !matches!(options.mode, Mode::Recipients(_)) && !account::drop_set_id() {
         say("procmail: Insufficient privileges\n");
         return EX_NOPERM;
@@ -91,7 +99,7 @@ fn run() -> u8 {
         }
     };
     match read::mail(&stop) {
-        Ok(mail) => deliver::deliver(options, own(), mail, &stop),
+        Ok(mail) => deliver::deliver(&options, &own, mail, &stop),
         Err(refused) => {
             say(&format!("procmail: {refused}\n"));
             refused.code()

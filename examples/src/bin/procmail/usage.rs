@@ -63,6 +63,6 @@ pub(crate) fn complaint(complaint: &Complaint) -> String {
         Complaint::MissingName => "procmail: Missing name\n".to_owned(),
         Complaint::MissingArgument => "procmail: Missing argument\n".to_owned(),
         Complaint::MissingRecipient => "procmail: Missing recipient\n".to_owned(),
-        Complaint::Conflicting => format!("procmail: Conflicting options\n{USAGE}Processing continued\n"),
+        Complaint::Conflicting => format!("procmail: Conflicting options\n{USAGE}"),
     }
 }
