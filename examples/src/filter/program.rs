@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command as Process, Stdio};
 use std::thread;
@@ -95,9 +95,9 @@ impl Left {
 
 impl Host {
     pub(super) fn execute(&mut self, run: &Run, limits: &Limits) -> Ran {
-        let started = self.start(run, false).or_else(|error| match error.kind() {
+        let started = self.start(run, limits, false).or_else(|error| match error.kind() {
             io::ErrorKind::ArgumentListTooLong => Err(error),
-            _ => self.start(run, true),
+            _ => self.start(run, limits, true),
         });
         let Ok((child, input, output)) = started else {
             self.complain("Failed to execute", run.command.name());
@@ -112,7 +112,12 @@ impl Host {
     }
 
     /// Starts a program, or a shell that reads it, with as much input in the pipe as goes in.
-    fn start(&self, run: &Run, script: bool) -> io::Result<(Child, Option<PipeWriter>, Option<OwnedFd>)> {
+    fn start(
+        &self,
+        run: &Run,
+        limits: &Limits,
+        script: bool,
+    ) -> io::Result<(Child, Option<PipeWriter>, Option<OwnedFd>)> {
         let mut words: Vec<OsString> = match &run.command {
             Command::Shell { shell, flags, line } => vec![word(shell), word(flags), word(line)],
             Command::Program(words) => words.iter().map(|text| word(text)).collect(),
@@ -135,6 +140,9 @@ impl Host {
         process.args(words.iter().skip(1)).current_dir(&self.directory).env_clear();
         process.envs(run.environment.iter().map(|(name, value)| (word(name), word(value))));
         process.stdin(stdin).stderr(self.log.sink());
+        if let Some((user, group)) = limits.user {
+            process.uid(user).gid(group);
+        }
         let output = match run.output {
             Output::Capture(_) => {
                 let (read, write) = io::pipe()?;
