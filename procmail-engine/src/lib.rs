@@ -54,6 +54,7 @@
 //! - **… serve `c` on a block?** [`effect::Effect::Fork`] brings a copy of the evaluator; run it on a thread, or to its end
 //!   before going on.
 //! - **… look at an rc file without evaluating it?** [`syntax::Rc`].
+//! - **… lay an rc file out?** [`format::format`], which never changes what the file does.
 //! - **… only match?** [`regex::Regex`].
 //!
 //! # What it promises
@@ -65,6 +66,7 @@
 
 pub mod effect;
 pub mod eval;
+pub mod format;
 pub mod mail;
 pub mod regex;
 pub mod syntax;

@@ -13,11 +13,14 @@
 //! assert!(matches!(recipe.action, Action::Folders(_)));
 //! ```
 
+mod line;
 mod parse;
 mod text;
 
 use std::sync::Arc;
 
+pub(crate) use line::same_words;
+pub use line::{Lock, RecipeLine};
 pub use text::{Mode, Part, Text, parse_text};
 
 /// A range of bytes of the source.
@@ -166,6 +169,11 @@ impl Rc {
         }
         let (items, ambiguous) = parse::items(&self.source, skipped, open);
         Some(Self { source: self.source.clone(), items, ambiguous })
+    }
+
+    /// Whether some of it would be read otherwise if it were skipped rather than evaluated.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        self.ambiguous
     }
 
     /// Its items, in the order of the file.
