@@ -170,6 +170,7 @@ impl Evaluator {
         self.trace(|_| {
             Trace::Recipe(Box::new(Reached {
                 span: recipe.span,
+                action: recipe.action_span(),
                 head: words.join(&b' '),
                 copies: head.copies,
                 chain: head.chained(chain).collect(),

@@ -68,6 +68,8 @@ pub enum Opened {
 pub struct Reached {
     /// Where it stands.
     pub span: Span,
+    /// Where its action stands.
+    pub action: Span,
     /// What stands behind the colon, expanded.
     pub head: Vec<u8>,
     /// Whether it works on a copy (`c`).
