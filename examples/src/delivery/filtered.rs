@@ -40,7 +40,8 @@ pub(super) async fn deliver(
     parts: Parts,
 ) -> Vec<Result<Kept, Refusal>> {
     let (count, together) = (parts.copies.len(), parts.together);
-    let Some(turn) = rules.turn().await else { return refused(count, &Refusal::LOCAL_ERROR) };
+    let users = parts.copies.iter().filter(|copy| copy.way == Way::Rules).map(|copy| &copy.user);
+    let Some(turn) = rules.turn(users).await else { return refused(count, &Refusal::LOCAL_ERROR) };
     let here = store.clone();
     let work = move || {
         // Held until all is done, even if nobody waits for it any more.

@@ -7,12 +7,12 @@
 mod rc;
 mod rehearsal;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
 use maildrop::{FromLine, UserName};
@@ -22,7 +22,7 @@ use procmail_engine::mail::Mail;
 use procmail_engine::regex::Library;
 use procmail_engine::syntax::Rc;
 use smtp_proto::types::Refusal;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use self::rc::{Broken, RcFiles};
 use self::rehearsal::{Hindrance, rehearse};
@@ -37,6 +37,9 @@ const EX_NOUSER: i32 = 67;
 const EX_SOFTWARE: i32 = 70;
 /// sysexits(3): to be tried again.
 const EX_TEMPFAIL: i32 = 75;
+
+/// Users of whom it is remembered that they are busy, until those that are not are forgotten.
+const MOST_USERS: usize = 1000;
 
 const UNKNOWN_USER: Refusal = Refusal::from_static(550, (5, 1, 1), "no such user, by the recipient's rules");
 const REJECTED: Refusal = Refusal::from_static(554, (5, 7, 1), "refused by the recipient's rules");
@@ -99,6 +102,13 @@ pub(crate) fn given(user: &str, text: &[u8]) -> Result<(UserName, Arc<Rc>), Rule
     Ok((name, Arc::new(rc)))
 }
 
+/// The right to file a message, while it is held.
+#[derive(Debug)]
+pub(super) struct Turn {
+    _busy: Vec<OwnedMutexGuard<()>>,
+    _place: OwnedSemaphorePermit,
+}
+
 /// The rc files of all users. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules(Arc<Shared>);
@@ -115,9 +125,9 @@ struct Shared {
     given: HashMap<UserName, Arc<Rc>>,
     expressions: Library,
     turns: Arc<Semaphore>,
-    /// Users for whom a message is being filed: theirs go one after the other, so that a lock that one of them left
-    /// behind holds up nobody else.
-    busy: Mutex<HashMap<UserName, Arc<Mutex<()>>>>,
+    /// Users for whom messages are being filed: those of a user go one after the other, so that a lock that stays takes one
+    /// turn only.
+    busy: Mutex<HashMap<UserName, Weak<AsyncMutex<()>>>>,
     stop: Stop,
     /// Whether messages are wanted after they were filed.
     remembers: bool,
@@ -155,12 +165,20 @@ impl Rules {
         self.0.given.contains_key(user) || self.0.rc_of(user).symlink_metadata().is_ok()
     }
 
-    /// Waits until one more message may be filed.
-    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0.turns).acquire_owned().await.ok()
+    /// Waits until a message for these users may be filed.
+    pub(super) async fn turn(&self, users: impl Iterator<Item = &UserName>) -> Option<Turn> {
+        // In the same order for all messages, so that no two wait for each other.
+        let users: BTreeSet<&UserName> = users.collect();
+        let mut busy = Vec::with_capacity(users.len());
+        for user in users {
+            busy.push(self.0.busy(user).lock_owned().await);
+        }
+        let place = Arc::clone(&self.0.turns).acquire_owned().await.ok()?;
+        Some(Turn { _busy: busy, _place: place })
     }
 
-    /// Files a message by the rc file of a user: `prefix` and `body`, with LF at the ends of lines. Blocks.
+    /// Files a message by the rc file of a user, who has a [turn](Self::turn): `prefix` and `body`, with LF at the ends of
+    /// lines. Blocks.
     pub(super) fn file(
         &self,
         user: &UserName,
@@ -168,16 +186,6 @@ impl Rules {
         prefix: &[u8],
         body: &[u8],
     ) -> Result<Kept, Trouble> {
-        let busy = self.0.busy(user);
-        let turn = busy.lock().unwrap_or_else(PoisonError::into_inner);
-        let filed = self.obey(user, sender, prefix, body);
-        drop(turn);
-        drop(busy);
-        self.0.forget_idle(user);
-        filed
-    }
-
-    fn obey(&self, user: &UserName, sender: &str, prefix: &[u8], body: &[u8]) -> Result<Kept, Trouble> {
         let shared = &*self.0;
         let ground = Ground::new(self, user)?;
         // It may have been removed since the recipient was named.
@@ -240,19 +248,17 @@ impl Shared {
         self.config.rc_of(user.as_str(), &self.folder(user))
     }
 
-    fn busy(&self, user: &UserName) -> Arc<Mutex<()>> {
-        Arc::clone(self.users().entry(user.clone()).or_default())
-    }
-
-    fn forget_idle(&self, user: &UserName) {
-        let mut users = self.users();
-        if users.get(user).is_some_and(|busy| Arc::strong_count(busy) == 1) {
-            users.remove(user);
+    fn busy(&self, user: &UserName) -> Arc<AsyncMutex<()>> {
+        let mut users = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(busy) = users.get(user).and_then(Weak::upgrade) {
+            return busy;
         }
-    }
-
-    fn users(&self) -> MutexGuard<'_, HashMap<UserName, Arc<Mutex<()>>>> {
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+        if users.len() >= MOST_USERS {
+            users.retain(|_, busy| busy.strong_count() > 0);
+        }
+        let busy = Arc::default();
+        users.insert(user.clone(), Arc::downgrade(&busy));
+        busy
     }
 
     /// Makes sure that no program will be wanted, nor a broken rc file included.
