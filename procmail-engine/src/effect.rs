@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::eval::Evaluator;
+use crate::eval::{Evaluator, Trace};
 use crate::mail::Content;
 use crate::syntax::Rc;
 
@@ -59,6 +59,8 @@ pub enum Effect {
         /// The folder.
         folder: Vec<u8>,
     },
+    /// Take note of the way, if you care. Comes only with [`Setup::traces`](crate::eval::Setup::traces). No answer.
+    Trace(Box<Trace>),
 }
 
 impl Effect {
@@ -73,6 +75,7 @@ impl Effect {
                 | Self::DropPrivileges
                 | Self::Acknowledge
                 | Self::Notify { .. }
+                | Self::Trace(_)
         )
     }
 }

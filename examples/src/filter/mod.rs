@@ -49,9 +49,9 @@ use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use maildrop::{DotLock, DotLockOptions, LockAttempt};
 use procmail_engine::effect::{Delivered, Effect, Exit, LogText, Note, Outcome, Ran, ReadRc};
@@ -68,6 +68,8 @@ use self::program::LeftRunning;
 const LARGEST_RC: u64 = 16 << 20;
 /// Copies that run beside each other; more are run to their end one by one.
 const MOST_COPIES: usize = 16;
+/// sysexits(3): a bug.
+const EX_SOFTWARE: i32 = 70;
 /// How long procmail waits for the kernel's lock if `TIMEOUT` says nothing, in seconds.
 const PATIENCE: u64 = 960;
 
@@ -85,9 +87,22 @@ pub struct Host {
     locks: BTreeMap<PathBuf, DotLock>,
     left: LeftRunning,
     stop: Stop,
-    copies: Arc<Mutex<Vec<JoinHandle<Finished>>>>,
+    copies: Arc<Mutex<Copies>>,
     refused: Option<Vec<u8>>,
     dropping: Option<Dropping>,
+    reader: Option<Reader>,
+    /// When the evaluation is to end.
+    deadline: Option<Instant>,
+    delivered: Option<PathBuf>,
+}
+
+/// Reads an rc file in the place of the host, which has this current directory.
+type Reader = Arc<dyn Fn(&ReadRc, &Path) -> Outcome + Send + Sync>;
+/// Copies that `c` on a block made.
+#[derive(Default)]
+struct Copies {
+    running: Vec<JoinHandle<Finished>>,
+    ended: Vec<Finished>,
 }
 
 /// Where `|` without a program writes to.
@@ -115,6 +130,9 @@ impl Host {
             copies: Arc::default(),
             refused: None,
             dropping: None,
+            reader: None,
+            deadline: None,
+            delivered: None,
         }
     }
 
@@ -162,6 +180,20 @@ impl Host {
         Host { dropping: Some(Arc::new(dropping)), ..self }
     }
 
+    /// Has rc files read by this in the place of the host: it is given the current directory, and answers
+    /// [`Outcome::Read`], [`Outcome::Parsed`] or [`Outcome::Failed`]. Places and owners are for it to check.
+    #[must_use]
+    pub fn with_reader(self, reader: impl Fn(&ReadRc, &Path) -> Outcome + Send + Sync + 'static) -> Host {
+        Host { reader: Some(Arc::new(reader)), ..self }
+    }
+
+    /// How long an evaluation may take from here on, waiting for locks and programs included. When the time is up the mail is
+    /// to be tried again.
+    #[must_use]
+    pub fn with_time(self, time: Duration) -> Host {
+        Host { deadline: Instant::now().checked_add(time), ..self }
+    }
+
     /// Evaluates to the end, or until [`Stop`] is asked for.
     pub fn evaluate(&mut self, mut evaluator: Evaluator) -> Finished {
         loop {
@@ -175,7 +207,8 @@ impl Host {
                 }
                 Step::Effect(effect) => effect,
             };
-            if let Some(fate) = self.stop.requested().filter(|_| begins_work(&effect)) {
+            let late = || (self.left() == Some(Duration::ZERO)).then_some(Fate::Requeued);
+            if let Some(fate) = self.stop.requested().or_else(late).filter(|_| begins_work(&effect)) {
                 evaluator.abandon(fate);
                 continue;
             }
@@ -204,16 +237,38 @@ impl Host {
         self.refused.as_deref()
     }
 
+    /// Where the mail was delivered last: the file of its own, or a mailbox. Deliveries by copies and to programs do not count.
+    pub fn delivered(&self) -> Option<&Path> {
+        self.delivered.as_deref()
+    }
+
+    /// How much time is left, if it is limited.
+    fn left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// The shorter of this and what is left.
+    fn at_most(&self, time: Option<Duration>) -> Option<Duration> {
+        match (time, self.left()) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
     /// Waits for all copies that `c` on a block made, and answers how they ended.
     pub fn wait(&self) -> Vec<Finished> {
-        let mut ended = Vec::new();
         loop {
             // Copies may make copies.
-            let Some(copy) = self.copies.lock().unwrap_or_else(PoisonError::into_inner).pop() else {
-                return ended;
-            };
-            ended.extend(copy.join());
+            let mut copies = self.copies();
+            let Some(copy) = copies.running.pop() else { return std::mem::take(&mut copies.ended) };
+            drop(copies);
+            let ended = copy.join().unwrap_or(Finished { code: EX_SOFTWARE, fate: Fate::Requeued });
+            self.copies().ended.push(ended);
         }
+    }
+
+    fn copies(&self) -> MutexGuard<'_, Copies> {
+        self.copies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does what is asked; nothing when no answer is wanted.
@@ -223,7 +278,10 @@ impl Host {
                 self.write_log(&text);
                 return None;
             }
-            Effect::ReadRc(rc) => self.read_rc(&rc).map_or(Outcome::Failed, Outcome::Read),
+            Effect::ReadRc(rc) => match &self.reader {
+                Some(reader) => reader(&rc, &self.directory),
+                None => self.read_rc(&rc).map_or(Outcome::Failed, Outcome::Read),
+            },
             Effect::ChangeDirectory(name) => match self.path(&name).filter(|path| is_entered(path)) {
                 Some(path) => {
                     self.directory = path;
@@ -248,10 +306,23 @@ impl Host {
                 return None;
             }
             Effect::Run(run) => match self.programs.clone() {
-                Programs::Run(limits) => Outcome::Ran(self.execute(&run, &limits)),
+                Programs::Run(limits) => {
+                    let limits = Limits { time: self.at_most(limits.time), ..limits };
+                    Outcome::Ran(self.execute(&run, &limits))
+                }
                 Programs::Refuse => Outcome::Failed,
             },
-            Effect::Deliver(deliver) => Outcome::Delivered(self.deliver(&deliver, patience(evaluator))),
+            Effect::Deliver(deliver) => {
+                let delivered = self.deliver(&deliver, self.at_most(patience(evaluator)));
+                if delivered.size.is_some() {
+                    let folder = delivered.notes.iter().find_map(|note| match note {
+                        Note::Folder(folder) => Some(self.directory.join(OsStr::from_bytes(folder))),
+                        _ => None,
+                    });
+                    self.delivered = folder;
+                }
+                Outcome::Delivered(delivered)
+            }
             Effect::Print(content) => {
                 let bytes = content.with_end();
                 let size = self.print(&bytes).then_some(bytes.len() as u64);
@@ -269,7 +340,7 @@ impl Host {
                 _ => Outcome::Failed,
             },
             Effect::Sleep(time) => {
-                self.stop.sleep(time);
+                self.stop.sleep(self.at_most(Some(time)).unwrap_or(time));
                 Outcome::Done
             }
             Effect::Fork { copy, wait } => self.fork(*copy, wait),
@@ -363,13 +434,13 @@ impl Host {
         if wait {
             return Outcome::Ran(Ran::ended(Exit::Code(host.evaluate(copy).code)));
         }
-        let mut copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
-        copies.retain(|copy| !copy.is_finished());
-        if copies.len() < MOST_COPIES {
-            copies.push(std::thread::spawn(move || host.evaluate(copy)));
+        let mut copies = self.copies();
+        if copies.running.len() < MOST_COPIES {
+            copies.running.push(std::thread::spawn(move || host.evaluate(copy)));
         } else {
             drop(copies);
-            host.evaluate(copy);
+            let ended = host.evaluate(copy);
+            self.copies().ended.push(ended);
         }
         Outcome::Done
     }
@@ -392,6 +463,9 @@ impl Host {
             copies: Arc::clone(&self.copies),
             refused: None,
             dropping: self.dropping.clone(),
+            reader: self.reader.clone(),
+            deadline: self.deadline,
+            delivered: None,
         }
     }
 }

@@ -23,12 +23,14 @@ pub struct Limits {
     pub grace: Duration,
     /// How much of its output is taken at most, in bytes. A filter that writes more is ended, and the mail stays as it was.
     pub output: usize,
+    /// User and group as whom they run, with no further groups; nothing is as this process. Only root can be another.
+    pub user: Option<(u32, u32)>,
 }
 
 impl Default for Limits {
     /// As long as `TIMEOUT` says, 10 seconds of grace, and 512 MiB.
     fn default() -> Limits {
-        Limits { time: None, grace: Duration::from_secs(10), output: 512 << 20 }
+        Limits { time: None, grace: Duration::from_secs(10), output: 512 << 20, user: None }
     }
 }
 
@@ -44,7 +46,7 @@ pub enum Places {
 
 impl Places {
     /// Whether a path, which is absolute or relative to the process's directory, may be used.
-    pub(super) fn allow(&self, path: &Path) -> bool {
+    pub fn allow(&self, path: &Path) -> bool {
         let Places::Below(root) = self else { return true };
         if path == Path::new("/dev/null") {
             return true;

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command as Process, Stdio};
 use std::thread;
@@ -97,9 +97,9 @@ impl Left {
 
 impl Host {
     pub(super) fn execute(&mut self, run: &Run, limits: &Limits) -> Ran {
-        let started = self.start(run, false).or_else(|error| match error.kind() {
+        let started = self.start(run, limits, false).or_else(|error| match error.kind() {
             io::ErrorKind::ArgumentListTooLong => Err(error),
-            _ => self.start(run, true),
+            _ => self.start(run, limits, true),
         });
         let Ok(started) = started else {
             self.complain("Failed to execute", run.command.name());
@@ -115,7 +115,7 @@ impl Host {
 
     /// Starts a program, or a shell that reads it. As much input as goes in is in the pipe before: a program that ends without
     /// having read a small mail has not refused it.
-    fn start(&self, run: &Run, script: bool) -> io::Result<Started> {
+    fn start(&self, run: &Run, limits: &Limits, script: bool) -> io::Result<Started> {
         let mut words: Vec<OsString> = match &run.command {
             Command::Shell { shell, flags, line } => vec![word(shell), word(flags), word(line)],
             Command::Program(words) => words.iter().map(|text| word(text)).collect(),
@@ -139,6 +139,9 @@ impl Host {
         process.args(words.iter().skip(1)).current_dir(&self.directory).env_clear();
         process.envs(run.environment.iter().map(|(name, value)| (word(name), word(value))));
         process.stdin(stdin).stderr(self.log.sink());
+        if let Some((user, group)) = limits.user {
+            process.uid(user).gid(group);
+        }
         let output = match run.output {
             Output::Capture(_) => {
                 let (read, write) = io::pipe()?;

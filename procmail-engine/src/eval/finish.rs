@@ -73,7 +73,7 @@ impl Evaluator {
             Finish::Delivered(size) => self.delivered(size),
             Finish::Dropped => {
                 self.release_local_lock();
-                self.variables.set(b"LASTFOLDER", b"");
+                self.set_variable(b"LASTFOLDER", b"");
                 self.log_abstract(0);
                 self.trap(Finished { code: 0, fate: Fate::Dropped });
             }
@@ -148,7 +148,7 @@ impl Evaluator {
         } else {
             (Fate::Bounced, CANNOT_CREATE, b"**Bounced**")
         };
-        self.variables.set(b"LASTFOLDER", told);
+        self.set_variable(b"LASTFOLDER", told);
         self.log_abstract(0);
         self.trap(Finished { code, fate });
     }

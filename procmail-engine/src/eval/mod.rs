@@ -13,6 +13,7 @@ mod expand;
 mod finish;
 mod lock;
 mod score;
+mod trace;
 mod variables;
 
 use std::collections::VecDeque;
@@ -25,6 +26,10 @@ use expand::Expand;
 use finish::Finish;
 use lock::TakeLock;
 use variables::{Numbers, Variables, number};
+
+pub use trace::{
+    ChainFlag, Chained, Found, MailPlace, Opened, Reached, Subject, Test, Tested, Trace, Verdict,
+};
 
 use crate::effect::{Command, Effect, LogText, Outcome, Ran, ReadRc};
 use crate::mail::Mail;
@@ -68,6 +73,8 @@ pub struct Setup {
     pub obeys_content_length: bool,
     /// Compiled expressions. Hosts that filter many mails hand the same to all.
     pub expressions: Library,
+    /// Whether [`Effect::Trace`] tells of the way.
+    pub traces: bool,
 }
 
 impl Setup {
@@ -100,6 +107,7 @@ impl Setup {
             requeues: false,
             obeys_content_length: true,
             expressions: Library::default(),
+            traces: false,
         }
     }
 
@@ -370,7 +378,7 @@ impl Evaluator {
             }
             Task::LockFile(path) => match std::mem::take(&mut self.value) {
                 Value::Locked(true) => self.lock_file = Some(path),
-                _ => self.variables.remove(b"LOCKFILE"),
+                _ => self.remove_variable(b"LOCKFILE"),
             },
             Task::Head(item) => self.head(item),
             Task::Conditions(conditions) => self.conditions(conditions),
@@ -467,7 +475,7 @@ impl Evaluator {
         let here = path.starts_with(b"./");
         self.in_rc = true;
         self.dropped = false;
-        self.files.push(File { path, rc, at: 0, blocks: Vec::new() });
+        self.open_file(path, rc, Opened::First);
         self.tasks.push(Task::Items);
         let directory = match self.setup.home_relative {
             true if here => Some(b".".to_vec()),
@@ -500,6 +508,7 @@ impl Evaluator {
         let item = if self.budget == 0 { None } else { rc.items().get(at) };
         let Some(item) = item else {
             self.files.pop();
+            self.trace(|_| Trace::Closed);
             if !self.files.is_empty() {
                 self.tasks.push(Task::Items);
             }
@@ -509,15 +518,20 @@ impl Evaluator {
         match item {
             Item::Comment(_) => {}
             Item::Assignment(assignment) => {
+                self.trace(|_| Trace::Assignment(assignment.span));
                 self.assign_text(assignment.name.clone(), Arc::new(assignment.value.clone()));
             }
-            Item::Removal { name, .. } => self.remove(name),
+            Item::Removal { name, span } => {
+                self.trace(|_| Trace::Assignment(*span));
+                self.remove(name);
+            }
             Item::Recipe(recipe) => {
                 self.tasks.push(Task::Head(at));
                 let text = Arc::new(recipe.head.clone());
                 self.tasks.push(Task::Expand(Expand::new(text, Mode::Words, 0)));
             }
-            Item::Close(_) => {
+            Item::Close(span) => {
+                self.trace(|_| Trace::BlockLeft(*span));
                 if let Some(file) = self.files.last_mut()
                     && let Some(chain) = file.blocks.pop()
                 {
@@ -532,6 +546,7 @@ impl Evaluator {
 
     /// Goes behind the item that closes a block, telling on the way of what is skipped in any case.
     fn skip_block(&mut self, from: usize, close: usize) {
+        self.trace(|_| Trace::BlockSkipped);
         let Some(file) = self.files.last_mut() else { return };
         let rc = file.rc.clone();
         file.at = close.saturating_add(1);
@@ -568,13 +583,13 @@ impl Evaluator {
     /// Sets a variable, telling of it in verbose mode.
     fn assign_quietly(&mut self, name: &[u8], value: &[u8]) {
         self.tell_of("Assigning", &[name, b"=", value].concat());
-        self.variables.set(name, value);
+        self.set_variable(name, value);
         self.numbers.assigned(name, value);
     }
 
     fn remove(&mut self, name: &[u8]) {
         self.tell_of("Assigning", name);
-        self.variables.remove(name);
+        self.remove_variable(name);
         match name {
             b"LOGFILE" => {
                 self.logging = false;
@@ -654,11 +669,10 @@ impl Evaluator {
             self.complain_of("Couldn't read", &path);
             return;
         };
-        let file = File { path, rc, at: 0, blocks: Vec::new() };
         if switch {
             self.files.pop();
         }
-        self.files.push(file);
+        self.open_file(path, rc, if switch { Opened::Switched } else { Opened::Included });
     }
 
     /// The rc file is for another host: ends all that are open.
@@ -682,8 +696,30 @@ impl Evaluator {
         }
     }
 
+    fn open_file(&mut self, path: Vec<u8>, rc: Arc<Rc>, how: Opened) {
+        self.trace(|_| Trace::Opened { path: path.clone(), rc: rc.clone(), how });
+        self.files.push(File { path, rc, at: 0, blocks: Vec::new() });
+    }
+
+    fn set_variable(&mut self, name: &[u8], value: &[u8]) {
+        self.variables.set(name, value);
+        self.trace(|_| Trace::Variable { name: name.to_vec(), value: Some(value.to_vec()) });
+    }
+
+    fn remove_variable(&mut self, name: &[u8]) {
+        self.variables.remove(name);
+        self.trace(|_| Trace::Variable { name: name.to_vec(), value: None });
+    }
+
     fn emit(&mut self, effect: Effect) {
         self.queue.push_back(effect);
+    }
+
+    fn trace(&mut self, trace: impl FnOnce(&Self) -> Trace) {
+        if self.setup.traces {
+            let trace = trace(self);
+            self.emit(Effect::Trace(Box::new(trace)));
+        }
     }
 
     /// A message of verbose mode.
