@@ -1,0 +1,1 @@
+//! Killed while it delivers.
