@@ -69,4 +69,6 @@ pub mod eval;
 pub mod explain;
 pub mod mail;
 pub mod regex;
+mod shown;
+pub mod sieve;
 pub mod syntax;
