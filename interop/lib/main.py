@@ -34,6 +34,7 @@ PARTS = [
     "smtp_sink",
     "postfix",
     "dovecot",
+    "formail",
 ]
 
 
