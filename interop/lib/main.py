@@ -35,6 +35,7 @@ PARTS = [
     "smtp_sink",
     "postfix",
     "dovecot",
+    "formail",
 ]
 
 
