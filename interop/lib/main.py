@@ -32,6 +32,7 @@ PARTS = [
     "lifecycle",
     "disk_full",
     "rules",
+    "procmail",
     "smtp_sink",
     "postfix",
     "dovecot",

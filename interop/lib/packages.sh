@@ -5,10 +5,10 @@ packages=(
     swaks libauthen-sasl-perl libnet-ssleay-perl
     curl msmtp s-nail gsasl openssl
     postfix dovecot-core dovecot-lmtpd
-    procmail
+    procmail fetchmail
     python3 ca-certificates
 )
-programs=(swaks curl msmtp s-nail gsasl openssl postfix postconf smtp-source smtp-sink dovecot doveconf procmail formail
+programs=(swaks curl msmtp s-nail gsasl openssl postfix postconf smtp-source smtp-sink dovecot doveconf procmail formail fetchmail
     spamassassin python3 node npm)
 # Of the line that runs on Debian 12's Node.
 nodemailer_version=7.0.9

@@ -193,7 +193,7 @@ impl Evaluator {
                     }
                     let line = test.text[1..].to_vec();
                     let mut input = self.subject(&self.mail, run, &test).into_owned();
-                    if !matches!(test.subject, Some(Subject::Variable(_))) && !input.ends_with(b"\n\n") {
+                    if !input.ends_with(b"\n\n") {
                         input.push(b'\n');
                     }
                     test.stage = Stage::Program;

@@ -218,8 +218,8 @@ fn log_abstract(mail: &crate::mail::Mail, folder: &[u8], size: u64) -> Vec<u8> {
         out.extend_from_slice(line);
         out.push(b'\n');
     }
-    if let Some(subject) = mail.field(b"Subject") {
-        let line = [b" Subject:", plain(subject).as_slice()].concat();
+    if let Some(subject) = mail.field_line(b"Subject") {
+        let line = [b" ", plain(subject).as_slice()].concat();
         out.extend_from_slice(&line[..line.len().min(WIDTH)]);
         out.push(b'\n');
     }
