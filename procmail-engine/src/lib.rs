@@ -54,7 +54,8 @@
 //! - **… serve `c` on a block?** [`effect::Effect::Fork`] brings a copy of the evaluator; run it on a thread, or to its end
 //!   before going on.
 //! - **… look at an rc file without evaluating it?** [`syntax::Rc`].
-//! - **… lay an rc file out?** [`format::format`], which never changes what the file does.
+//! - **… find mistakes in an rc file?** [`check::check`], and [`check::render`] to show them.
+//! - **… lay an rc file out?** [`format::format()`], which never changes what the file does.
 //! - **… only match?** [`regex::Regex`].
 //!
 //! # What it promises
@@ -64,6 +65,7 @@
 //!   themselves end.
 #![forbid(unsafe_code)]
 
+pub mod check;
 pub mod effect;
 pub mod eval;
 pub mod format;

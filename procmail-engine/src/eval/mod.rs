@@ -21,9 +21,11 @@ use std::sync::Arc;
 use action::{Act, Head};
 use command::RunCommand;
 use condition::Conditions;
+pub(crate) use condition::searched_variable;
 use expand::Expand;
 use finish::Finish;
 use lock::TakeLock;
+pub(crate) use score::Weight;
 use variables::{Numbers, Variables, number};
 
 use crate::effect::{Command, Effect, LogText, Outcome, Ran, ReadRc};
