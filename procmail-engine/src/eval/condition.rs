@@ -207,7 +207,7 @@ impl Evaluator {
                     if let Some((weight, used)) = Weight::parse(&test.text) {
                         test.weight = Some(weight);
                         test.text.drain(..used);
-                    } else if let Some((name, used)) = variable(&test.text) {
+                    } else if let Some((name, used)) = searched_variable(&test.text) {
                         test.subject = Some(match name.as_slice() {
                             b"H" => Subject::Area(Area::Header),
                             b"B" => Subject::Area(Area::Body),
@@ -440,7 +440,7 @@ fn untested(test: &Test) -> trace::Test {
 }
 
 /// `NAME ??` at the start of a condition: the name, and how many bytes it takes.
-pub(crate) fn variable(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+pub(crate) fn searched_variable(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     let name = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
     if name == 0 || text[0].is_ascii_digit() {
         return None;

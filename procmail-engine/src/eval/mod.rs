@@ -22,14 +22,14 @@ use std::sync::Arc;
 use action::Act;
 use command::RunCommand;
 use condition::Conditions;
+pub(crate) use condition::searched_variable;
 use expand::Expand;
 use finish::Finish;
 use lock::TakeLock;
+pub(crate) use score::Weight;
 use variables::{Numbers, Variables, number};
 
 pub(crate) use action::Head;
-pub(crate) use condition::variable;
-pub(crate) use score::Weight;
 pub use trace::{
     ChainFlag, Chained, Found, MailPlace, Opened, Reached, Subject, Test, Tested, Trace, Verdict,
 };

@@ -8,8 +8,8 @@ pub(super) const LIMIT: f64 = 2_147_483_647.0;
 /// `w^x`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Weight {
-    pub(super) weight: f64,
-    pub(super) exponent: f64,
+    pub(crate) weight: f64,
+    pub(crate) exponent: f64,
 }
 
 impl Weight {

@@ -5,7 +5,7 @@ use super::pattern::parse;
 use super::script::{Subject, Test};
 use super::values::{Binding, Variables, known};
 use super::{Options, Reason};
-use crate::eval::{Head, Weight, variable};
+use crate::eval::{Head, Weight, searched_variable};
 use crate::mail::Area;
 use crate::regex::{Case, Regex, expand_macros};
 use crate::syntax::{Mode, parse_text};
@@ -72,7 +72,7 @@ pub(super) fn condition(
                 if Weight::parse(&text).is_some() {
                     return Err(Reason::Score);
                 }
-                let Some((name, used)) = variable(&text) else { break };
+                let Some((name, used)) = searched_variable(&text) else { break };
                 looked = Some(match name.as_slice() {
                     b"H" => Looked::Area(Area::Header),
                     b"B" => Looked::Area(Area::Body),
