@@ -28,14 +28,11 @@ pub(super) enum Finish {
     Dropped,
     /// The trap has run.
     Trapped(Finished),
-    /// A rest of the command line is told of.
-    Skipped(Vec<u8>),
 }
 
 impl Evaluator {
     pub(super) fn finish(&mut self, finish: Finish) {
         match finish {
-            Finish::Skipped(rest) => self.complain_of("Skipped", &rest),
             Finish::Default => {
                 self.files.clear();
                 self.release_local_lock();

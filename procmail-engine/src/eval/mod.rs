@@ -37,7 +37,7 @@ pub use trace::{
 use crate::effect::{Command, Effect, LogText, Outcome, Ran, ReadRc};
 use crate::mail::Mail;
 use crate::regex::Library;
-use crate::syntax::{Action, Item, Mode, Rc, parse_text};
+use crate::syntax::{Action, Item, Mode, Part, Rc, parse_text};
 
 /// What an evaluator starts with.
 #[derive(Debug, Clone)]
@@ -406,24 +406,15 @@ impl Evaluator {
         };
         self.tasks.push(Task::CommandLine(at + 1));
         let Some(equals) = memchr::memchr(b'=', &assignment) else { return };
-        let text = parse_text(&assignment, equals + 1, Mode::Value);
-        let rest = &assignment[text.span.end..];
-        let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         let name = assignment[..equals].to_vec();
-        if blanks < rest.len() {
-            // Told after the assignment: tasks run last in, first out, and this one has no task.
-            let rest = rest[blanks..].to_vec();
-            self.assign_text(name, Arc::new(text));
-            self.queue_skipped_after(rest);
-        } else {
-            self.assign_text(name, Arc::new(text));
+        let mut text = parse_text(&assignment, equals + 1, Mode::Words);
+        // Other than in rc files, blanks end nothing: all of them between two words are one.
+        for (number, part) in text.parts.iter_mut().enumerate() {
+            if *part == Part::Break {
+                *part = Part::Bytes(if number == 0 { Vec::new() } else { b" ".to_vec() });
+            }
         }
-    }
-
-    fn queue_skipped_after(&mut self, rest: Vec<u8>) {
-        // The assignment is the two tasks on top; this goes below them.
-        let at = self.tasks.len().saturating_sub(2);
-        self.tasks.insert(at, Task::Finish(Finish::Skipped(rest)));
+        self.assign_text(name, Arc::new(text));
     }
 
     fn assign_text(&mut self, name: Vec<u8>, text: Arc<crate::syntax::Text>) {
