@@ -29,7 +29,7 @@ const DOMAINS: [&str; 12] =
 impl Pattern<'_> {
     pub(super) fn check(&self, report: &mut Report<'_>) {
         let bytes = self.text.bytes.as_slice();
-        if self.leading_backslash(report) {
+        if self.leading_backslash(report) || self.program(report) {
             return;
         }
         let tokens = tokens(bytes, |at| self.text.is_value(at));
@@ -62,7 +62,7 @@ impl Pattern<'_> {
         self.span(token.start, token.end)
     }
 
-    fn behind(&self, at: usize) -> Span {
+    fn before(&self, at: usize) -> Span {
         let span = self.span(at, at);
         Span { start: span.start, end: span.start }
     }
@@ -94,6 +94,21 @@ impl Pattern<'_> {
                 ),
             )
             .fix("put an empty group before it", Span { start: start.start, end: start.start }, "()");
+        true
+    }
+
+    /// A command that lacks what makes it one.
+    fn program(&self, report: &mut Report<'_>) -> bool {
+        let Some(rest) = self.text.bytes.strip_prefix(b"test ") else { return false };
+        let operator = matches!(rest, [b'-', letter, b' ', ..] if letter.is_ascii_alphabetic());
+        let compares = memchr::memmem::find(rest, b" = ").is_some();
+        if !operator && !compares {
+            return false;
+        }
+        let span = self.span(0, 4);
+        report
+            .add(Code::MissingQuestionMark, span, "this looks like a command, and is an expression")
+            .try_edit("put a question mark before it", Span { start: span.start, end: span.start }, "? ");
         true
     }
 
@@ -193,7 +208,9 @@ impl Pattern<'_> {
                         );
                 }
                 Kind::To => {
-                    let word = tokens[at + 1..].iter().take_while(|token| is_of_address(token.kind));
+                    let inner =
+                        at + 1 + tokens[at + 1..].iter().take_while(|token| token.kind == Kind::Open).count();
+                    let word = tokens[inner..].iter().take_while(|token| is_of_address(token.kind));
                     let address = word.clone().any(|token| {
                         matches!(token.kind, Kind::Literal(b'@') | Kind::Dot | Kind::Escaped(b'.'))
                     });
@@ -570,6 +587,9 @@ impl Pattern<'_> {
     /// Dots of addresses and domains that stand for any byte.
     fn dots(&self, report: &mut Report<'_>, tokens: &[Token]) {
         let mut at = 0;
+        let mut first = None;
+        let mut edits = Vec::new();
+        let mut addresses = 0usize;
         while at < tokens.len() {
             let length = tokens[at..].iter().take_while(|token| is_of_address(token.kind)).count();
             if length == 0 {
@@ -580,58 +600,22 @@ impl Pattern<'_> {
             at = to;
             // What is repeated is no part of an address: a dot with a star is any text.
             let to = if repeats(tokens.get(to)) { to - 1 } else { to };
-            self.address(report, tokens, from, to);
+            let dots = bare_dots(tokens, from, to);
+            let Some(&dot) = dots.first() else { continue };
+            first.get_or_insert((dot, from, to));
+            addresses += 1;
+            let quoted =
+                |at: &usize| Edit { span: self.before(tokens[*at].start), replacement: "\\".to_owned() };
+            edits.extend(dots.iter().map(quoted));
         }
-    }
-
-    fn address(&self, report: &mut Report<'_>, tokens: &[Token], from: usize, to: usize) {
-        let word = |token: Option<&Token>| {
-            token.is_some_and(
-                |token| matches!(token.kind, Kind::Literal(byte) if byte.is_ascii_alphanumeric()),
-            )
-        };
-        let bare = |at: usize| {
-            let before = at.checked_sub(1).map(|before| &tokens[before]);
-            let joins =
-                word(before) || matches!(before, Some(Token { kind: Kind::Close | Kind::Class { .. }, .. }));
-            tokens[at].kind == Kind::Dot && joins && at + 1 < to && word(tokens.get(at + 1))
-        };
-        let dots: Vec<usize> = (from..to).filter(|&at| bare(at)).collect();
-        let Some((&first, &last)) = dots.first().zip(dots.last()) else { return };
-        let label: String = tokens[from..to]
-            .iter()
-            .rev()
-            .map_while(|token| match token.kind {
-                Kind::Literal(byte) if byte.is_ascii_alphabetic() => {
-                    Some(char::from(byte.to_ascii_lowercase()))
-                }
-                _ => None,
-            })
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-            .collect();
-        let at_sign = tokens[from..to].iter().any(|token| token.kind == Kind::Literal(b'@'));
-        let points = tokens[from..to]
-            .iter()
-            .filter(|token| matches!(token.kind, Kind::Dot | Kind::Escaped(b'.')))
-            .count();
-        let domain = DOMAINS.contains(&label.as_str()) || (points > 1 && label.len() == 2);
-        if !(domain || at_sign && label.len() >= 2) {
-            return;
-        }
-        let edits = dots
-            .iter()
-            .map(|&at| Edit { span: self.behind(tokens[at].start), replacement: "\\".to_owned() })
-            .collect();
+        let Some((dot, from, to)) = first else { return };
+        let address = quoted(&self.text.bytes[tokens[from].start..tokens[to - 1].end]);
+        let more = if addresses > 1 { format!(", and in {} more", addresses - 1) } else { String::new() };
         report
             .add(
                 Code::UnescapedDot,
-                self.span(tokens[first].start, tokens[last].end),
-                format!(
-                    "a dot stands for any byte in `{}`",
-                    quoted(&self.text.bytes[tokens[from].start..tokens[to - 1].end])
-                ),
+                self.token(&tokens[dot]),
+                format!("a dot stands for any byte in `{address}`{more}"),
             )
             .suggest("write `\\.` for a dot", edits, Applicability::Automatic);
     }
@@ -657,7 +641,7 @@ impl Pattern<'_> {
                     self.span(tokens[0].start, end + 1),
                     "a blank follows the colon of a field, as a rule, and this does not match it",
                 )
-                .fix("allow for blanks", self.behind(end), " *");
+                .fix("allow for blanks", self.before(end), " *");
         }
     }
 
@@ -737,6 +721,33 @@ impl Pattern<'_> {
 
 fn repeats(token: Option<&Token>) -> bool {
     token.is_some_and(|token| matches!(token.kind, Kind::Repeat(_)))
+}
+
+/// The dots of an address or domain that stand for any byte; none if it is no address.
+fn bare_dots(tokens: &[Token], from: usize, to: usize) -> Vec<usize> {
+    let word = |token: Option<&Token>| {
+        token.is_some_and(|token| matches!(token.kind, Kind::Literal(byte) if byte.is_ascii_alphanumeric()))
+    };
+    let bare = |at: usize| {
+        let before = at.checked_sub(1).map(|before| &tokens[before]);
+        let joins =
+            word(before) || matches!(before, Some(Token { kind: Kind::Close | Kind::Class { .. }, .. }));
+        tokens[at].kind == Kind::Dot && joins && at + 1 < to && word(tokens.get(at + 1))
+    };
+    let dots: Vec<usize> = (from..to).filter(|&at| bare(at)).collect();
+    let letters = tokens[from..to].iter().rev().map_while(|token| match token.kind {
+        Kind::Literal(byte) if byte.is_ascii_alphabetic() => Some(byte.to_ascii_lowercase()),
+        _ => None,
+    });
+    // More letters are no label of a domain.
+    let mut label: Vec<u8> = letters.take(24).collect();
+    label.reverse();
+    let at_sign = tokens[from..to].iter().any(|token| token.kind == Kind::Literal(b'@'));
+    let points =
+        tokens[from..to].iter().filter(|token| matches!(token.kind, Kind::Dot | Kind::Escaped(b'.')));
+    let known = DOMAINS.iter().any(|domain| domain.as_bytes() == label);
+    let domain = known || (label.len() == 2 && points.count() > 1);
+    if domain || at_sign && label.len() >= 2 { dots } else { Vec::new() }
 }
 
 fn is_of_address(kind: Kind) -> bool {
