@@ -31,9 +31,11 @@ PARTS = [
     "slow",
     "lifecycle",
     "disk_full",
+    "rules",
     "smtp_sink",
     "postfix",
     "dovecot",
+    "formail",
 ]
 
 

@@ -152,6 +152,19 @@ impl Capture {
     }
 }
 
+impl Recipe {
+    /// Where its action stands: of a block, its `{`; the end if there is none.
+    pub fn action_span(&self) -> Span {
+        let end = self.span.end;
+        match &self.action {
+            Action::Block { .. } => Span { start: end.saturating_sub(1), end },
+            Action::Pipe { span, .. } => *span,
+            Action::Forward { arguments: text, .. } | Action::Folders(text) => text.span,
+            Action::Missing | Action::Incomplete => Span { start: end, end },
+        }
+    }
+}
+
 impl Rc {
     /// Parses an rc file, in time linear in its length.
     pub fn parse(source: Vec<u8>) -> Self {

@@ -6,6 +6,7 @@
 mod archive;
 mod host;
 mod play;
+mod scene;
 
 use archive::Case;
 
