@@ -71,12 +71,13 @@ impl Mail {
         line.starts_with(b"From ").then_some(line)
     }
 
-    /// The last value of a header field, continued lines joined. The name is compared without regard to case.
+    /// The first header field of a name, name and all, continued lines joined. The name is compared without regard to
+    /// case.
     pub fn field(&self, name: &[u8]) -> Option<&[u8]> {
         let header = self.joined.as_deref().unwrap_or(&self.bytes[..self.body]);
-        header.split(|&byte| byte == b'\n').find_map(|line| {
-            let (start, rest) = line.split_at_checked(name.len())?;
-            (start.eq_ignore_ascii_case(name) && rest.first() == Some(&b':')).then(|| &rest[1..])
+        header.split(|&byte| byte == b'\n').find(|line| {
+            line.split_at_checked(name.len())
+                .is_some_and(|(start, rest)| start.eq_ignore_ascii_case(name) && rest.first() == Some(&b':'))
         })
     }
 }
