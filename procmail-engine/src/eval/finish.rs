@@ -5,7 +5,7 @@ use super::command::RunCommand;
 use super::lock::TakeLock;
 use super::variables::number;
 use super::{Evaluator, Fate, Finished, Task, Value};
-use crate::effect::{Command, Deliver, Effect, LogText, Purpose};
+use crate::effect::{Command, Deliver, Effect, LogText, Notice, Purpose};
 use crate::mail::Area;
 
 const CANNOT_CREATE: i32 = 73;
@@ -112,11 +112,7 @@ impl Evaluator {
         self.release_local_lock();
         self.files.clear();
         self.tasks.clear();
-        let service = self.variables.get(b"COMSAT").unwrap_or(b"yes").to_vec();
-        if number(&service, 1) != 0 && !service.is_empty() {
-            let folder = self.variables.value("LASTFOLDER").to_vec();
-            self.emit(Effect::Notify { service, folder });
-        }
+        self.notify();
         self.log_abstract(size);
         self.trap(Finished { code: 0, fate: Fate::Delivered });
     }
@@ -142,6 +138,23 @@ impl Evaluator {
         self.files.clear();
         self.release_local_lock();
         self.end(Finished { code, fate });
+    }
+
+    fn notify(&mut self) {
+        let Some((service, host)) = comsat(self.variables.get(b"COMSAT").unwrap_or_default()) else { return };
+        let (start, folder) = match self.place.take() {
+            Some((start, folder)) => (start.to_string(), folder),
+            None => (String::new(), self.variables.value("LASTFOLDER").to_vec()),
+        };
+        let mut message = self.variables.value("LOGNAME").to_vec();
+        message.extend_from_slice(format!("@{start}:").as_bytes());
+        if !folder.starts_with(b"/") {
+            message.extend_from_slice(self.variables.value("MAILDIR"));
+            message.push(b'/');
+        }
+        message.extend_from_slice(&folder);
+        self.tell_of("Notified comsat:", &message);
+        self.emit(Effect::Notify(Notice { service, host, message }));
     }
 
     fn fail(&mut self) {
@@ -203,6 +216,17 @@ impl Evaluator {
     pub(super) fn run_words(&mut self, words: Vec<Vec<u8>>, run: RunCommand) {
         self.start_command(run, Command::Program(words));
     }
+}
+
+/// Service and host as `COMSAT` has them; nothing if none is to be told.
+pub(super) fn comsat(value: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let Some(at) = memchr::memchr(b'@', value) else {
+        return (number(value, 1) != 0).then(|| (b"biff".to_vec(), b"localhost".to_vec()));
+    };
+    let (service, host) = (&value[..at], &value[at + 1..]);
+    let service = if service.is_empty() { b"biff" } else { service };
+    let known = matches!(service, b"biff" | b"comsat") || service.iter().all(u8::is_ascii_digit);
+    known.then(|| (service.to_vec(), if host.is_empty() { b"localhost".to_vec() } else { host.to_vec() }))
 }
 
 /// The lines that `LOGABSTRACT` gives: sender, subject, folder and size.
