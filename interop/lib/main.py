@@ -31,6 +31,7 @@ PARTS = [
     "slow",
     "lifecycle",
     "disk_full",
+    "rules",
     "smtp_sink",
     "postfix",
     "dovecot",

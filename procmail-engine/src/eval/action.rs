@@ -7,7 +7,7 @@ use super::condition::Conditions;
 use super::expand::Expand;
 use super::finish::Finish;
 use super::lock::TakeLock;
-use super::{Chain, Evaluator, Task, Value};
+use super::{Chain, ChainFlag, Chained, Evaluator, Reached, Task, Trace, Value};
 use crate::effect::{Deliver, Delivered, Effect, Exit, Note, Outcome, Purpose};
 use crate::mail::{Area, Content};
 use crate::syntax::{Action, Capture, Item, Mode, Rc, Text, parse_text};
@@ -163,23 +163,19 @@ impl Evaluator {
         let Some(rc) = self.files.last().map(|file| file.rc.clone()) else { return };
         let Some(Item::Recipe(recipe)) = rc.items().get(item) else { return };
         let mut head = Head::parse(&words);
-        let chain = self.chain;
-        let mut applies = true;
         self.complain_of_head(&head);
         head.also_if_succeeded &= !head.on_error;
-        if head.on_error {
-            applies = chain.previous && !chain.succeeded;
-        } else {
-            if head.or_else {
-                applies = !chain.previous;
-            }
-            if head.also_if_succeeded {
-                applies = applies && chain.last && chain.succeeded;
-            }
-        }
-        if head.also {
-            applies = applies && chain.last;
-        }
+        let chain = self.chain;
+        let applies = head.chained(chain).all(|flag| flag.holds);
+        self.trace(|_| {
+            Trace::Recipe(Box::new(Reached {
+                span: recipe.span,
+                action: recipe.action_span(),
+                head: words.join(&b' '),
+                copies: head.copies,
+                chain: head.chained(chain).collect(),
+            }))
+        });
         let run = Conditions::new(rc.clone(), item, head);
         if applies {
             self.tasks.push(Task::Conditions(Box::new(run)));
@@ -209,6 +205,7 @@ impl Evaluator {
             self.chain.last = matches;
         }
         self.chain.previous = matches || was_chain;
+        self.trace(|_| Trace::Decided { matches, score: run.score() });
         match action {
             Action::Missing => self.complain("Missing action"),
             Action::Incomplete => self.complain("Incomplete recipe"),
@@ -488,6 +485,7 @@ impl Evaluator {
             file.blocks.push(self.chain);
         }
         self.chain = Chain { last: true, previous: true, succeeded: true };
+        self.trace(|_| Trace::BlockEntered);
     }
 
     fn fork(&mut self, mut act: Box<Act>, close: usize) {
@@ -559,9 +557,9 @@ impl Evaluator {
                     if !act.head.waits_quietly {
                         self.complain("Rescue of unfiltered data succeeded");
                     }
-                    self.variables.set(capture.variable(), before);
+                    self.set_variable(capture.variable(), before);
                 }
-                None => self.variables.remove(capture.variable()),
+                None => self.remove_variable(capture.variable()),
             }
             return;
         }
@@ -569,7 +567,7 @@ impl Evaluator {
             output.pop();
         }
         let name = capture.variable().to_vec();
-        self.variables.set(&name, &output);
+        self.set_variable(&name, &output);
         self.numbers.assigned(&name, &output);
         self.assigned(name, output);
     }
@@ -597,7 +595,7 @@ impl Evaluator {
             }
         }
         if folders.len() > 1 {
-            self.variables.set(b"LASTFOLDER", &folders.join(&b' '));
+            self.set_variable(b"LASTFOLDER", &folders.join(&b' '));
         }
         size
     }
@@ -618,6 +616,17 @@ impl Evaluator {
 }
 
 impl Head {
+    /// What the flags say that make the recipe depend on those before it.
+    fn chained(&self, chain: Chain) -> impl Iterator<Item = Chained> {
+        let flags = [
+            (self.also, ChainFlag::And, chain.last),
+            (self.also_if_succeeded, ChainFlag::AndSucceeded, chain.last && chain.succeeded),
+            (self.or_else && !self.on_error, ChainFlag::Else, !chain.previous),
+            (self.on_error, ChainFlag::OnError, chain.previous && !chain.succeeded),
+        ];
+        flags.into_iter().filter(|(set, ..)| *set).map(|(_, flag, holds)| Chained { flag, holds })
+    }
+
     fn waits_for_exit(&self) -> bool {
         self.waits || self.waits_quietly || self.lock.is_some()
     }

@@ -39,12 +39,8 @@ impl Evaluator {
             Finish::Default => {
                 self.files.clear();
                 self.release_local_lock();
-                if !self.setup.falls_back {
-                    self.fail();
-                    return;
-                }
                 let folder = self.variables.value("DEFAULT").to_vec();
-                if folder.is_empty() {
+                if folder.is_empty() || !self.default_set {
                     self.original();
                     return;
                 }
@@ -77,7 +73,7 @@ impl Evaluator {
             Finish::Delivered(size) => self.delivered(size),
             Finish::Dropped => {
                 self.release_local_lock();
-                self.variables.set(b"LASTFOLDER", b"");
+                self.set_variable(b"LASTFOLDER", b"");
                 self.log_abstract(0);
                 self.trap(Finished { code: 0, fate: Fate::Dropped });
             }
@@ -112,13 +108,36 @@ impl Evaluator {
         self.release_local_lock();
         self.files.clear();
         self.tasks.clear();
-        let service = self.variables.value("COMSAT").to_vec();
+        let service = self.variables.get(b"COMSAT").unwrap_or(b"yes").to_vec();
         if number(&service, 1) != 0 && !service.is_empty() {
             let folder = self.variables.value("LASTFOLDER").to_vec();
             self.emit(Effect::Notify { service, folder });
         }
         self.log_abstract(size);
         self.trap(Finished { code: 0, fate: Fate::Delivered });
+    }
+
+    /// Ends the evaluation before its time, since the host was told to stop or will not do what it is asked: locks are given
+    /// up and the log tells of it, but `TRAP` does not run. What is left to do comes from [`Evaluator::step`] as ever. A mail
+    /// whose delivery was promised by `DELIVERED` is [`Fate::Lost`].
+    pub fn abandon(&mut self, fate: Fate) {
+        if self.finished.is_some() {
+            return;
+        }
+        self.waiting = false;
+        self.queue.clear();
+        self.complain("Terminating prematurely");
+        let fate = if self.numbers.delivered { Fate::Lost } else { fate };
+        let (code, told): (_, &[u8]) = match fate {
+            Fate::Requeued => (TRY_AGAIN, b"**Requeued**"),
+            Fate::Bounced => (CANNOT_CREATE, b"**Bounced**"),
+            Fate::Lost | Fate::Delivered | Fate::Dropped => (0, b"**Lost**"),
+        };
+        self.variables.set(b"LASTFOLDER", told);
+        self.log_abstract(0);
+        self.files.clear();
+        self.release_local_lock();
+        self.end(Finished { code, fate });
     }
 
     fn fail(&mut self) {
@@ -129,7 +148,7 @@ impl Evaluator {
         } else {
             (Fate::Bounced, CANNOT_CREATE, b"**Bounced**")
         };
-        self.variables.set(b"LASTFOLDER", told);
+        self.set_variable(b"LASTFOLDER", told);
         self.log_abstract(0);
         self.trap(Finished { code, fate });
     }

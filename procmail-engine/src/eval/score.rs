@@ -1,6 +1,6 @@
 //! Weighted scoring.
 
-use crate::regex::Regex;
+use crate::regex::{Match, Regex};
 
 /// Scores do not leave this range.
 pub(super) const LIMIT: f64 = 2_147_483_647.0;
@@ -28,22 +28,16 @@ impl Weight {
     }
 
     /// For each of the shortest matches, one behind the other.
-    pub(super) fn of_matches(
-        self,
-        regex: &Regex,
-        text: &[u8],
-        mut seen: impl FnMut(std::ops::Range<usize>),
-    ) -> f64 {
+    pub(super) fn of_matches(self, regex: &Regex, text: &[u8], mut seen: impl FnMut(Match)) -> f64 {
         let mut score = 0.0;
         let mut weight = self.weight;
         let mut at = 0;
         while score > -LIMIT && score < LIMIT {
             let Some(found) = regex.find(text, at) else { break };
-            if let Some(marked) = found.marked() {
-                seen(marked);
-            }
+            let end = found.end();
+            seen(found);
             score += weight;
-            if found.end() == at {
+            if end == at {
                 if self.exponent > 0.0 && self.exponent < 1.0 {
                     score += weight * self.exponent / (1.0 - self.exponent);
                 } else if self.exponent >= 1.0 && weight != 0.0 {
@@ -51,7 +45,7 @@ impl Weight {
                 }
                 break;
             }
-            at = found.end();
+            at = end;
             let before = weight * weight;
             weight *= self.exponent;
             let after = weight * weight;
