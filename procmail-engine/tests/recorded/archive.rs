@@ -1,7 +1,8 @@
 //! The format of the case files.
 //!
 //! `== NAME` starts a case; `-- PATH LENGTH` a file of it, followed by so many bytes and a newline; `-- mail-repeat FIRST
-//! LENGTH COUNT` a mail whose last LENGTH bytes stand for COUNT of them; `-- big PATH` a file that is too large to keep.
+//! LENGTH COUNT` a mail whose last LENGTH bytes stand for COUNT of them; `-- big PATH` a file that is too large to keep;
+//! `-- needs` a program that must be there.
 
 use std::collections::BTreeMap;
 
