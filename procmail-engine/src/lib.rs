@@ -71,4 +71,6 @@ pub mod explain;
 pub mod format;
 pub mod mail;
 pub mod regex;
+mod shown;
+pub mod sieve;
 pub mod syntax;

@@ -226,8 +226,11 @@ impl Host {
                 evaluator.abandon(Fate::Requeued);
                 continue;
             }
-            if let Some(outcome) = self.perform(effect, &evaluator) {
-                evaluator.answer(outcome);
+            let needs_answer = effect.needs_answer();
+            match self.perform(effect, &evaluator) {
+                Some(outcome) => evaluator.answer(outcome),
+                None if needs_answer => evaluator.abandon(self.stop.requested().unwrap_or(Fate::Requeued)),
+                None => {}
             }
         }
     }
@@ -271,7 +274,7 @@ impl Host {
         self.copies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does what is asked; nothing when no answer is wanted.
+    /// Does what is asked. No answer to what needs one means that it was broken off to stop.
     fn perform(&mut self, effect: Effect, evaluator: &Evaluator) -> Option<Outcome> {
         Some(match effect {
             Effect::Log(text) => {
@@ -308,7 +311,7 @@ impl Host {
             Effect::Run(run) => match self.programs.clone() {
                 Programs::Run(limits) => {
                     let limits = Limits { time: self.at_most(limits.time), ..limits };
-                    Outcome::Ran(self.execute(&run, &limits))
+                    Outcome::Ran(self.execute(&run, &limits)?)
                 }
                 Programs::Refuse => Outcome::Failed,
             },
@@ -328,7 +331,7 @@ impl Host {
                 let size = self.print(&bytes).then_some(bytes.len() as u64);
                 Outcome::Delivered(Delivered { notes: vec![Note::Folder(b"|".to_vec())], size })
             }
-            Effect::Lock(name) => self.lock(&name),
+            Effect::Lock(name) => self.lock(&name, evaluator.is_verbose()),
             Effect::Unlock(name) => {
                 let lock = self.path(&name).and_then(|path| self.locks.remove(&path));
                 // Another may have taken it away by force: there is nothing to be done about that here.
@@ -414,7 +417,7 @@ impl Host {
         output.write_all(bytes).and_then(|()| output.flush()).is_ok()
     }
 
-    fn lock(&mut self, name: &[u8]) -> Outcome {
+    fn lock(&mut self, name: &[u8], verbose: bool) -> Outcome {
         let Some(path) = self.path(name) else { return Outcome::Failed };
         match DotLock::attempt(&path, &DotLockOptions::new()) {
             Ok(LockAttempt::Acquired(lock)) => {
@@ -423,7 +426,12 @@ impl Host {
             }
             Ok(LockAttempt::Held { age }) => Outcome::Held(Some(age)),
             Ok(_) => Outcome::Held(None),
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Outcome::Failed,
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                if verbose {
+                    self.complain("Error while writing to", &temporary_name(name));
+                }
+                Outcome::Failed
+            }
             Err(_) => Outcome::NoPlace(temporary_name(name)),
         }
     }

@@ -14,31 +14,31 @@ use crate::syntax::{Action, Capture, Item, Mode, Rc, Text, parse_text};
 
 /// What the line of a recipe says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Head {
-    searches_header: bool,
-    searches_body: bool,
-    pub(super) exact_case: bool,
-    also: bool,
-    also_if_succeeded: bool,
-    or_else: bool,
-    on_error: bool,
-    gives_header: bool,
-    gives_body: bool,
-    filters: bool,
-    copies: bool,
-    waits: bool,
-    waits_quietly: bool,
-    ignores_write_errors: bool,
-    raw: bool,
+pub(crate) struct Head {
+    pub(crate) searches_header: bool,
+    pub(crate) searches_body: bool,
+    pub(crate) exact_case: bool,
+    pub(crate) also: bool,
+    pub(crate) also_if_succeeded: bool,
+    pub(crate) or_else: bool,
+    pub(crate) on_error: bool,
+    pub(crate) gives_header: bool,
+    pub(crate) gives_body: bool,
+    pub(crate) filters: bool,
+    pub(crate) copies: bool,
+    pub(crate) waits: bool,
+    pub(crate) waits_quietly: bool,
+    pub(crate) ignores_write_errors: bool,
+    pub(crate) raw: bool,
     /// The lock, if there is to be one; empty if its name is to be derived.
-    lock: Option<Vec<u8>>,
+    pub(crate) lock: Option<Vec<u8>>,
     /// What could not be read.
-    pub(super) rest: Vec<u8>,
+    pub(crate) rest: Vec<u8>,
 }
 
 impl Head {
     /// Reads the expanded words behind the colon.
-    pub(super) fn parse(words: &[Vec<u8>]) -> Self {
+    pub(crate) fn parse(words: &[Vec<u8>]) -> Self {
         let mut head = Self::default();
         let line = words.join(&b' ');
         let mut at = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -79,12 +79,17 @@ impl Head {
     }
 
     /// The area that conditions search.
-    pub(super) fn searched(&self) -> Area {
+    pub(crate) fn searched(&self) -> Area {
         match (self.searches_header, self.searches_body) {
             (true, true) => Area::Whole,
             (false, true) => Area::Body,
             _ => Area::Header,
         }
+    }
+
+    /// The part of the mail that the action gets, if it is not all.
+    pub(crate) fn given_part(&self) -> Option<Area> {
+        Some(self.given()).filter(|area| *area != Area::Whole)
     }
 
     /// The area that the action gets.

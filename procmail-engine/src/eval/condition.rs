@@ -440,7 +440,7 @@ fn untested(test: &Test) -> trace::Test {
 }
 
 /// `NAME ??` at the start of a condition: the name, and how many bytes it takes.
-fn variable(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+pub(crate) fn variable(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     let name = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
     if name == 0 || text[0].is_ascii_digit() {
         return None;

@@ -44,8 +44,12 @@ impl Evaluator {
             Finish::Default => {
                 self.files.clear();
                 self.release_local_lock();
+                if !self.default_set {
+                    self.fail();
+                    return;
+                }
                 let folder = self.variables.value("DEFAULT").to_vec();
-                if folder.is_empty() || !self.default_set {
+                if folder.is_empty() {
                     self.original();
                     return;
                 }

@@ -19,7 +19,7 @@ mod variables;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use action::{Act, Head};
+use action::Act;
 use command::RunCommand;
 use condition::Conditions;
 use expand::Expand;
@@ -27,6 +27,9 @@ use finish::Finish;
 use lock::TakeLock;
 use variables::{Numbers, Variables, number};
 
+pub(crate) use action::Head;
+pub(crate) use condition::variable;
+pub(crate) use score::Weight;
 pub use trace::{
     ChainFlag, Chained, Found, MailPlace, Opened, Reached, Subject, Test, Tested, Trace, Verdict,
 };

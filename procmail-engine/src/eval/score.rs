@@ -7,14 +7,14 @@ pub(super) const LIMIT: f64 = 2_147_483_647.0;
 
 /// `w^x`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Weight {
+pub(crate) struct Weight {
     pub(super) weight: f64,
     pub(super) exponent: f64,
 }
 
 impl Weight {
     /// Reads a weight at the start of a condition. Gives it and how many bytes it took.
-    pub(super) fn parse(text: &[u8]) -> Option<(Self, usize)> {
+    pub(crate) fn parse(text: &[u8]) -> Option<(Self, usize)> {
         let blanks = |text: &[u8]| text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         let (weight, mut at) = float(text)?;
         at += blanks(&text[at..]);
