@@ -32,6 +32,11 @@ pub(super) enum Finish {
     Skipped(Vec<u8>),
 }
 
+/// Whether a last folder stands for the standard output, as where procmail is used as a filter.
+fn prints(folder: &[u8]) -> bool {
+    folder.starts_with(b"|")
+}
+
 impl Evaluator {
     pub(super) fn finish(&mut self, finish: Finish) {
         match finish {
@@ -49,7 +54,7 @@ impl Evaluator {
                     return;
                 }
                 let lock = [folder.as_slice(), self.variables.value("LOCKEXT")].concat();
-                if folder == b"/dev/null" || self.lock_file.as_ref() == Some(&lock) {
+                if folder == b"/dev/null" || prints(&folder) || self.lock_file.as_ref() == Some(&lock) {
                     self.deliver_to(folder, Finish::DefaultTried);
                 } else {
                     self.tasks.push(Task::Finish(Finish::DefaultLocked(lock.clone())));
@@ -103,6 +108,11 @@ impl Evaluator {
 
     fn deliver_to(&mut self, folder: Vec<u8>, then: Finish) {
         let content = self.content(Area::Whole, Writing::Repaired);
+        if prints(&folder) {
+            self.tasks.push(Task::Finish(then));
+            self.emit(Effect::Print(Box::new(content)));
+            return;
+        }
         let message_prefix = self.variables.value("MSGPREFIX").to_vec();
         self.tasks.push(Task::Finish(then));
         self.emit(Effect::Deliver(Box::new(Deliver { folders: vec![folder], content, message_prefix })));
