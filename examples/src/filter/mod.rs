@@ -358,8 +358,8 @@ impl Host {
                 Outcome::Done
             }
             Effect::Fork { copy, wait } => self.fork(*copy, wait),
-            Effect::Notify { service, folder } => {
-                self.notify(&service, &folder, evaluator);
+            Effect::Notify(notice) => {
+                self.notify(&notice);
                 return None;
             }
             effect => return effect.needs_answer().then_some(Outcome::Failed),

@@ -119,6 +119,8 @@ codes! {
     NotANumber = "not-a-number", Warning;
     /// A recipe that counts its conditions.
     OldStyleCount = "old-style-count", Hint;
+    /// A command as a condition without its question mark.
+    MissingQuestionMark = "missing-question-mark", Warning;
     /// Only the header or the body is stored.
     PartialDelivery = "partial-delivery", Warning;
     /// Quotes around an expression are part of it.

@@ -127,7 +127,7 @@ impl Checker<'_> {
                 )
                 .fix("areas are written in capitals", span, upper);
         } else if !area {
-            self.slip(name, span);
+            self.used(name, span);
         }
     }
 

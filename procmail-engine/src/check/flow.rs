@@ -48,6 +48,8 @@ pub(super) struct Level {
     chain: Outcome,
     /// The last recipe without `A` and `a`, if it keeps the mail.
     head: Option<(Facts, Outcome)>,
+    /// That recipe always matches.
+    head_always: bool,
     /// What the last recipe does.
     last: Option<(Facts, Outcome)>,
     outcome: Outcome,
@@ -64,6 +66,7 @@ impl Level {
             always: false,
             chain: Outcome::GoesOn,
             head: None,
+            head_always: false,
             last: None,
             outcome: Outcome::GoesOn,
         }
@@ -166,6 +169,7 @@ impl Checker<'_> {
         let chained = facts.also || facts.also_if_succeeded || facts.on_error;
         if !facts.also && !facts.also_if_succeeded {
             level.head = Some((facts, outcome));
+            level.head_always = facts.always && !facts.or_else && !facts.on_error;
         }
         let takes = |level: &Level, worst: Outcome| {
             if worst == Outcome::Delivered { level.ended.or(Some((facts.line, true))) } else { level.ended }
@@ -173,6 +177,9 @@ impl Checker<'_> {
         if chained {
             level.always = false;
             level.chain = Outcome::GoesOn;
+            if level.head_always && facts.always && !facts.on_error {
+                level.outcome = level.outcome.max(outcome.min(Outcome::Likely));
+            }
             return;
         }
         if facts.or_else {

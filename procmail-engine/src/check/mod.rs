@@ -2,7 +2,7 @@
 //!
 //! [`check`] reads a file without running it, and gives a [`Diagnostic`] for each thing that procmail would complain of,
 //! and for what it takes without a word though it is hardly meant: mailboxes without locks, recipes that no mail
-//! reaches, expressions of other dialects. Each says where it is, what is wrong, and mostly what to do. [`render`]
+//! reaches, expressions of other dialects. Each says where it is, what is wrong, and mostly what to do. [`render()`]
 //! shows them as compilers do, [`fix`] makes the changes that need no look at them.
 //!
 //! ```
@@ -76,6 +76,7 @@
 //! | `missing-action` | error | A recipe without an action |
 //! | `missing-closing-brace` | error | A block that is not closed |
 //! | `missing-lock` | warning | Delivery to a mailbox without a lock |
+//! | `missing-question-mark` | warning | A command as a condition without its question mark |
 //! | `misspelt-macro` | warning | A misspelt `^TO_`, `^FROM_DAEMON` or `^FROM_MAILER` |
 //! | `misspelt-variable` | warning | A variable that is spelt almost as one that procmail knows, or that the file sets |
 //! | `needless-lock` | warning | A lock where none is needed |
@@ -196,8 +197,8 @@ struct Checker<'a> {
     folders: HashSet<&'a [u8]>,
     /// Folders that are directories.
     directories: HashSet<&'a [u8]>,
-    /// The end of the words that were told of as being left over from a value.
-    stray_end: usize,
+    /// The line of which it was told that words on it are skipped or remove variables, from 1.
+    told_line: usize,
     /// The copy that was made last at the end of the file.
     last_copy: Option<(Span, String)>,
 }
@@ -218,7 +219,7 @@ impl<'a> Checker<'a> {
             guards: command::Guards::of(rc),
             folders: folder::names(rc),
             directories: folder::directories(rc),
-            stray_end: 0,
+            told_line: 0,
             last_copy: None,
         }
     }
@@ -245,6 +246,12 @@ impl<'a> Checker<'a> {
         let mut found = self.report.finish();
         found.retain(|diagnostic| !allowed.has(diagnostic));
         found
+    }
+
+    /// Whether nothing was told yet of words that are left over on a line.
+    fn tells_of_line(&mut self, at: usize) -> bool {
+        let line = self.report.lines.line(at) + 1;
+        std::mem::replace(&mut self.told_line, line) != line
     }
 
     fn missing_close(&mut self) {

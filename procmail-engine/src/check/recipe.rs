@@ -3,6 +3,7 @@
 use super::Checker;
 use super::code::Code;
 use super::flow::{Facts, Outcome};
+use super::folder::Folder;
 use super::report::quoted;
 use crate::syntax::{Action, Capture, Part, Recipe, RecipeLine, Span, Text};
 
@@ -194,7 +195,7 @@ impl<'a> Checker<'a> {
             }
         }
         let delivers = match &recipe.action {
-            Action::Folders(folders) => folders.literal().as_deref() != Some(b"/dev/null"),
+            Action::Folders(folders) => self.folder_kind(folders) != Folder::Null,
             Action::Forward { capture: None, .. } => true,
             _ => false,
         };

@@ -2,6 +2,7 @@
 
 use super::code::Code;
 use super::diagnostic::{Applicability, Diagnostic, Edit, Place, Related, Severity, Suggestion};
+use crate::shown::shown;
 use crate::syntax::Span;
 
 /// Where the lines of a file start.
@@ -73,18 +74,7 @@ impl<'a> Report<'a> {
 
 /// Bytes as text for a message: one line, cut to what can be read.
 pub(super) fn quoted(bytes: &[u8]) -> String {
-    const LONGEST: usize = 60;
-    let cut = &bytes[..bytes.len().min(4 * LONGEST)];
-    let text: String = String::from_utf8_lossy(cut)
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect::<String>()
-        .trim()
-        .to_owned();
-    if text.chars().count() <= LONGEST && cut.len() == bytes.len() {
-        return text;
-    }
-    text.chars().take(LONGEST - 1).chain(['…']).collect()
+    shown(bytes.trim_ascii(), 60)
 }
 
 /// A diagnostic that was added, to be told more.

@@ -8,13 +8,7 @@ impl Checker<'_> {
     pub(super) fn skipped(&mut self, number: usize, span: Span) {
         let source = self.report.source;
         let items = self.rc.items();
-        // What is skipped in two pieces is told of once.
-        if let Some(Item::Skipped(before)) = number.checked_sub(1).and_then(|before| items.get(before))
-            && !source[before.start..span.start].contains(&b'\n')
-        {
-            return;
-        }
-        if span.start < self.stray_end {
+        if !self.tells_of_line(span.start) {
             return;
         }
         let value = match number.checked_sub(1).map(|before| &items[before]) {
@@ -33,6 +27,8 @@ impl Checker<'_> {
             matches!(&items[before], Item::Recipe(recipe)
                 if memchr::memchr_iter(b'\n', &source[recipe.span.end..span.start]).count() <= 1)
         });
+        let line = self.report.lines.start(self.report.lines.line(span.start));
+        let starts_line = source[line..span.start].trim_ascii().is_empty();
         let quote = self.report.quote(span);
         let message = format!("skipped: procmail cannot read `{quote}`");
         let entry = self.report.add(Code::SkippedText, span, message);
@@ -53,7 +49,7 @@ impl Checker<'_> {
                 entry.fix("variables are set without the `$`", Span { start: span.start, end: span.start + 1 }, "")
             }
             [b'\\'] => entry.help("only conditions, commands and quoted text can be continued on the next line"),
-            [b'/', b'/' | b'*', ..] | [b';' | b'%', ..] | [b'-', b'-', ..] | [b'"', ..] => entry.try_edit(
+            [b'/', b'/' | b'*', ..] | [b';' | b'%' | b'"', ..] | [b'-', b'-', ..] if starts_line => entry.try_edit(
                 "comments start with `#`",
                 Span { start: span.start, end: span.start },
                 "# ",

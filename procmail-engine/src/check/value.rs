@@ -216,12 +216,9 @@ impl<'a> Checker<'a> {
         let before = number.checked_sub(1).map(|before| &items[before]);
         let same_line = |end: usize| !source[end..span.start].contains(&b'\n');
         let known = self.variables.is_known(name);
-        if span.start < self.stray_end {
-            return;
-        }
         match before {
             Some(Item::Assignment(assignment)) if same_line(assignment.span.end) => {
-                if !known {
+                if !known && self.tells_of_line(span.start) {
                     self.stray_words(number, assignment);
                 }
                 return;
@@ -232,7 +229,7 @@ impl<'a> Checker<'a> {
             }
             _ => {}
         }
-        if SHELL.contains(&name) {
+        if SHELL.contains(&name) && self.tells_of_line(span.start) {
             self.report
                 .add(
                     Code::ShellKeyword,
@@ -249,7 +246,8 @@ impl<'a> Checker<'a> {
             if memchr::memchr_iter(b'\n', &source[recipe.span.end..span.start]).count() <= 1);
         let prose = matches!(items.get(number + 1), Some(Item::Removal { span: next, .. } | Item::Skipped(next))
             if !source[span.end..next.start].contains(&b'\n'));
-        if known || !(second_action || prose || name.iter().any(u8::is_ascii_lowercase)) {
+        let odd = second_action || prose || name.iter().any(u8::is_ascii_lowercase);
+        if known || !odd || !self.tells_of_line(span.start) {
             return;
         }
         let entry = self.report.add(
@@ -280,7 +278,6 @@ impl<'a> Checker<'a> {
             end = span.end;
             words += 1;
         }
-        self.stray_end = end;
         let value = Span { start: assignment.value.span.start, end };
         let stray = Span { start: assignment.value.span.end, end };
         let blanks = self.rc.text(stray).iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();

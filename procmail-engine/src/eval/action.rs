@@ -296,6 +296,10 @@ impl Evaluator {
                 }
                 self.find_lock(act, action);
             }
+            Action::Pipe { command, .. } if command.len() >= self.numbers.line_buffer => {
+                self.overflow();
+                self.chain.succeeded = false;
+            }
             Action::Pipe { capture, .. } => {
                 self.extraneous_copy(&mut act, capture.as_ref());
                 self.find_lock(act, action);
@@ -548,6 +552,7 @@ impl Evaluator {
             }
         } else {
             let shown = self.shown.take().unwrap_or_else(|| command.text(b" "));
+            self.place = None;
             self.assign_quietly(b"LASTFOLDER", &shown);
             self.settle(act, (!failed).then_some(size as u64));
             return;
@@ -581,8 +586,10 @@ impl Evaluator {
     pub(super) fn delivered_to(&mut self) -> Option<u64> {
         let Some(Outcome::Delivered(Delivered { notes, size })) = self.outcome.take() else { return None };
         let mut folders: Vec<Vec<u8>> = Vec::new();
+        let mut start = 0;
         for note in notes {
             match note {
+                Note::Start(at) => start = at,
                 Note::NotDirectory(name) => self.complain_of("Unable to treat as directory", &name),
                 Note::Skipped(name) => self.complain_of("Skipped", &name),
                 Note::Folder(name) => {
@@ -599,6 +606,7 @@ impl Evaluator {
                 Note::Truncated => self.complain("Truncated file to former size"),
             }
         }
+        self.place = Some((start, folders.first().cloned().unwrap_or_default()));
         if folders.len() > 1 {
             self.set_variable(b"LASTFOLDER", &folders.join(&b' '));
         }

@@ -207,6 +207,8 @@ pub struct Evaluator {
     arguments_at: Option<usize>,
     /// How the command is shown, if not as it is run.
     shown: Option<Vec<u8>>,
+    /// Where in which file the mail was delivered last, if it was to a file.
+    place: Option<(u64, Vec<u8>)>,
 }
 
 /// An rc file that is being read.
@@ -307,6 +309,7 @@ impl Evaluator {
             arguments_at: None,
             shown: None,
             setup: Arc::new(setup),
+            place: None,
         }
     }
 
@@ -634,6 +637,11 @@ impl Evaluator {
                 self.numbers.delivered = true;
                 self.emit(Effect::Acknowledge);
             }
+            b"DROPPRIVS" if number(&value, 0) != 0 => {
+                self.tell(b"Assuming identity of the recipient, VERBOSE=off");
+                self.emit(Effect::DropPrivileges);
+            }
+            b"COMSAT" if finish::comsat(&value).is_none() => self.assign_quietly(b"COMSAT", b"no"),
             b"INCLUDERC" if value.is_empty() || value == b"/dev/null" || self.files.len() >= MAX_NESTING => {}
             b"INCLUDERC" if self.in_rc => {
                 self.tasks.push(Task::Include { path: value.clone(), switch: false });

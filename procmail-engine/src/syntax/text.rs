@@ -107,6 +107,7 @@ struct Brace {
 
 struct Lexer<'a> {
     source: &'a [u8],
+    mode: Mode,
     at: usize,
     parts: Vec<Part>,
     quotes: Quotes,
@@ -124,9 +125,17 @@ pub fn parse_text(source: &[u8], start: usize, mode: Mode) -> Text {
 /// Reads a text, and tells whether it would be read otherwise if it were skipped.
 pub(super) fn read_text(source: &[u8], start: usize, mode: Mode, reading: Reading) -> (Text, bool) {
     let quotes = if mode == Mode::Quoted { Quotes::Double } else { Quotes::None };
-    let mut lexer =
-        Lexer { source, at: start, parts: Vec::new(), quotes, braces: Vec::new(), reading, ambiguous: false };
-    lexer.run(mode);
+    let mut lexer = Lexer {
+        source,
+        mode,
+        at: start,
+        parts: Vec::new(),
+        quotes,
+        braces: Vec::new(),
+        reading,
+        ambiguous: false,
+    };
+    lexer.run();
     (Text { span: Span { start, end: lexer.at }, parts: lexer.parts }, lexer.ambiguous)
 }
 
@@ -147,7 +156,8 @@ impl Lexer<'_> {
         }
     }
 
-    fn run(&mut self, mode: Mode) {
+    fn run(&mut self) {
+        let mode = self.mode;
         let mut in_word = false;
         while let Some(byte) = self.peek() {
             if self.quotes == Quotes::None && mode != Mode::Quoted {
@@ -202,11 +212,9 @@ impl Lexer<'_> {
                 _ => self.byte(byte),
             }
         }
-        let end = self.parts.len();
+        // What is never closed stays, whatever the variable is.
         for brace in std::mem::take(&mut self.braces) {
-            if let Part::Alternative { end: to, .. } = &mut self.parts[brace.part] {
-                *to = end;
-            }
+            self.parts[brace.part] = Part::Bytes(Vec::new());
         }
         if self.quotes != Quotes::None && mode != Mode::Quoted {
             self.parts.push(Part::UnexpectedEnd);
@@ -293,10 +301,9 @@ impl Lexer<'_> {
 
     fn braced(&mut self, quoted: bool) {
         let mut name = self.name();
-        if name.is_empty() && self.peek().is_some_and(|byte| matches!(byte, b'#' | b'$' | b'?' | b'-' | b'='))
-        {
-            name.push(self.source[self.at]);
-            self.at += 1;
+        if name == b"_" {
+            // Between braces it is no special variable, and no other can be called so.
+            name.clear();
         }
         let valid = !name.first().is_some_and(u8::is_ascii_digit) || name.len() == 1;
         let operator = self.peek();
@@ -325,6 +332,9 @@ impl Lexer<'_> {
     }
 
     fn alternative(&mut self, name: Vec<u8>, empty_is_unset: bool, if_set: bool, quoted: bool) {
+        if !quoted && (self.mode == Mode::Words || self.parts.is_empty()) {
+            self.at += self.source[self.at..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        }
         self.braces.push(Brace { part: self.parts.len(), quoted });
         self.parts.push(Part::Alternative { name, empty_is_unset, if_set, quoted, end: 0 });
     }
