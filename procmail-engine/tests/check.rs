@@ -160,6 +160,9 @@ const CONDITIONS: &[Row] = &[
     ("* ?? x", &[("without-variable-name", "??")]),
     ("* ?", &[("unfinished-command", "?")]),
     ("* test -f $HOME/.away", &[("missing-question-mark", "test")]),
+    ("* $HOME ?? x", &[("dollar-before-name", "$HOME")]),
+    ("* $ ^To:.*$MATCH", &[("unescaped-value", "$MATCH")]),
+    (r"* $ ^To:.*$\MATCH", &[]),
     ("* b ?? x", &[("misspelt-variable", "b")]),
     ("* 1^1", &[("infinite-score", "* 1^1")]),
     ("* 1^1 ^", &[("infinite-score", "^")]),
@@ -176,6 +179,7 @@ const VALUES: &[Row] = &[
     ("LOGFLIE=x\n", &[("misspelt-variable", "LOGFLIE")]),
     ("maildir=x\n", &[("misspelt-variable", "maildir")]),
     ("FOLDER=x\nA=$FODLER\n", &[("misspelt-variable", "$FODLER")]),
+    ("FROM=`formail -xFrom:`\n:0\n* $ ^To:.*${FROM}\ndir/\n", &[("unescaped-value", "${FROM}")]),
     ("A=$NOWHERE\n", &[("undefined-variable", "$NOWHERE")]),
     ("A=$LATER\nLATER=x\n", &[("undefined-variable", "$LATER")]),
     ("DEFAULT=$MAILDIR/in/\nMAILDIR=$HOME/Mail\n", &[("maildir-set-later", "$MAILDIR")]),
@@ -351,6 +355,9 @@ fn nothing_is_said_of_what_is_right() {
         "NULL=/dev/null\n# check: allow discards-mail\n:0 h\n* ^A: x\n$NULL\n",
         ":0 c\n* ^A: x\n{\n:0 fhw\n| formail -I B:\n:0 aw\n! joe\n}\n",
         "nl=x\nA=$nl\nB=${NL:-x}\n",
+        ":0\n* ^A: x\ndir/ # in ~/Mail, not $THERE\n",
+        "# check: allow undefined-variable\nA=$DATE\ndate=$A\n",
+        ":0\n* ! DONE ?? .\ndir/\n",
         ":0 c\n* ^A: x\n{\n:0\n* b\nx/\n:0 E\n/dev/null\n}\n",
     ] {
         assert_eq!(found(source), [], "{source}");

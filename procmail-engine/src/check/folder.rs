@@ -113,7 +113,7 @@ impl<'a> Checker<'a> {
         if self.no_folder(recipe, first, name, folders) {
             return Outcome::GoesOn;
         }
-        self.text(folders);
+        self.words(folders);
         let kind = self.folder_kind(folders);
         match kind {
             Folder::Null if !facts.copies => self.discards(first, facts.always),
@@ -138,7 +138,7 @@ impl<'a> Checker<'a> {
         if second && kind == Folder::Mailbox {
             let entry = self.report.add(
                 Code::SeveralFolders,
-                folders_span(self.rc, folders),
+                words_span(self.rc, folders),
                 format!("if `{}` is a file, procmail skips the other folders", quoted(name)),
             );
             if line.lock.is_none() { entry.severity(Severity::Hint) } else { entry }
@@ -192,7 +192,7 @@ impl<'a> Checker<'a> {
                 if variable == 0 || name[0].is_ascii_digit() || name.get(variable) != Some(&b'=') {
                     return false;
                 }
-                let end = folders_span(self.rc, folders).end;
+                let end = words_span(self.rc, folders).end;
                 let whole = self.rc.text(Span { start: first.start, end });
                 let block = format!("{{ {} }}", String::from_utf8_lossy(whole));
                 self.report
@@ -226,7 +226,7 @@ impl<'a> Checker<'a> {
 }
 
 /// The words without the comment behind them.
-fn folders_span(rc: &Rc, text: &Text) -> Span {
+pub(super) fn words_span(rc: &Rc, text: &Text) -> Span {
     let written = rc.text(text.span);
     let mut end = written.len();
     for at in memchr::memchr_iter(b'#', written) {

@@ -55,6 +55,7 @@
 //! | `crlf` | error | Lines end in CR LF |
 //! | `deadlock` | error | The lock of the recipe is the global one |
 //! | `discards-mail` | warning | Mail goes to `/dev/null` |
+//! | `dollar-before-name` | warning | `$NAME ??` searches what is named by the value of `NAME` |
 //! | `double-quantifier` | warning | A quantifier on a quantifier stands for itself |
 //! | `empty-alternative` | warning | An alternative with nothing in it makes the condition true |
 //! | `extraneous-flag` | warning | A flag that procmail ignores with a message |
@@ -101,6 +102,7 @@
 //! | `unclosed-class` | warning | Brackets that are not closed |
 //! | `undefined-variable` | hint | A variable that has no value |
 //! | `unescaped-dot` | hint | A dot that stands for any byte in an address or domain |
+//! | `unescaped-value` | hint | A value that comes from the mail as part of an expression |
 //! | `unexpected-closing-brace` | error | A `}` without its `{` |
 //! | `unfinished-command` | warning | A command that does not end on its line |
 //! | `unknown-flag` | error | Letters that are no flags |
@@ -129,6 +131,7 @@ mod render;
 mod report;
 mod skipped;
 mod spelling;
+mod text;
 mod tokens;
 mod traced;
 mod value;
