@@ -10,6 +10,8 @@ use crate::syntax::{Condition, Part, RecipeLine, Span};
 
 /// How often a condition may ask to be expanded again.
 const EXPANSIONS: usize = 4;
+/// How much of a value is looked at where it is used.
+const PARTS: usize = 16;
 
 impl Checker<'_> {
     /// Checks one condition of a recipe.
@@ -128,7 +130,8 @@ impl Checker<'_> {
             _ => false,
         };
         let set = self.variables.get(name).and_then(|set| set.value);
-        let of_mail = name == b"MATCH" || set.is_some_and(|value| value.parts.iter().any(from_mail));
+        let of_mail =
+            name == b"MATCH" || set.is_some_and(|value| value.parts.iter().take(PARTS).any(from_mail));
         let escaped = self.rc.text(span).get(1) == Some(&b'\\');
         if of_mail && !escaped {
             let name = quoted(name);

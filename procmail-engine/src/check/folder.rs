@@ -10,6 +10,9 @@ use super::report::quoted;
 use super::variables::Tail;
 use crate::syntax::{Action, Item, Part, Rc, Recipe, RecipeLine, Span, Text};
 
+/// Values that are longer are not looked at where they are used.
+const LONGEST: usize = 512;
+
 /// What a folder is, as far as its name tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Folder {
@@ -134,6 +137,7 @@ impl<'a> Checker<'a> {
             }
             _ => {}
         }
+        self.split_value(folders, first);
         let second = folders.parts.iter().skip_while(|part| **part != Part::Break).nth(1).is_some();
         if second && kind == Folder::Mailbox {
             let entry = self.report.add(
@@ -149,6 +153,27 @@ impl<'a> Checker<'a> {
             self.last_copy = Some((flag, quoted(name)));
         }
         Outcome::Delivered
+    }
+
+    /// A variable outside of quotes whose value has blanks, which split it.
+    fn split_value(&mut self, folders: &Text, first: Span) {
+        let split = first_word(folders).iter().find_map(|part| match part {
+            Part::Variable { name, quoted: false } => {
+                let value = self.variables.get(name)?.value?;
+                let short = value.span.end - value.span.start < LONGEST;
+                let value = if short { value.literal()? } else { return None };
+                value.contains(&b' ').then_some(name)
+            }
+            _ => None,
+        });
+        let Some(name) = split else { return };
+        self.report
+            .add(
+                Code::SeveralFolders,
+                first,
+                format!("the value of `{}` has blanks, and is split at them", quoted(name)),
+            )
+            .help("put the variable into double quotes");
     }
 
     /// Actions that are taken for folders, and are not meant so.

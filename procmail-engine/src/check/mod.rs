@@ -185,6 +185,8 @@ struct Checker<'a> {
     variables: Variables<'a>,
     /// Variables that were told of.
     told: HashSet<Vec<u8>>,
+    /// Variables whose spelling was looked at.
+    spelt: HashSet<Vec<u8>>,
     levels: Vec<Level>,
     /// A block whose brace was closed by one that is indented for another.
     suspect: Option<(Span, Span)>,
@@ -213,6 +215,7 @@ impl<'a> Checker<'a> {
             report,
             variables: Variables::of(rc),
             told: HashSet::new(),
+            spelt: HashSet::new(),
             levels: vec![Level::of_file()],
             suspect: None,
             lock_file: None,

@@ -68,7 +68,7 @@ impl Checker<'_> {
 
     /// Tells of a name that is almost one that is known.
     pub(super) fn slip(&mut self, name: &[u8], span: Span) -> bool {
-        if self.variables.is_known(name) || self.told.contains(name) {
+        if self.variables.is_known(name) || !self.spelt.insert(name.to_vec()) {
             return false;
         }
         let Some(meant) = self.variables.meant(name) else { return false };

@@ -133,7 +133,7 @@ impl<'a> Variables<'a> {
         let near = |known: &[u8]| known != name && is_near(name, known);
         let set = || {
             // Files with very many variables are not searched for slips.
-            let some = if self.set.len() > 200 { 0 } else { self.set.len() };
+            let some = if self.set.len() > 100 { 0 } else { self.set.len() };
             let mut names: Vec<&[u8]> = self.set.keys().copied().take(some).collect();
             names.sort_unstable();
             // Names that differ in their case only are told apart on purpose.
