@@ -34,6 +34,7 @@ PARTS = [
     "smtp_sink",
     "postfix",
     "dovecot",
+    "sieve",
 ]
 
 
@@ -45,6 +46,9 @@ class Setting:
         self.certificates = Certificates(scratch / "certificates")
         self.postoffice = Path(os.environ["INTEROP_BIN"]) / "postoffice"
         self.smtp_send = Path(os.environ["INTEROP_BIN"]) / "smtp-send"
+        procmail = Path(os.environ["INTEROP_BIN"]) / "procmail"
+        example = Path(os.environ["INTEROP_BIN"]) / "examples" / "to_sieve"
+        self.to_sieve = [procmail, "--to-sieve"] if procmail.exists() else [example]
         self.node_modules = Path(os.environ["INTEROP_NODE_MODULES"])
         self._office = None
 
