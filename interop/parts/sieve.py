@@ -92,11 +92,14 @@ class Sieve:
         mailer.write_text(f'#!/bin/sh\nshift\nfor a; do echo "$a" | tr -d , >>{home}/sent; done\ncat >/dev/null\n')
         mailer.chmod(0o755)
         (home / "rc").write_bytes(rc)
+        # It waits a second for a mailbox that was read in this very second, so that mail is newer than reading.
+        for name in ["INBOX", *re.findall(r'fileinto .*"([\w/]+)"', (folder / "script.sieve").read_text())]:
+            (home / "Mail" / name).touch()
+            os.utime(home / "Mail" / name, (1, 1))
         settings = [f"HOME={home}", f"MAILDIR={home}/Mail", f"DEFAULT={home}/Mail/INBOX"]
-        # It waits a second for a system mailbox that is not there.
-        settings += [f"ORGMAIL={home}/orgmail", f"SENDMAIL={mailer}", "SHELL=/bin/sh"]
+        settings += [f"SENDMAIL={mailer}", "SHELL=/bin/sh"]
         run_ok(["procmail", *settings, home / "rc"], given=mail)
-        stored = {str(path.relative_to(home / "Mail")) for path in home.glob("Mail/**/*") if path.is_file()}
+        stored = {str(path.relative_to(home / "Mail")) for path in home.glob("Mail/**/*") if path.is_file() and path.stat().st_size}
         sent = home / "sent"
         addresses = sent.read_text().split() if sent.exists() else []
         shutil.rmtree(home)
