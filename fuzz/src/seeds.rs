@@ -1,4 +1,5 @@
-//! What the fuzzers begin with: the transcripts of the protocol crates, and a few lines for each other target.
+//! What the fuzzers begin with: the transcripts of the protocol crates, recorded rc files, and a few lines for each other
+//! target.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -8,6 +9,8 @@ pub type Seed = (&'static str, String, Vec<u8>);
 
 /// How many settings of the knobs a seed for a machine comes with.
 const SETTINGS: u8 = 12;
+/// The longest rc file that is worth being cut and changed.
+const LONGEST_RC: usize = 3000;
 
 /// All seeds.
 ///
@@ -45,7 +48,50 @@ pub fn all() -> io::Result<Vec<Seed>> {
     for (number, name) in NAMES.iter().enumerate() {
         seeds.push(("names", number.to_string(), name.as_bytes().to_vec()));
     }
+    rc_files(&mut seeds)?;
     Ok(seeds)
+}
+
+/// The rc files that were recorded with procmail, and the expressions of their conditions.
+fn rc_files(seeds: &mut Vec<Seed>) -> io::Result<()> {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../procmail-engine/tests/recorded/cases");
+    let mail = fs::read(cases.join("default.mail"))?;
+    let mut groups = fs::read_dir(&cases)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    groups.retain(|path| path.extension().is_some_and(|extension| extension == "cases"));
+    groups.sort();
+    let mut expressions = std::collections::BTreeSet::new();
+    for group in groups {
+        let text = fs::read(&group)?;
+        let mut name = Vec::new();
+        let mut at = 0;
+        while let Some(end) = text[at..].iter().position(|&byte| byte == b'\n') {
+            let line = &text[at..at + end];
+            at += end + 1;
+            if let Some(case) = line.strip_prefix(b"== ") {
+                name = case.to_vec();
+            }
+            let Some(length) = line.strip_prefix(b"-- rc ") else { continue };
+            let length: usize = std::str::from_utf8(length).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+            let rc = &text[at..(at + length).min(text.len())];
+            at += length;
+            if rc.len() > LONGEST_RC {
+                continue;
+            }
+            let name = String::from_utf8_lossy(&name).into_owned();
+            seeds.push(("procmail_rc", name.clone(), rc.to_vec()));
+            let setting = (rc.len() % 251) as u8;
+            seeds.push(("procmail_eval", name, knobbed(setting, &[rc, b"\0", &mail].concat())));
+            let conditions = rc.split(|&byte| byte == b'\n').filter_map(|line| line.strip_prefix(b"* "));
+            expressions.extend(conditions.filter(|text| text.len() <= 40).map(<[u8]>::to_vec));
+        }
+    }
+    for (number, expression) in expressions.iter().enumerate() {
+        for (setting, text) in [&b"a b\nc ab"[..], b"", b"Subject: aab\n"].into_iter().enumerate() {
+            let bytes = knobbed(setting as u8, &[expression, &b"\0"[..], text].concat());
+            seeds.push(("procmail_regex", format!("{number}-{setting}"), bytes));
+        }
+    }
+    Ok(())
 }
 
 /// Writes all seeds below `corpus`, a folder for each target.
