@@ -236,7 +236,11 @@ impl Lexer<'_> {
 
     fn backslash(&mut self) {
         let Some(next) = self.peek() else {
-            self.byte(b'\\');
+            if self.mode == Mode::Quoted {
+                self.parts.push(Part::UnexpectedEnd);
+            } else {
+                self.byte(b'\\');
+            }
             return;
         };
         if next == b'\n' {
