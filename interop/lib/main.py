@@ -36,6 +36,7 @@ PARTS = [
     "postfix",
     "dovecot",
     "formail",
+    "procmail_lib",
 ]
 
 
