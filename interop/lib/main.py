@@ -37,6 +37,7 @@ PARTS = [
     "dovecot",
     "formail",
     "procmail_lib",
+    "spamassassin",
 ]
 
 
