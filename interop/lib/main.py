@@ -38,6 +38,8 @@ PARTS = [
     "dovecot",
     "formail",
     "sieve",
+    "procmail_lib",
+    "spamassassin",
 ]
 
 
