@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "recorded/archive.rs"]
-#[expect(dead_code, reason = "only the files of a case are of interest")]
 mod archive;
 
 use std::collections::BTreeSet;
@@ -87,6 +86,7 @@ const FLAGS: &[Row] = &[
     ("LOCKFILE=box.lock\n:0:\nbox\n", &[("deadlock", ":")]),
     (":0\n* a\n| cat\n", &[("unchecked-program", "|")]),
     (":0 w\nX =| date\n", &[("capture-blank", "X =")]),
+    ("A='x y'\n:0:\n* a\n$A\n", &[("several-folders", "$A")]),
     (":0:\n* a\none two/\n", &[("several-folders", "one two/")]),
 ];
 
@@ -154,12 +154,16 @@ const CONDITIONS: &[Row] = &[
     ("* \"^Subject: a\"", &[("quoted-condition", "\"^Subject: a\"")]),
     ("* ^From:.*$LOGNAME", &[("variable-without-dollar", "$LOGNAME")]),
     ("* ^From:.*${ME}", &[("variable-without-dollar", "${ME}")]),
+    ("* ^From:.*${ME", &[("variable-without-dollar", "${ME")]),
     ("* $ ^From:.*\"$HOME", &[("quote-in-dollar-condition", "\"")]),
     ("* < 100k", &[("size-junk", "k")]),
     ("* <joe@home>", &[("size-junk", "<joe@home>")]),
     ("* ?? x", &[("without-variable-name", "??")]),
     ("* ?", &[("unfinished-command", "?")]),
     ("* test -f $HOME/.away", &[("missing-question-mark", "test")]),
+    ("* $HOME ?? x", &[("dollar-before-name", "$HOME")]),
+    ("* $ ^To:.*$MATCH", &[("unescaped-value", "$MATCH")]),
+    (r"* $ ^To:.*$\MATCH", &[]),
     ("* b ?? x", &[("misspelt-variable", "b")]),
     ("* 1^1", &[("infinite-score", "* 1^1")]),
     ("* 1^1 ^", &[("infinite-score", "^")]),
@@ -176,6 +180,7 @@ const VALUES: &[Row] = &[
     ("LOGFLIE=x\n", &[("misspelt-variable", "LOGFLIE")]),
     ("maildir=x\n", &[("misspelt-variable", "maildir")]),
     ("FOLDER=x\nA=$FODLER\n", &[("misspelt-variable", "$FODLER")]),
+    ("FROM=`formail -xFrom:`\n:0\n* $ ^To:.*${FROM}\ndir/\n", &[("unescaped-value", "${FROM}")]),
     ("A=$NOWHERE\n", &[("undefined-variable", "$NOWHERE")]),
     ("A=$LATER\nLATER=x\n", &[("undefined-variable", "$LATER")]),
     ("DEFAULT=$MAILDIR/in/\nMAILDIR=$HOME/Mail\n", &[("maildir-set-later", "$MAILDIR")]),
@@ -351,6 +356,9 @@ fn nothing_is_said_of_what_is_right() {
         "NULL=/dev/null\n# check: allow discards-mail\n:0 h\n* ^A: x\n$NULL\n",
         ":0 c\n* ^A: x\n{\n:0 fhw\n| formail -I B:\n:0 aw\n! joe\n}\n",
         "nl=x\nA=$nl\nB=${NL:-x}\n",
+        ":0\n* ^A: x\ndir/ # in ~/Mail, not $THERE\n",
+        "# check: allow undefined-variable\nA=$DATE\ndate=$A\n",
+        ":0\n* ! DONE ?? .\ndir/\n",
         ":0 c\n* ^A: x\n{\n:0\n* b\nx/\n:0 E\n/dev/null\n}\n",
     ] {
         assert_eq!(found(source), [], "{source}");
@@ -432,6 +440,59 @@ fn recorded_rc_files_can_be_checked_and_fixed() {
             holds(source);
         }
     }
+}
+
+/// What procmail says, and the codes that tell of it before it does.
+const MESSAGES: &[(&str, &[&str])] = &[
+    ("Bad substitution of", &["bad-substitution"]),
+    ("Closing brace unexpected", &["unexpected-closing-brace"]),
+    ("Conflicting ", &["conflicting-flags"]),
+    ("Couldn't determine implicit lockfile", &["unknown-lock"]),
+    ("Deadlock attempted on", &["deadlock"]),
+    ("Extraneous ", &["extraneous-flag"]),
+    ("Incomplete recipe", &["incomplete-recipe"]),
+    ("Invalid regexp", &["unbalanced-parenthesis", "unclosed-class"]),
+    ("Missing action", &["missing-action"]),
+    ("Missing closing brace", &["missing-closing-brace"]),
+    ("Skipped", &["skipped-text", "unknown-flag", "size-junk", "several-folders", "stray-word", "crlf"]),
+    ("Unexpected EOL", &["unterminated-quote"]),
+];
+
+#[test]
+fn what_procmail_was_recorded_to_complain_of_is_told_before() {
+    let archives: [&[u8]; 8] = [
+        include_bytes!("recorded/cases/act.cases"),
+        include_bytes!("recorded/cases/basic.cases"),
+        include_bytes!("recorded/cases/cond.cases"),
+        include_bytes!("recorded/cases/flag.cases"),
+        include_bytes!("recorded/cases/inc.cases"),
+        include_bytes!("recorded/cases/lock.cases"),
+        include_bytes!("recorded/cases/regex.cases"),
+        include_bytes!("recorded/cases/var.cases"),
+    ];
+    // A file where a directory is expected: that is seen on the disk only.
+    let on_disk = ["act-multi-second-file"];
+    let mut complaints = 0;
+    let mut missed = String::new();
+    let cases = archives.iter().flat_map(|text| archive::parse(text));
+    for case in cases.filter(|case| !on_disk.contains(&case.name.as_str())) {
+        let rc_files = case.files.iter().filter(|(name, _)| *name == "rc" || name.ends_with(".rc"));
+        let codes: BTreeSet<&str> = rc_files
+            .flat_map(|(_, source)| check(&Rc::parse(source.clone())))
+            .map(|diagnostic| diagnostic.code.name())
+            .collect();
+        let log = case.text("expect.log").unwrap_or_default();
+        for line in log.lines().filter_map(|line| line.strip_prefix("procmail: ")) {
+            for (message, expected) in MESSAGES.iter().filter(|(message, _)| line.starts_with(message)) {
+                complaints += 1;
+                if !expected.iter().any(|code| codes.contains(code)) {
+                    missed += &format!("{}: {line} ({message})\n", case.name);
+                }
+            }
+        }
+    }
+    assert!(missed.is_empty(), "{missed}");
+    assert!(complaints > 30, "only {complaints} complaints were recorded");
 }
 
 /// Diagnostics lie in the file and are sorted; what is fixed is not told again.

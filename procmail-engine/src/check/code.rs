@@ -65,6 +65,8 @@ codes! {
     Deadlock = "deadlock", Error;
     /// Mail goes to `/dev/null`.
     DiscardsMail = "discards-mail", Warning;
+    /// `$NAME ??` searches what is named by the value of `NAME`.
+    DollarBeforeName = "dollar-before-name", Warning;
     /// A quantifier on a quantifier stands for itself.
     DoubleQuantifier = "double-quantifier", Warning;
     /// An alternative with nothing in it makes the condition true.
@@ -157,6 +159,8 @@ codes! {
     UndefinedVariable = "undefined-variable", Hint;
     /// A dot that stands for any byte in an address or domain.
     UnescapedDot = "unescaped-dot", Hint;
+    /// A value that comes from the mail as part of an expression.
+    UnescapedValue = "unescaped-value", Hint;
     /// A `}` without its `{`.
     UnexpectedClosingBrace = "unexpected-closing-brace", Error;
     /// A command that does not end on its line.

@@ -3,6 +3,7 @@
 use super::Checker;
 use super::code::Code;
 use super::flow::{Facts, Outcome};
+use super::text::{Hash, open_quote};
 use super::traced::variable;
 use crate::syntax::{Action, Item, Rc, RecipeLine, Span};
 
@@ -147,7 +148,7 @@ impl Checker<'_> {
                 .help("each line of a command but the last needs a backslash at its end");
             return;
         }
-        if let Some(open) = open_quote(command) {
+        if let Some(open) = open_quote(command, Hash::Comment) {
             let start = span.start + open;
             self.report
                 .add(
@@ -208,24 +209,4 @@ impl Checker<'_> {
             )
             .help(format!("add {}", missing.join(", and ")));
     }
-}
-
-/// Where a quote opens that is not closed.
-fn open_quote(command: &[u8]) -> Option<usize> {
-    let mut quote = None;
-    let mut at = 0;
-    while at < command.len() {
-        match (command[at], quote) {
-            (b'\\', None | Some((b'"', _))) => at += 1,
-            (b'#', None) if at > 0 && command[at - 1].is_ascii_whitespace() => {
-                // A comment goes to the end of its line.
-                at += memchr::memchr(b'\n', &command[at..]).unwrap_or(command.len());
-            }
-            (byte @ (b'"' | b'\''), None) => quote = Some((byte, at)),
-            (byte, Some((open, _))) if byte == open => quote = None,
-            _ => {}
-        }
-        at += 1;
-    }
-    quote.map(|(_, at)| at)
 }

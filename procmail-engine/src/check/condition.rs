@@ -4,13 +4,14 @@ use super::Checker;
 use super::code::Code;
 use super::pattern::Pattern;
 use super::report::quoted;
-use super::traced::{Traced, variable};
-use super::variables::is_preset;
+use super::traced::Traced;
 use crate::eval::{Weight, searched_variable};
-use crate::syntax::{Condition, RecipeLine, Span};
+use crate::syntax::{Condition, Part, RecipeLine, Span};
 
 /// How often a condition may ask to be expanded again.
 const EXPANSIONS: usize = 4;
+/// How much of a value is looked at where it is used.
+const PARTS: usize = 16;
 
 impl Checker<'_> {
     /// Checks one condition of a recipe.
@@ -37,6 +38,9 @@ impl Checker<'_> {
                         return;
                     }
                     expansions += 1;
+                    if self.dollar_before_name(&text, at) {
+                        return;
+                    }
                     let expansion = text.expanded(at + 1);
                     if let Some(&quote) = expansion.quotes.first().filter(|_| expansions == 1) {
                         self.report
@@ -47,8 +51,13 @@ impl Checker<'_> {
                             )
                             .try_edit("write `\\\"` if the quote is part of the expression", quote, "\\\"");
                     }
+                    let mut rest = expansion.text.bytes.iter().skip_while(|byte| b" \t!".contains(byte));
+                    let runs = rest.next() == Some(&b'?');
                     for (name, span) in &expansion.names {
                         self.used(name, *span);
+                        if !runs {
+                            self.of_mail(name, *span);
+                        }
                     }
                     text = expansion.text;
                     at = 0;
@@ -69,7 +78,7 @@ impl Checker<'_> {
                         at += used;
                     } else if let Some((name, used)) = searched_variable(&text.bytes[at..]) {
                         let span = text.span(at, at + name.len());
-                        self.searched(&name, span);
+                        self.searched(&name, span, &text.bytes[at + used..]);
                         of_header = matches!(name.as_slice(), b"H" | b"HB" | b"BH");
                         at += used;
                     } else {
@@ -98,6 +107,44 @@ impl Checker<'_> {
         .check(&mut self.report);
     }
 
+    /// `$NAME ??` where `NAME ??` is meant.
+    fn dollar_before_name(&mut self, text: &Traced, at: usize) -> bool {
+        let rest = &text.bytes[at + 1..];
+        let Some((name, _)) = searched_variable(rest) else { return false };
+        let span = text.span(at, at + 1 + name.len());
+        self.report
+            .add(
+                Code::DollarBeforeName,
+                span,
+                format!("this looks into the variable that the value of `{}` names", quoted(&name)),
+            )
+            .try_edit("leave the `$` out", text.span(at, at + 1), "");
+        true
+    }
+
+    /// A value that the sender of a mail chooses is part of an expression.
+    fn of_mail(&mut self, name: &[u8], span: Span) {
+        let from_mail = |part: &Part| match part {
+            Part::Variable { name, .. } => name == b"MATCH",
+            Part::Command { command, .. } => memchr::memmem::find(command, b"formail").is_some(),
+            _ => false,
+        };
+        let set = self.variables.get(name).and_then(|set| set.value);
+        let of_mail =
+            name == b"MATCH" || set.is_some_and(|value| value.parts.iter().take(PARTS).any(from_mail));
+        let escaped = self.rc.text(span).get(1) == Some(&b'\\');
+        if of_mail && !escaped {
+            let name = quoted(name);
+            self.report
+                .add(
+                    Code::UnescapedValue,
+                    span,
+                    format!("`{name}` comes from the mail, and what it holds is read as an expression"),
+                )
+                .try_edit("escape what is special in it", span, format!("$\\{name}"));
+        }
+    }
+
     fn infinite(&mut self, rest: &Traced, weight: Weight, condition: Span) {
         let empty = matches!(rest.bytes.as_slice(), b"" | b"^" | b"$" | b".*" | b"()" | b"(.*)");
         if empty && weight.exponent >= 1.0 && weight.weight != 0.0 {
@@ -115,7 +162,7 @@ impl Checker<'_> {
         }
     }
 
-    fn searched(&mut self, name: &[u8], span: Span) {
+    fn searched(&mut self, name: &[u8], span: Span, rest: &[u8]) {
         let area = matches!(name.to_ascii_uppercase().as_slice(), b"H" | b"B" | b"HB" | b"BH");
         if area && name.iter().any(u8::is_ascii_lowercase) && !self.variables.is_known(name) {
             let upper = String::from_utf8_lossy(name).to_ascii_uppercase();
@@ -127,7 +174,14 @@ impl Checker<'_> {
                 )
                 .fix("areas are written in capitals", span, upper);
         } else if !area {
-            self.used(name, span);
+            // Whether it is set at all is what these ask.
+            let rest = rest.trim_ascii();
+            let rest = rest.strip_prefix(b"!").unwrap_or(rest).trim_ascii_start();
+            if matches!(rest, b"." | b"^^." | b".+" | b".*" | b"(.)" | b"^^^^" | b"^^$" | b"^$") {
+                self.slip(name, span);
+            } else {
+                self.used(name, span);
+            }
         }
     }
 
@@ -187,77 +241,5 @@ impl Checker<'_> {
             }
             None => entry.help("conditions have no comments, and a size no unit"),
         };
-    }
-
-    /// A variable that is used where an empty one is no use.
-    pub(super) fn used(&mut self, name: &[u8], span: Span) {
-        if name == b"MAILDIR" {
-            self.maildir(span);
-        }
-        if name.is_empty() || is_preset(name) {
-            return;
-        }
-        match self.variables.get(name) {
-            Some(set) if set.first.start < span.start => {}
-            Some(set) => {
-                let first = set.first;
-                if self.told.insert(name.to_vec()) && !self.variables.includes {
-                    self.report
-                        .add(Code::UndefinedVariable, span, format!("`{}` is not set yet", quoted(name)))
-                        .related(first, "it is set here");
-                }
-            }
-            None => {
-                if self.slip(name, span) || self.variables.includes || !self.told.insert(name.to_vec()) {
-                    return;
-                }
-                self.report
-                    .add(
-                        Code::UndefinedVariable,
-                        span,
-                        format!("nothing in this file sets `{}`", quoted(name)),
-                    )
-                    .help("it is empty unless whoever calls procmail or includes this file sets it");
-            }
-        }
-    }
-
-    /// Tells of a name that is almost one that is known.
-    pub(super) fn slip(&mut self, name: &[u8], span: Span) -> bool {
-        if self.variables.is_known(name) || self.told.contains(name) {
-            return false;
-        }
-        let Some(meant) = self.variables.meant(name) else { return false };
-        if self.told.insert(name.to_vec()) {
-            self.report
-                .add(
-                    Code::MisspeltVariable,
-                    span,
-                    format!("nothing sets `{}`; is `{meant}` meant?", quoted(name)),
-                )
-                .help(format!("write `{meant}`"));
-        }
-        true
-    }
-
-    /// Tells of the plain variables in a text of the source.
-    pub(super) fn used_in(&mut self, span: Span) {
-        let source = self.report.source;
-        let text = &source[span.start..span.end];
-        let mut at = 0;
-        while let Some(offset) = memchr::memchr3(b'$', b'\\', b'\'', &text[at..]) {
-            at += offset + 1;
-            match text[at - 1] {
-                b'\\' => at = (at + 1).min(text.len()),
-                // In double quotes it is not a quote; then this skips too much, which does no harm.
-                b'\'' => at = memchr::memchr(b'\'', &text[at..]).map_or(text.len(), |close| at + close + 1),
-                _ => {
-                    let (name, used) = variable(&text[at..]);
-                    let end = at + used;
-                    self.used(&name, Span { start: span.start + at - 1, end: span.start + end });
-                    at = end;
-                }
-            }
-        }
     }
 }

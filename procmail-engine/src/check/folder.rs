@@ -10,6 +10,9 @@ use super::report::quoted;
 use super::variables::Tail;
 use crate::syntax::{Action, Item, Part, Rc, Recipe, RecipeLine, Span, Text};
 
+/// Values that are longer are not looked at where they are used.
+const LONGEST: usize = 512;
+
 /// What a folder is, as far as its name tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Folder {
@@ -113,7 +116,7 @@ impl<'a> Checker<'a> {
         if self.no_folder(recipe, first, name, folders) {
             return Outcome::GoesOn;
         }
-        self.text(folders);
+        self.words(folders);
         let kind = self.folder_kind(folders);
         match kind {
             Folder::Null if !facts.copies => self.discards(first, facts.always),
@@ -134,11 +137,12 @@ impl<'a> Checker<'a> {
             }
             _ => {}
         }
+        self.split_value(folders, first);
         let second = folders.parts.iter().skip_while(|part| **part != Part::Break).nth(1).is_some();
         if second && kind == Folder::Mailbox {
             let entry = self.report.add(
                 Code::SeveralFolders,
-                folders_span(self.rc, folders),
+                words_span(self.rc, folders),
                 format!("if `{}` is a file, procmail skips the other folders", quoted(name)),
             );
             if line.lock.is_none() { entry.severity(Severity::Hint) } else { entry }
@@ -149,6 +153,27 @@ impl<'a> Checker<'a> {
             self.last_copy = Some((flag, quoted(name)));
         }
         Outcome::Delivered
+    }
+
+    /// A variable outside of quotes whose value has blanks, which split it.
+    fn split_value(&mut self, folders: &Text, first: Span) {
+        let split = first_word(folders).iter().find_map(|part| match part {
+            Part::Variable { name, quoted: false } => {
+                let value = self.variables.get(name)?.value?;
+                let short = value.span.end - value.span.start < LONGEST;
+                let value = if short { value.literal()? } else { return None };
+                value.contains(&b' ').then_some(name)
+            }
+            _ => None,
+        });
+        let Some(name) = split else { return };
+        self.report
+            .add(
+                Code::SeveralFolders,
+                first,
+                format!("the value of `{}` has blanks, and is split at them", quoted(name)),
+            )
+            .help("put the variable into double quotes");
     }
 
     /// Actions that are taken for folders, and are not meant so.
@@ -192,7 +217,7 @@ impl<'a> Checker<'a> {
                 if variable == 0 || name[0].is_ascii_digit() || name.get(variable) != Some(&b'=') {
                     return false;
                 }
-                let end = folders_span(self.rc, folders).end;
+                let end = words_span(self.rc, folders).end;
                 let whole = self.rc.text(Span { start: first.start, end });
                 let block = format!("{{ {} }}", String::from_utf8_lossy(whole));
                 self.report
@@ -226,7 +251,7 @@ impl<'a> Checker<'a> {
 }
 
 /// The words without the comment behind them.
-fn folders_span(rc: &Rc, text: &Text) -> Span {
+pub(super) fn words_span(rc: &Rc, text: &Text) -> Span {
     let written = rc.text(text.span);
     let mut end = written.len();
     for at in memchr::memchr_iter(b'#', written) {

@@ -68,17 +68,15 @@ impl Checker<'_> {
 
     fn implicit_deadlock(&mut self, folder: &[Part], colon: Span) {
         let Some(global) = self.lock_file else { return };
-        let bytes = |parts: &[Part]| match parts {
-            [Part::Bytes(bytes)] => Some(bytes.clone()),
-            _ => None,
+        let ([Part::Bytes(folder)], [Part::Bytes(global)]) = (folder, global.parts.as_slice()) else {
+            return;
         };
-        let Some((folder, global)) = bytes(folder).zip(bytes(&global.parts)) else { return };
-        if global.strip_suffix(b".lock") == Some(&folder) {
+        if global.strip_suffix(b".lock") == Some(folder) {
             self.report
                 .add(
                     Code::Deadlock,
                     colon,
-                    format!("deadlock attempted: `{}` is the LOCKFILE that is held already", quoted(&global)),
+                    format!("deadlock attempted: `{}` is the LOCKFILE that is held already", quoted(global)),
                 )
                 .help("leave the second colon out, or name the LOCKFILE otherwise");
         }

@@ -55,6 +55,7 @@
 //! | `crlf` | error | Lines end in CR LF |
 //! | `deadlock` | error | The lock of the recipe is the global one |
 //! | `discards-mail` | warning | Mail goes to `/dev/null` |
+//! | `dollar-before-name` | warning | `$NAME ??` searches what is named by the value of `NAME` |
 //! | `double-quantifier` | warning | A quantifier on a quantifier stands for itself |
 //! | `empty-alternative` | warning | An alternative with nothing in it makes the condition true |
 //! | `extraneous-flag` | warning | A flag that procmail ignores with a message |
@@ -101,6 +102,7 @@
 //! | `unclosed-class` | warning | Brackets that are not closed |
 //! | `undefined-variable` | hint | A variable that has no value |
 //! | `unescaped-dot` | hint | A dot that stands for any byte in an address or domain |
+//! | `unescaped-value` | hint | A value that comes from the mail as part of an expression |
 //! | `unexpected-closing-brace` | error | A `}` without its `{` |
 //! | `unfinished-command` | warning | A command that does not end on its line |
 //! | `unknown-flag` | error | Letters that are no flags |
@@ -129,6 +131,7 @@ mod render;
 mod report;
 mod skipped;
 mod spelling;
+mod text;
 mod tokens;
 mod traced;
 mod value;
@@ -182,6 +185,8 @@ struct Checker<'a> {
     variables: Variables<'a>,
     /// Variables that were told of.
     told: HashSet<Vec<u8>>,
+    /// Variables whose spelling was looked at.
+    spelt: HashSet<Vec<u8>>,
     levels: Vec<Level>,
     /// A block whose brace was closed by one that is indented for another.
     suspect: Option<(Span, Span)>,
@@ -210,6 +215,7 @@ impl<'a> Checker<'a> {
             report,
             variables: Variables::of(rc),
             told: HashSet::new(),
+            spelt: HashSet::new(),
             levels: vec![Level::of_file()],
             suspect: None,
             lock_file: None,

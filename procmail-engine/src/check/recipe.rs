@@ -40,7 +40,7 @@ impl<'a> Checker<'a> {
             }
             Action::Forward { capture, arguments } => {
                 self.captured(recipe, capture.as_ref());
-                self.text(arguments);
+                self.words(arguments);
                 self.forward(arguments, facts);
                 if capture.is_some() {
                     Outcome::GoesOn
@@ -279,6 +279,7 @@ impl<'a> Checker<'a> {
             && !facts.also
             && !facts.or_else
             && !self.guards.against_loops()
+            && self.told.insert(b"!".to_vec())
         {
             let at = arguments.span.start.saturating_sub(1);
             self.report
@@ -291,75 +292,6 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// What can be wrong with any text.
-    pub(super) fn text(&mut self, text: &Text) {
-        self.used_in(text.span);
-        self.tildes(text.span);
-        self.quotes(text);
-    }
-
-    /// Words that start with a `~`.
-    pub(super) fn tildes(&mut self, span: Span) {
-        let text = self.rc.text(span);
-        for at in memchr::memchr_iter(b'~', text) {
-            let before = at.checked_sub(1).map(|before| text[before]);
-            let starts = matches!(before, None | Some(b' ' | b'\t' | b'"' | b'='));
-            let home = matches!(text.get(at + 1), Some(b'/') | None | Some(b' ' | b'\t' | b'\n' | b'"'));
-            if !starts {
-                continue;
-            }
-            let span = Span { start: span.start + at, end: span.start + at + 1 };
-            let entry = self.report.add(Code::Tilde, span, "procmail does not expand `~`");
-            if home {
-                entry.fix("write `$HOME`", span, "$HOME");
-            } else {
-                entry.help("write the directory");
-            }
-            return;
-        }
-    }
-
-    fn quotes(&mut self, text: &Text) {
-        let source = self.rc.source();
-        let mut from = text.span.start;
-        for part in &text.parts {
-            if let Part::BadSubstitution(name) = part {
-                let needle = [b"${", name.as_slice()].concat();
-                let found = memchr::memmem::find(&source[from..text.span.end], &needle);
-                let start = found.map_or(text.span.start, |at| from + at);
-                from = start + 1;
-                let end = (start + needle.len() + 1).min(source.len());
-                let message = format!("bad substitution of `{}`", quoted(name));
-                self.report
-                    .add(Code::BadSubstitution, Span { start, end }, message)
-                    .help("procmail knows `${X-y}`, `${X:-y}`, `${X+y}` and `${X:+y}`");
-            }
-        }
-        if text.parts.last() == Some(&Part::UnexpectedEnd) {
-            let start = open_quote(source, text.span);
-            self.report
-                .add(
-                    Code::UnterminatedQuote,
-                    Span { start, end: start + 1 },
-                    "this quote is not closed: the rest of the file is taken for quoted text",
-                )
-                .help("close it, or put a backslash before it");
-        } else if let Some(Part::Command { .. }) = text.parts.last()
-            && text.span.end == source.len()
-            && memchr::memchr_iter(b'`', self.rc.text(text.span)).count() % 2 == 1
-        {
-            let start = memchr::memrchr(b'`', self.rc.text(text.span)).map_or(0, |at| text.span.start + at);
-            self.report
-                .add(
-                    Code::UnterminatedQuote,
-                    Span { start, end: start + 1 },
-                    "this backquote is not closed: the rest of the file is taken for a command",
-                )
-                .help("close it, or put a backslash before it");
-        }
-        self.longer_than_linebuf(text.span, text.span.end - text.span.start);
-    }
-
     pub(super) fn discards(&mut self, span: Span, always: bool) {
         // The end of a copy is not the end of the mail.
         if self.in_copy() {
@@ -370,22 +302,6 @@ impl<'a> Checker<'a> {
             .add(Code::DiscardsMail, span, message)
             .help("file it into a folder, at least until the conditions have proved themselves");
     }
-}
-
-/// Where the quotation starts that is open at the end of a span.
-fn open_quote(source: &[u8], span: Span) -> usize {
-    let mut quote = None;
-    let mut at = span.start;
-    while at < span.end {
-        match (source[at], quote) {
-            (b'\\', None | Some((b'"', _))) => at += 1,
-            (byte @ (b'"' | b'\''), None) => quote = Some((byte, at)),
-            (byte, Some((open, _))) if byte == open => quote = None,
-            _ => {}
-        }
-        at += 1;
-    }
-    quote.map_or(span.start, |(_, at)| at)
 }
 
 fn facts(source: &[u8], recipe: &Recipe, line: &RecipeLine) -> Facts {

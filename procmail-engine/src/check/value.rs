@@ -186,7 +186,8 @@ impl<'a> Checker<'a> {
 
     /// A variable that is set under a name which is almost that of another.
     fn name_slip(&mut self, span: Span, name: &[u8]) {
-        if is_preset(name) || name.len() < 3 {
+        // Each name that is near is looked for in the whole file.
+        if is_preset(name) || name.len() < 3 || self.told.len() > 200 {
             return;
         }
         let Some(meant) = PRESET.iter().find(|known| is_near(name, known.as_bytes())) else { return };

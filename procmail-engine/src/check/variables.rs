@@ -133,13 +133,12 @@ impl<'a> Variables<'a> {
         let near = |known: &[u8]| known != name && is_near(name, known);
         let set = || {
             // Files with very many variables are not searched for slips.
-            let some = if self.set.len() > 200 { 0 } else { self.set.len() };
+            let some = if self.set.len() > 100 { 0 } else { self.set.len() };
             let mut names: Vec<&[u8]> = self.set.keys().copied().take(some).collect();
             names.sort_unstable();
-            names
-                .into_iter()
-                .find(|known| near(known))
-                .map(|known| String::from_utf8_lossy(known).into_owned())
+            // Names that differ in their case only are told apart on purpose.
+            let other = |known: &&[u8]| !known.eq_ignore_ascii_case(name) && near(known);
+            names.into_iter().find(other).map(|known| String::from_utf8_lossy(known).into_owned())
         };
         PRESET.iter().find(|known| near(known.as_bytes())).map(|known| (*known).to_owned()).or_else(set)
     }

@@ -288,8 +288,9 @@ impl Pattern<'_> {
             if length == 0 || name[0].is_ascii_digit() || !(braced || capitals || (self.known)(name)) {
                 continue;
             }
-            let span =
-                self.span(token.start, token.end + length + 2 * usize::from(braced) + usize::from(escaped));
+            let closed = usize::from(braced && rest.get(1 + length) == Some(&b'}'));
+            let end = token.end + usize::from(braced || escaped) + length + closed;
+            let span = self.span(token.start, end);
             let plain = !bytes.iter().any(|byte| b"\\\"`".contains(byte));
             let at = Span { start: self.start, end: self.start };
             let applicability = if plain { Applicability::Automatic } else { Applicability::Manual };
@@ -299,10 +300,7 @@ impl Pattern<'_> {
                     span,
                     format!(
                         "`{}` is not a variable in a condition that does not start with `$`",
-                        quoted(
-                            &bytes[token.start
-                                ..token.end + length + 2 * usize::from(braced) + usize::from(escaped)]
-                        )
+                        quoted(&bytes[token.start..end])
                     ),
                 )
                 .suggest(
