@@ -8,6 +8,9 @@ pub mod dot_codec;
 mod knobs;
 pub mod line;
 pub mod names;
+pub mod procmail_eval;
+pub mod procmail_rc;
+pub mod procmail_regex;
 pub mod proxy_header;
 pub mod rc_check;
 pub mod sasl_client;
@@ -28,6 +31,9 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("dot_codec", dot_codec::check),
     ("line", line::check),
     ("names", names::check),
+    ("procmail_eval", procmail_eval::check),
+    ("procmail_rc", procmail_rc::check),
+    ("procmail_regex", procmail_regex::check),
     ("proxy_header", proxy_header::check),
     ("rc_check", rc_check::check),
     ("sasl_client", sasl_client::check),

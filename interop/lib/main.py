@@ -32,10 +32,14 @@ PARTS = [
     "lifecycle",
     "disk_full",
     "rules",
+    "procmail",
     "smtp_sink",
     "postfix",
     "dovecot",
     "formail",
+    "sieve",
+    "procmail_lib",
+    "spamassassin",
 ]
 
 
@@ -47,6 +51,7 @@ class Setting:
         self.certificates = Certificates(scratch / "certificates")
         self.postoffice = Path(os.environ["INTEROP_BIN"]) / "postoffice"
         self.smtp_send = Path(os.environ["INTEROP_BIN"]) / "smtp-send"
+        self.procmail = Path(os.environ["INTEROP_BIN"]) / "procmail"
         self.node_modules = Path(os.environ["INTEROP_NODE_MODULES"])
         self._office = None
 

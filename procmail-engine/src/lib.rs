@@ -62,8 +62,8 @@
 //! # What it promises
 //!
 //! - Any rc file, mail and answer of the host is taken without a panic. An answer that does not fit counts as a failure.
-//! - A search takes time linear in the text. An evaluation looks at no more than a million items, so rc files that include
-//!   themselves end.
+//! - A search takes time linear in the text. An evaluation looks at no more items than [`eval::Setup::most_items`], so rc
+//!   files that include themselves end, and its variables hold no more than 64 MiB.
 #![forbid(unsafe_code)]
 
 pub mod check;

@@ -2,7 +2,7 @@
 //!
 //! [`check`] reads a file without running it, and gives a [`Diagnostic`] for each thing that procmail would complain of,
 //! and for what it takes without a word though it is hardly meant: mailboxes without locks, recipes that no mail
-//! reaches, expressions of other dialects. Each says where it is, what is wrong, and mostly what to do. [`render`]
+//! reaches, expressions of other dialects. Each says where it is, what is wrong, and mostly what to do. [`render()`]
 //! shows them as compilers do, [`fix`] makes the changes that need no look at them.
 //!
 //! ```

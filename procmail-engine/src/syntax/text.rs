@@ -107,10 +107,13 @@ struct Brace {
 
 struct Lexer<'a> {
     source: &'a [u8],
+    mode: Mode,
     at: usize,
     parts: Vec<Part>,
     quotes: Quotes,
     braces: Vec<Brace>,
+    /// Whether there is more than alternatives of variables.
+    started: bool,
     reading: Reading,
     /// Whether the other reading could differ.
     ambiguous: bool,
@@ -124,9 +127,18 @@ pub fn parse_text(source: &[u8], start: usize, mode: Mode) -> Text {
 /// Reads a text, and tells whether it would be read otherwise if it were skipped.
 pub(super) fn read_text(source: &[u8], start: usize, mode: Mode, reading: Reading) -> (Text, bool) {
     let quotes = if mode == Mode::Quoted { Quotes::Double } else { Quotes::None };
-    let mut lexer =
-        Lexer { source, at: start, parts: Vec::new(), quotes, braces: Vec::new(), reading, ambiguous: false };
-    lexer.run(mode);
+    let mut lexer = Lexer {
+        source,
+        mode,
+        at: start,
+        parts: Vec::new(),
+        quotes,
+        braces: Vec::new(),
+        started: false,
+        reading,
+        ambiguous: false,
+    };
+    lexer.run();
     (Text { span: Span { start, end: lexer.at }, parts: lexer.parts }, lexer.ambiguous)
 }
 
@@ -147,7 +159,8 @@ impl Lexer<'_> {
         }
     }
 
-    fn run(&mut self, mode: Mode) {
+    fn run(&mut self) {
+        let mode = self.mode;
         let mut in_word = false;
         while let Some(byte) = self.peek() {
             if self.quotes == Quotes::None && mode != Mode::Quoted {
@@ -158,6 +171,11 @@ impl Lexer<'_> {
                             self.parts.push(Part::Break);
                         }
                         in_word = false;
+                        continue;
+                    }
+                    // Blanks before anything of the value has come, as in `${NAME:- x}`, are passed over.
+                    b' ' | b'\t' if mode == Mode::Value && !self.started && !self.parts.is_empty() => {
+                        self.at += 1;
                         continue;
                     }
                     b'\n' | b' ' | b'\t' => break,
@@ -201,12 +219,15 @@ impl Lexer<'_> {
                 }
                 _ => self.byte(byte),
             }
+            self.started |= match self.parts.last() {
+                None | Some(Part::Alternative { .. }) => false,
+                Some(Part::Bytes(bytes)) => !bytes.is_empty(),
+                Some(_) => true,
+            };
         }
-        let end = self.parts.len();
+        // What is never closed stays, whatever the variable is.
         for brace in std::mem::take(&mut self.braces) {
-            if let Part::Alternative { end: to, .. } = &mut self.parts[brace.part] {
-                *to = end;
-            }
+            self.parts[brace.part] = Part::Bytes(Vec::new());
         }
         if self.quotes != Quotes::None && mode != Mode::Quoted {
             self.parts.push(Part::UnexpectedEnd);
@@ -228,7 +249,11 @@ impl Lexer<'_> {
 
     fn backslash(&mut self) {
         let Some(next) = self.peek() else {
-            self.byte(b'\\');
+            if self.mode == Mode::Quoted {
+                self.parts.push(Part::UnexpectedEnd);
+            } else {
+                self.byte(b'\\');
+            }
             return;
         };
         if next == b'\n' {
@@ -293,10 +318,9 @@ impl Lexer<'_> {
 
     fn braced(&mut self, quoted: bool) {
         let mut name = self.name();
-        if name.is_empty() && self.peek().is_some_and(|byte| matches!(byte, b'#' | b'$' | b'?' | b'-' | b'='))
-        {
-            name.push(self.source[self.at]);
-            self.at += 1;
+        if name == b"_" {
+            // Between braces it is no special variable, and no other can be called so.
+            name.clear();
         }
         let valid = !name.first().is_some_and(u8::is_ascii_digit) || name.len() == 1;
         let operator = self.peek();
@@ -325,6 +349,9 @@ impl Lexer<'_> {
     }
 
     fn alternative(&mut self, name: Vec<u8>, empty_is_unset: bool, if_set: bool, quoted: bool) {
+        if !quoted && (self.mode == Mode::Words || self.parts.is_empty()) {
+            self.at += self.source[self.at..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        }
         self.braces.push(Brace { part: self.parts.len(), quoted });
         self.parts.push(Part::Alternative { name, empty_is_unset, if_set, quoted, end: 0 });
     }
@@ -369,9 +396,17 @@ mod tests {
 
     #[test]
     fn a_value_ends_at_the_first_blank_that_is_not_quoted() {
-        for (source, end) in
-            [("a b", 1), ("'a b' c", 5), ("\"a b\"", 5), ("a\\ b c", 4), ("a#b # c", 3), ("# c", 0)]
-        {
+        for (source, end) in [
+            ("${A:- b} c", 8),
+            ("${A:-} c", 8),
+            ("${A:- b c}", 7),
+            ("a b", 1),
+            ("'a b' c", 5),
+            ("\"a b\"", 5),
+            ("a\\ b c", 4),
+            ("a#b # c", 3),
+            ("# c", 0),
+        ] {
             assert_eq!(value(source).1, end, "{source}");
         }
     }
