@@ -9,6 +9,8 @@ mod knobs;
 pub mod line;
 pub mod names;
 pub mod proxy_header;
+pub mod rc_explain;
+pub mod rc_sieve;
 pub mod sasl_client;
 pub mod sasl_server;
 pub mod seeds;
@@ -28,6 +30,8 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("line", line::check),
     ("names", names::check),
     ("proxy_header", proxy_header::check),
+    ("rc_explain", rc_explain::check),
+    ("rc_sieve", rc_sieve::check),
     ("sasl_client", sasl_client::check),
     ("sasl_server", sasl_server::check),
     ("smtp_client", smtp_client::check),
