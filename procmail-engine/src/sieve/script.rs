@@ -351,9 +351,7 @@ fn prune(commands: &mut Vec<Command>, used: &Used) {
                 }
             }
             Command::Program { output, .. } => {
-                if output.as_ref().is_some_and(|name| !used.variables.contains(name)) {
-                    *output = None;
-                }
+                output.take_if(|name| !used.variables.contains(name));
             }
             _ => {}
         }
