@@ -13,6 +13,8 @@ pub mod procmail_rc;
 pub mod procmail_regex;
 pub mod proxy_header;
 pub mod rc_check;
+pub mod rc_explain;
+pub mod rc_sieve;
 pub mod sasl_client;
 pub mod sasl_server;
 pub mod seeds;
@@ -36,6 +38,8 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("procmail_regex", procmail_regex::check),
     ("proxy_header", proxy_header::check),
     ("rc_check", rc_check::check),
+    ("rc_explain", rc_explain::check),
+    ("rc_sieve", rc_sieve::check),
     ("sasl_client", sasl_client::check),
     ("sasl_server", sasl_server::check),
     ("smtp_client", smtp_client::check),

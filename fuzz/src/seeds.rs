@@ -49,6 +49,13 @@ pub fn all() -> io::Result<Vec<Seed>> {
         seeds.push(("names", number.to_string(), name.as_bytes().to_vec()));
     }
     procmail(&mut seeds)?;
+    for (number, rc) in RC_FILES.iter().enumerate() {
+        with_knobs(&mut seeds, "rc_sieve", &number.to_string(), rc.as_bytes());
+        for (mail_number, mail) in MAILS.iter().enumerate() {
+            let rc_and_mail = [rc.as_bytes(), b"\0", mail.as_bytes()].concat();
+            seeds.push(("rc_explain", format!("{number}-{mail_number}"), knobbed(0, &rc_and_mail)));
+        }
+    }
     Ok(seeds)
 }
 
@@ -240,4 +247,18 @@ const NAMES: &[&str] = &[
     "alice@example.org",
     "..",
     "用户/😀",
+];
+
+/// Rc files with a little of everything.
+const RC_FILES: &[&str] = &[
+    "MAILDIR=$HOME/Mail\nA=x\n:0:\n* ^Subject:.*\\/hello\n* ! ^FROM_DAEMON\nlists/$A\n:0 E\n* > 100\nbig/\n",
+    ":0 c\n{\n:0\n* ^TO_joe\n! a@b.org\n:0 A\ntwo\n}\n:0 fw\n* 3^0.5 B ?? cats\n* -1^0\n| formail -I X\n:0 e\n/dev/null\n",
+    "INCLUDERC=more\nA=`date`\n:0 B\n* ^a.*(b|c?)[^x]*$\n{ A=\"$A y\" }\n:0 a\n* A ?? ^^y\n$A/.\nHOST\n",
+    ":0 Whc: lock\n| formail -D 99 cache\n:0 a\nduplicates\n:0 D\n* $ ^(From|To):.*$\\HOME\nA=| cat\nSWITCHRC=\n",
+];
+
+const MAILS: &[&str] = &[
+    "From ann@example.org Tue Jan  2 03:04:05 2001\nSubject: hello\nTo: you,\n\tjoe@example.org\n\nmany cats\n",
+    "Subject: a b\n\n\nab\n",
+    "",
 ];

@@ -54,6 +54,7 @@
 //! - **… serve `c` on a block?** [`effect::Effect::Fork`] brings a copy of the evaluator; run it on a thread, or to its end
 //!   before going on.
 //! - **… know what an rc file would do with a mail, and why?** [`explain::Explainer`].
+//! - **… go over to Sieve?** [`sieve::to_sieve`].
 //! - **… look at an rc file without evaluating it?** [`syntax::Rc`].
 //! - **… find mistakes in an rc file?** [`check::check`], and [`check::render`] to show them.
 //! - **… lay an rc file out?** [`format::format()`], which never changes what the file does.
