@@ -6,16 +6,18 @@
 //! | [`tls`] | certificates, keys and trust, for both sides |
 //! | [`office`] | [`PostOffice`]: the mail server as a value |
 //! | [`service`] | which protocol is served where |
+//! | [`filter`] | a host for the procmail engine: rc files that file mail for real |
 //! | [`formail`] | headers rewritten, mailboxes split, replies begun: what the program `formail` does |
 //! | [`config`] | the configuration as TOML |
 //! | [`users`] | users and their passwords |
 //! | [`limits`] | how many connections at a time |
 //!
-//! The programs `postoffice`, `smtp-send`, `formail` and `lockfile` are thin shells around it.
+//! The programs `postoffice`, `smtp-send`, `procmail`, `formail` and `lockfile` are thin shells around it.
 
 pub mod config;
 mod delivery;
 pub mod driver;
+pub mod filter;
 pub mod formail;
 pub mod limits;
 pub mod office;

@@ -113,7 +113,8 @@ impl Host<'_> {
             }),
             2 => {
                 let size = (!knobs.one_in(4)).then(|| knobs.below(9) as u64);
-                let notes = vec![Note::Start(7), Note::Folder(piece(knobs, self.rc)), Note::Linking(b"l".to_vec())];
+                let notes =
+                    vec![Note::Start(7), Note::Folder(piece(knobs, self.rc)), Note::Linking(b"l".to_vec())];
                 Outcome::Delivered(Delivered { notes, size })
             }
             3 => Outcome::Held(Some(Duration::from_secs(knobs.below(4000) as u64))),

@@ -9,7 +9,10 @@ pub fn check(data: &[u8]) {
     let mut end = 0;
     for (number, item) in rc.items().iter().enumerate() {
         let span = span(item);
-        assert!(end <= span.start && span.start <= span.end && span.end <= data.len(), "{item:?} after {end}");
+        assert!(
+            end <= span.start && span.start <= span.end && span.end <= data.len(),
+            "{item:?} after {end}"
+        );
         end = span.end;
         match item {
             Item::Comment(span) => comment(&rc, *span),

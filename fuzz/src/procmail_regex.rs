@@ -88,10 +88,10 @@ fn group(pattern: &[u8], at: &mut usize, fold: bool) -> Vec<Vec<Node>> {
     while let Some(&byte) = pattern.get(*at) {
         let sequence = alternatives.last_mut().expect("there is one");
         *at += 1;
-        let set = |bytes: &mut dyn FnMut(u8) -> bool| Node::Bytes((0..=255).filter(|&byte| bytes(byte)).collect());
-        let literal = |byte: u8| {
-            set(&mut |other| if fold { other.eq_ignore_ascii_case(&byte) } else { other == byte })
-        };
+        let set =
+            |bytes: &mut dyn FnMut(u8) -> bool| Node::Bytes((0..=255).filter(|&byte| bytes(byte)).collect());
+        let literal =
+            |byte: u8| set(&mut |other| if fold { other.eq_ignore_ascii_case(&byte) } else { other == byte });
         let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let repeatable = matches!(sequence.last(), Some(node) if !matches!(node, Node::Repeat(..)));
         let node = match byte {
@@ -165,7 +165,9 @@ fn class(pattern: &[u8], at: &mut usize, fold: bool) -> Node {
         let one = |byte: u8| chosen[usize::from(byte)];
         one(byte) || fold && (one(byte.to_ascii_lowercase()) || one(byte.to_ascii_uppercase()))
     };
-    Node::Bytes((0..=255).filter(|&byte| if negated { byte != b'\n' && !has(byte) } else { has(byte) }).collect())
+    Node::Bytes(
+        (0..=255).filter(|&byte| if negated { byte != b'\n' && !has(byte) } else { has(byte) }).collect(),
+    )
 }
 
 /// Where a node leads from these places. `last` tells that nothing stands behind it.

@@ -11,6 +11,7 @@ pub type Seed = (&'static str, String, Vec<u8>);
 const SETTINGS: u8 = 12;
 /// The longest rc file that is worth being cut and changed.
 const LONGEST_RC: usize = 3000;
+const LONGEST_EXPRESSION: usize = 40;
 
 /// All seeds.
 ///
@@ -48,42 +49,24 @@ pub fn all() -> io::Result<Vec<Seed>> {
     for (number, name) in NAMES.iter().enumerate() {
         seeds.push(("names", number.to_string(), name.as_bytes().to_vec()));
     }
-    rc_files(&mut seeds)?;
+    of_rc_files(&mut seeds)?;
     Ok(seeds)
 }
 
-/// The rc files that were recorded with procmail, and the expressions of their conditions.
-fn rc_files(seeds: &mut Vec<Seed>) -> io::Result<()> {
-    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../procmail-engine/tests/recorded/cases");
-    let mail = fs::read(cases.join("default.mail"))?;
-    let mut groups = fs::read_dir(&cases)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
-    groups.retain(|path| path.extension().is_some_and(|extension| extension == "cases"));
-    groups.sort();
+/// Seeds made of the rc files that were recorded with procmail, and of the expressions of their conditions.
+fn of_rc_files(seeds: &mut Vec<Seed>) -> io::Result<()> {
+    let mail = fs::read(recorded().join("default.mail"))?;
     let mut expressions = std::collections::BTreeSet::new();
-    for group in groups {
-        let text = fs::read(&group)?;
-        let mut name = Vec::new();
-        let mut at = 0;
-        while let Some(end) = text[at..].iter().position(|&byte| byte == b'\n') {
-            let line = &text[at..at + end];
-            at += end + 1;
-            if let Some(case) = line.strip_prefix(b"== ") {
-                name = case.to_vec();
-            }
-            let Some(length) = line.strip_prefix(b"-- rc ") else { continue };
-            let length: usize = std::str::from_utf8(length).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
-            let rc = &text[at..(at + length).min(text.len())];
-            at += length;
-            if rc.len() > LONGEST_RC {
-                continue;
-            }
-            let name = String::from_utf8_lossy(&name).into_owned();
-            seeds.push(("procmail_rc", name.clone(), rc.to_vec()));
-            let setting = (rc.len() % 251) as u8;
-            seeds.push(("procmail_eval", name, knobbed(setting, &[rc, b"\0", &mail].concat())));
-            let conditions = rc.split(|&byte| byte == b'\n').filter_map(|line| line.strip_prefix(b"* "));
-            expressions.extend(conditions.filter(|text| text.len() <= 40).map(<[u8]>::to_vec));
+    for (name, rc) in rc_files()? {
+        seeds.push(("rc_check", name.clone(), rc.clone()));
+        if rc.len() > LONGEST_RC {
+            continue;
         }
+        let conditions = rc.split(|&byte| byte == b'\n').filter_map(|line| line.strip_prefix(b"* "));
+        expressions.extend(conditions.filter(|text| text.len() <= LONGEST_EXPRESSION).map(<[u8]>::to_vec));
+        let setting = (rc.len() % 251) as u8;
+        seeds.push(("procmail_eval", name.clone(), knobbed(setting, &[&rc[..], b"\0", &mail].concat())));
+        seeds.push(("procmail_rc", name, rc));
     }
     for (number, expression) in expressions.iter().enumerate() {
         for (setting, text) in [&b"a b\nc ab"[..], b"", b"Subject: aab\n"].into_iter().enumerate() {
@@ -114,6 +97,48 @@ fn transcripts() -> io::Result<Vec<PathBuf>> {
     let mut paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
     paths.sort();
     Ok(paths)
+}
+
+fn recorded() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../procmail-engine/tests/recorded/cases")
+}
+
+/// The rc files of the recorded cases of procmail, by the names of their cases.
+fn rc_files() -> io::Result<Vec<(String, Vec<u8>)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(recorded())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "cases") {
+            rc_files_of(&fs::read(path)?, &mut files);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// `== NAME` starts a case; `-- PATH LENGTH` a file of it, followed by so many bytes and a newline.
+fn rc_files_of(mut text: &[u8], files: &mut Vec<(String, Vec<u8>)>) {
+    let mut case = String::new();
+    while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+        let line = String::from_utf8_lossy(&text[..end]).into_owned();
+        text = &text[end + 1..];
+        let words: Vec<&str> = line.split(' ').collect();
+        let length = |word: &str| word.parse::<usize>().unwrap_or(0);
+        let taken = match words.as_slice() {
+            ["==", name] => {
+                case = (*name).to_owned();
+                continue;
+            }
+            ["--", "big", _] => continue,
+            ["--", "mail-repeat", first, repeated, _] => length(first) + length(repeated),
+            ["--", "rc", size] => {
+                files.push((case.clone(), text[..length(size).min(text.len())].to_vec()));
+                length(size)
+            }
+            _ => words.last().map_or(0, |size| length(size)),
+        };
+        text = text.get(taken + 1..).unwrap_or_default();
+    }
 }
 
 fn with_knobs(seeds: &mut Vec<Seed>, target: &'static str, name: &str, wire: &[u8]) {

@@ -31,9 +31,13 @@ PARTS = [
     "slow",
     "lifecycle",
     "disk_full",
+    "rules",
+    "procmail",
     "smtp_sink",
     "postfix",
     "dovecot",
+    "formail",
+    "sieve",
 ]
 
 
@@ -45,6 +49,7 @@ class Setting:
         self.certificates = Certificates(scratch / "certificates")
         self.postoffice = Path(os.environ["INTEROP_BIN"]) / "postoffice"
         self.smtp_send = Path(os.environ["INTEROP_BIN"]) / "smtp-send"
+        self.procmail = Path(os.environ["INTEROP_BIN"]) / "procmail"
         self.node_modules = Path(os.environ["INTEROP_NODE_MODULES"])
         self._office = None
 

@@ -4,6 +4,8 @@
 //! result however a message is cut: a CR at the end of a chunk is held until the next octet shows whether it belongs to
 //! a line end. CR and LF that stand alone are kept as they are.
 
+use std::convert::Infallible;
+
 use memchr::memchr_iter;
 
 /// How line endings are stored.
@@ -15,6 +17,32 @@ pub enum LineEndings {
     ToLf,
     /// Every octet is stored as given.
     Keep,
+}
+
+impl LineEndings {
+    /// A whole text as it would be stored.
+    ///
+    /// ```
+    /// assert_eq!(maildrop::LineEndings::ToLf.apply(b"a\r\nb\rc\n"), b"a\nb\rc\n");
+    /// ```
+    pub fn apply(self, text: &[u8]) -> Vec<u8> {
+        let mut stored = Stored(Vec::with_capacity(text.len()));
+        let mut converter = Converter::new(self);
+        let Ok(()) = converter.push(text, &mut stored).and_then(|()| converter.finish(&mut stored));
+        stored.0
+    }
+}
+
+/// A text in memory.
+struct Stored(Vec<u8>);
+
+impl Sink for Stored {
+    type Error = Infallible;
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 /// Where converted octets go.
@@ -134,7 +162,6 @@ impl Converter {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::convert::Infallible;
 
     impl Sink for Vec<u8> {
         type Error = Infallible;

@@ -93,6 +93,12 @@ impl MessageName {
         MessageName { bytes, info, size: Some(size), crlf_size: Some(crlf_size), flags: Flags::EMPTY }
     }
 
+    /// The name in `new/` of a message that tells no sizes.
+    pub(crate) fn plain(unique: &str) -> MessageName {
+        let bytes = unique.as_bytes().into();
+        MessageName { bytes, info: unique.len(), size: None, crlf_size: None, flags: Flags::EMPTY }
+    }
+
     /// The whole file name.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes

@@ -67,6 +67,16 @@ impl Unique {
             format!("{}.M{}P{pid}Q{sequence}R{random:016x}.{}", now.as_secs(), now.subsec_micros(), host.0);
         Unique { text, sequence }
     }
+
+    /// The short form, `<secs>.<pid>_<counter>.<host>`, as procmail names messages. Process ids that come again within a
+    /// second, or are shared between containers with one host name, make the same name twice: the caller must cope with
+    /// one that is taken.
+    pub(crate) fn short(host: &HostPart) -> Unique {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let sequence = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let text = format!("{}.{}_{sequence}.{}", now.as_secs(), std::process::id(), host.0);
+        Unique { text, sequence }
+    }
 }
 
 impl fmt::Display for Unique {

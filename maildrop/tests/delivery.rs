@@ -275,6 +275,29 @@ fn a_host_name_of_choice_stands_in_the_file_name() {
     assert_eq!(delivered.path().parent(), Some(Path::new(&maildir.path().join("new"))));
 }
 
+#[test]
+fn short_names_are_those_of_procmail_and_one_that_is_taken_gives_way() {
+    let (_dir, maildir) = fresh();
+    let maildir = maildir.with_short_names();
+    let names: Vec<_> = (0..3).map(|_| stage(&maildir, b"x").commit().unwrap()).collect();
+    for delivered in &names {
+        let name = std::str::from_utf8(delivered.name().as_bytes()).unwrap();
+        let (seconds, rest) = name.split_once('.').unwrap();
+        let (process, rest) = rest.split_once('_').unwrap();
+        let (number, _host) = rest.split_once('.').unwrap();
+        assert!(seconds.parse::<u64>().is_ok() && number.parse::<u64>().is_ok(), "{name}");
+        assert_eq!(process, std::process::id().to_string());
+        assert_eq!((delivered.name().size(), delivered.size()), (None, 1));
+    }
+    let staged = stage(&maildir, b"y");
+    // The name that it has in tmp/ is the one that it is to get.
+    let unfinished = std::fs::read_dir(maildir.path().join("tmp")).unwrap().next().unwrap().unwrap();
+    let taken = maildir.path().join("new").join(unfinished.file_name());
+    std::fs::write(&taken, "z").unwrap();
+    let path = staged.commit().unwrap().path();
+    assert_eq!((std::fs::read(path).unwrap(), std::fs::read(taken).unwrap()), (b"y".to_vec(), b"z".to_vec()));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::eval::Evaluator;
+use crate::eval::{Evaluator, Trace};
 use crate::mail::Content;
 use crate::syntax::Rc;
 
@@ -19,8 +19,8 @@ pub enum Effect {
     ReadRc(ReadRc),
     /// Change the directory to which all relative paths refer. Answer: [`Outcome::Done`] or [`Outcome::Failed`].
     ChangeDirectory(Vec<u8>),
-    /// Log to this file from here on. Answer: [`Outcome::Done`] or [`Outcome::Failed`], after which the log goes where
-    /// errors go.
+    /// Log to this file from here on. Answer: [`Outcome::Done`], or [`Outcome::Failed`], after which the log goes where it
+    /// went before.
     OpenLog(Vec<u8>),
     /// Log nothing from here on. No answer.
     CloseLog,
@@ -48,12 +48,14 @@ pub enum Effect {
         /// Whether the answer is how it ended.
         wait: bool,
     },
+    /// Go on with the rights of the recipient only (`DROPPRIVS`). No answer.
+    DropPrivileges,
     /// Tell who handed over the mail that it is delivered, whatever comes. No answer.
     Acknowledge,
-    /// Give up all privileges for those of the recipient, for good: a host that cannot do so must not go on. No answer.
-    DropPrivileges,
     /// Send a datagram that tells of the mail. No answer.
     Notify(Notice),
+    /// Take note of the way, if you care. Comes only with [`Setup::traces`](crate::eval::Setup::traces). No answer.
+    Trace(Box<Trace>),
 }
 
 impl Effect {
@@ -65,9 +67,10 @@ impl Effect {
                 | Self::CloseLog
                 | Self::SetUmask(_)
                 | Self::Unlock(_)
-                | Self::Acknowledge
                 | Self::DropPrivileges
+                | Self::Acknowledge
                 | Self::Notify(_)
+                | Self::Trace(_)
         )
     }
 }

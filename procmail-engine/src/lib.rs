@@ -53,7 +53,10 @@
 //! - **… know what a file format gets?** [`mail::Content`] has the forms for mailboxes, single files, Maildirs and mailers.
 //! - **… serve `c` on a block?** [`effect::Effect::Fork`] brings a copy of the evaluator; run it on a thread, or to its end
 //!   before going on.
+//! - **… know what an rc file would do with a mail, and why?** [`explain::Explainer`].
 //! - **… look at an rc file without evaluating it?** [`syntax::Rc`].
+//! - **… find mistakes in an rc file?** [`check::check`], and [`check::render`] to show them.
+//! - **… lay an rc file out?** [`format::format()`], which never changes what the file does.
 //! - **… only match?** [`regex::Regex`].
 //!
 //! # What it promises
@@ -63,8 +66,13 @@
 //!   files that include themselves end, and its variables hold no more than 64 MiB.
 #![forbid(unsafe_code)]
 
+pub mod check;
 pub mod effect;
 pub mod eval;
+pub mod explain;
+pub mod format;
 pub mod mail;
 pub mod regex;
+mod shown;
+pub mod sieve;
 pub mod syntax;

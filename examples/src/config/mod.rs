@@ -3,6 +3,7 @@
 //! `postoffice.example.toml`, beside this crate's manifest, documents every key with its default. Unknown keys are errors
 //! with file, line and column.
 
+mod filter;
 mod network;
 mod units;
 
@@ -23,6 +24,7 @@ use crate::service::Listen;
 use crate::users::{StoredPassword, local_part};
 use units::positive;
 
+pub use filter::{BrokenRc, FilterConfig};
 pub use network::{Network, NetworkError};
 pub use units::{ByteSize, Span, UnitError};
 
@@ -60,6 +62,8 @@ pub struct Config {
     pub trusted: TrustedConfig,
     /// What SMTP puts up with.
     pub smtp: SmtpConfig,
+    /// The rc files of users.
+    pub filter: FilterConfig,
     /// How much of everything.
     pub limits: LimitsConfig,
     /// How long for everything.
@@ -82,6 +86,7 @@ impl Default for Config {
             auth: AuthConfig::default(),
             trusted: TrustedConfig::default(),
             smtp: SmtpConfig::default(),
+            filter: FilterConfig::default(),
             limits: LimitsConfig::default(),
             timeouts: TimeoutsConfig::default(),
         }
@@ -330,6 +335,9 @@ impl Config {
             for path in [&mut config.users_file, &mut tls.certificate, &mut tls.key, &mut tls.client_ca] {
                 *path = path.take().map(|path| folder.join(path));
             }
+            for path in &mut config.filter.includes {
+                *path = folder.join(&path);
+            }
         }
         Ok(config)
     }
@@ -484,6 +492,7 @@ mod tests {
         );
         assert!(config.auth.mechanisms.is_some());
         assert!(!config.trusted.xclient.is_empty() && !config.trusted.proxy_protocol.is_empty());
+        assert!(!config.filter.includes.is_empty() && config.filter.run_as.is_some());
     }
 
     #[test]
@@ -526,6 +535,8 @@ mod tests {
                 "[trusted]\nproxy_protocol = [\"::1\", \"10.0.0.1/8\"]",
                 "p.toml:2:18: expected a network, such as 10.0.0.0/8,",
             ),
+            ("[filter]\nrc = \"/\"", "p.toml:2:6: expected a file such as"),
+            ("[filter]\nbroken = \"lose\"", "p.toml:2:10: unknown variant `lose`"),
             ("[trusted]\nxlcient = []", "p.toml:2:1: unknown field `xlcient`"),
         ] {
             let error = parse(text).unwrap_err();
@@ -567,6 +578,8 @@ mod tests {
             "auth_failures",
         ];
         zeros("limits", &counts, "0");
+        zeros("filter", &["at_once", "program_output"], "0");
+        zeros("filter", &["program_time", "time"], "\"0s\"");
         let text = "[smtp]\nearly_talker_wait = 0\n[timeouts]\ndata_rate = 0\nlinger = \"0s\"\n\
                     error_delay = \"0ms\"\nauth_failure_delay = 0";
         parse(text).unwrap();

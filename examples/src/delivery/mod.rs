@@ -4,10 +4,13 @@
 //! messages (up to 32 KiB) are handed to the committer in one piece; larger ones are written out as they come,
 //! off the async threads and only so many at a time. No message is ever whole in memory, but in the memory sink.
 
+mod filtered;
 mod header;
+mod rules;
 mod store;
 mod trace;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,7 +18,10 @@ use maildrop::{Delivered, Delivery, Error, UserName};
 use smtp_proto::types::Refusal;
 use tokio::sync::Semaphore;
 
+use filtered::Message;
 use header::{HELD, HeaderFilter, Nowhere};
+pub use rules::RulesError;
+pub(crate) use rules::{Rules, given};
 pub(crate) use store::{Copy, MailStore};
 pub(crate) use trace::{Origin, message_id, prefix};
 
@@ -30,7 +36,7 @@ const READERS: usize = 8;
 #[derive(Debug, Clone)]
 pub(crate) enum Sink {
     /// To the users' Maildirs.
-    Disk { store: MailStore, writers: Arc<Semaphore>, readers: Arc<Semaphore> },
+    Disk { store: MailStore, rules: Option<Rules>, writers: Arc<Semaphore>, readers: Arc<Semaphore> },
     /// To the memory of this process, for tests.
     Memory,
     /// Nowhere; they are counted.
@@ -55,14 +61,39 @@ impl Counter {
 #[derive(Debug)]
 pub(crate) enum Kept {
     File(Delivered),
+    /// In the folder that the user's rc file chose, none if it dropped the message. With the message, where it is wanted.
+    Filed {
+        folder: Option<PathBuf>,
+        message: Option<Arc<[u8]>>,
+    },
     Memory(Arc<[u8]>),
     Nowhere,
 }
 
+impl Kept {
+    /// The folder that an rc file chose.
+    pub(crate) fn folder(&self) -> Option<std::path::Display<'_>> {
+        match self {
+            Self::Filed { folder: Some(folder), .. } => Some(folder.display()),
+            _ => None,
+        }
+    }
+}
+
+/// Which way a copy goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Straight to the inbox.
+    Inbox,
+    /// Through the user's rc file.
+    Rules,
+}
+
 impl Sink {
-    pub(crate) fn disk(store: MailStore) -> Self {
+    pub(crate) fn disk(store: MailStore, rules: Option<Rules>) -> Self {
         Self::Disk {
             store,
+            rules,
             writers: Arc::new(Semaphore::new(WRITERS)),
             readers: Arc::new(Semaphore::new(READERS)),
         }
@@ -73,19 +104,24 @@ impl Sink {
         !matches!(self, Self::Discard(_))
     }
 
-    /// Refuses a recipient whose mailbox is known to have no room for a message of that size.
-    pub(crate) async fn check_room(&self, user: &UserName, size: Option<u64>) -> Result<(), Refusal> {
-        let Self::Disk { store, readers, .. } = self else { return Ok(()) };
+    /// Says which way the mail of a recipient goes. Refuses one whose mailbox is known to have no room for a message of that
+    /// size.
+    pub(crate) async fn admit(&self, user: &UserName, size: Option<u64>) -> Result<Way, Refusal> {
+        let Self::Disk { store, rules, readers, .. } = self else { return Ok(Way::Inbox) };
         let Ok(permit) = Arc::clone(readers).acquire_owned().await else { return Err(Refusal::LOCAL_ERROR) };
-        let (store, user) = (store.clone(), user.clone());
+        let (store, rules, user) = (store.clone(), rules.clone(), user.clone());
         let check = move || {
             // Held until the disk is done, even if nobody waits for it any more.
             let _permit = permit;
-            store.would_exceed(&user, size.unwrap_or(1))
+            if store.would_exceed(&user, size.unwrap_or(1))? {
+                return Ok(None);
+            }
+            let ruled = rules.is_some_and(|rules| rules.are_there_for(&user));
+            Ok(Some(if ruled { Way::Rules } else { Way::Inbox }))
         };
         match tokio::task::spawn_blocking(check).await {
-            Ok(Ok(false)) => Ok(()),
-            Ok(Ok(true)) => Err(Refusal::MAILBOX_FULL),
+            Ok(Ok(Some(way))) => Ok(way),
+            Ok(Ok(None)) => Err(Refusal::MAILBOX_FULL),
             Ok(Err(error)) => Err(refusal(&error)),
             Err(_) => Err(Refusal::LOCAL_ERROR),
         }
@@ -96,6 +132,8 @@ impl Sink {
 #[derive(Debug)]
 pub(crate) struct Incoming {
     sink: Sink,
+    /// The reverse-path, empty for `<>`.
+    sender: Box<str>,
     copies: Vec<Copy>,
     /// Whether all copies are to be delivered or none.
     together: bool,
@@ -144,9 +182,10 @@ impl core::fmt::Debug for Spool {
 }
 
 impl Incoming {
-    pub(crate) fn new(sink: Sink, copies: Vec<Copy>, together: bool) -> Self {
+    pub(crate) fn new(sink: Sink, sender: &str, copies: Vec<Copy>, together: bool) -> Self {
         Self {
             sink,
+            sender: sender.into(),
             copies,
             together,
             filter: HeaderFilter::new(),
@@ -256,6 +295,18 @@ impl Incoming {
                     .into_iter()
                     .map(|copy| Ok(Kept::Memory([copy.prefix, body.clone()].concat().into())))
                     .collect();
+            }
+            Sink::Disk { store, rules: Some(rules), .. }
+                if self.copies.iter().any(|copy| copy.way == Way::Rules) =>
+            {
+                let message = match self.spool {
+                    Spool::Failed(refusal) => return refused(count, &refusal),
+                    Spool::Nothing => Message::Whole(self.body),
+                    Spool::Begun(begun) => Message::Begun(Box::new(begun), self.body),
+                };
+                let parts =
+                    filtered::Parts { sender: self.sender, copies: self.copies, together: self.together };
+                return filtered::deliver(store, rules, message, parts).await;
             }
             Sink::Disk { store, writers, .. } => match self.spool {
                 Spool::Failed(refusal) => return refused(count, &refusal),

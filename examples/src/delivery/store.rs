@@ -16,6 +16,8 @@ use maildrop::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::Way;
+
 /// Most messages that are committed together, so that the first does not wait for too many others to be written.
 const BATCH: usize = 256;
 /// Most jobs that the committer has, so that a disk that stands still does not fill the memory with messages.
@@ -27,6 +29,7 @@ const OPEN_MAILDIRS: usize = 200;
 #[derive(Debug, Clone)]
 pub(crate) struct Copy {
     pub(crate) user: UserName,
+    pub(crate) way: Way,
     pub(crate) prefix: Vec<u8>,
 }
 
@@ -149,6 +152,21 @@ impl MailStore {
             _ => std::iter::once(first).collect(),
         };
         if together { all_or_none(staged) } else { staged }
+    }
+
+    /// Makes copies of a message that is whole. Blocks.
+    pub(crate) fn stage_whole(
+        &self,
+        body: &[u8],
+        copies: &[Copy],
+        together: bool,
+    ) -> Vec<Result<Staged, Error>> {
+        self.mailboxes.stage(body, copies, together)
+    }
+
+    /// Makes further copies of a message. Blocks.
+    pub(crate) fn duplicate(&self, original: &Staged, copies: &[Copy]) -> Vec<Result<Staged, Error>> {
+        self.mailboxes.duplicate(original, copies)
     }
 
     /// Whether a message of that size would not fit into the user's Maildir. Blocks.
@@ -294,6 +312,7 @@ mod tests {
     fn copy(user: &str) -> Copy {
         Copy {
             user: UserName::parse(user).unwrap(),
+            way: Way::Inbox,
             prefix: format!("Delivered-To: {user}\r\n").into_bytes(),
         }
     }

@@ -24,13 +24,19 @@ pub struct Mail {
 #[derive(Clone)]
 pub(super) enum Place {
     File(PathBuf),
+    /// Where an rc file put it.
+    Filed {
+        folder: Option<PathBuf>,
+        message: Arc<[u8]>,
+    },
     Memory(Arc<[u8]>),
 }
 
 impl core::fmt::Debug for Place {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::File(path) => path.fmt(f),
+            Self::File(path) | Self::Filed { folder: Some(path), .. } => path.fmt(f),
+            Self::Filed { folder: None, .. } => f.write_str("(dropped)"),
             Self::Memory(_) => f.write_str("(memory)"),
         }
     }
@@ -61,10 +67,12 @@ impl Mail {
         self.size
     }
 
-    /// Where it was delivered, if to a file.
+    /// Where it was delivered, if to a file. With an rc file, the folder that it chose last: a mailbox of many messages, or
+    /// the file of this one.
     pub fn path(&self) -> Option<&Path> {
         match &self.place {
             Place::File(path) => Some(path),
+            Place::Filed { folder, .. } => folder.as_deref(),
             Place::Memory(_) => None,
         }
     }
@@ -77,7 +85,7 @@ impl Mail {
     /// If the file cannot be read. A reader that moved it from `new` to `cur` meanwhile does no harm.
     pub fn message(&self) -> io::Result<Vec<u8>> {
         match &self.place {
-            Place::Memory(bytes) => Ok(bytes.to_vec()),
+            Place::Memory(bytes) | Place::Filed { message: bytes, .. } => Ok(bytes.to_vec()),
             Place::File(path) => match std::fs::read(path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     std::fs::read(moved(path).ok_or(error)?)
@@ -231,7 +239,7 @@ impl Arrivals {
 
 fn held(mail: &Mail) -> u64 {
     match &mail.place {
-        Place::Memory(bytes) => bytes.len() as u64,
+        Place::Memory(bytes) | Place::Filed { message: bytes, .. } => bytes.len() as u64,
         Place::File(_) => 0,
     }
 }

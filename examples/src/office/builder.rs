@@ -17,8 +17,8 @@ use super::faults::{FaultRule, FaultScript};
 use super::listener::{Endpoint, Machines};
 use super::shared::Shared;
 use super::{Bound, PostOffice, settings};
-use crate::config::{Config, LineEndings, Network};
-use crate::delivery::{MailStore, Sink};
+use crate::config::{Config, FilterConfig, LineEndings, Network};
+use crate::delivery::{MailStore, Rules, RulesError, Sink, given};
 use crate::limits::ConnectionLimits;
 use crate::service::{Listen, ListenError, Service};
 use crate::tls::{KeptCertificate, SelfSigned, SelfSignedError, ServerTls, TlsError, kept};
@@ -42,6 +42,7 @@ pub struct Builder {
     listen: Vec<Result<Listen, ListenError>>,
     tls: Option<ServerTls>,
     faults: Vec<FaultRule>,
+    rules: Vec<(String, Vec<u8>)>,
     disk_faults: Option<Arc<dyn maildrop::Faults>>,
     remember: usize,
 }
@@ -125,6 +126,9 @@ pub enum StartError {
         /// What happened.
         error: io::Error,
     },
+    /// Rc files cannot be obeyed as asked.
+    #[error(transparent)]
+    Filter(#[from] RulesError),
     /// A thread could not be started.
     #[error("expected to start a thread, found: {0}")]
     Thread(#[source] io::Error),
@@ -140,6 +144,7 @@ impl Builder {
             listen: Vec::new(),
             tls: None,
             faults: Vec::new(),
+            rules: Vec::new(),
             disk_faults: None,
             remember: REMEMBERED,
         }
@@ -253,6 +258,19 @@ impl Builder {
     pub fn max_connections(mut self, total: usize, per_address: usize) -> Self {
         self.config.limits.connections = total;
         self.config.limits.connections_per_address = per_address;
+        self
+    }
+
+    /// Has the mail of a user filed by an rc file in the language of procmail, given here in the place of that on disk. Mail
+    /// must be kept in a [folder](Self::data): the user's part of it is where relative paths count from.
+    pub fn rules(mut self, user: impl Into<String>, rc: impl Into<Vec<u8>>) -> Self {
+        self.rules.push((user.into(), rc.into()));
+        self
+    }
+
+    /// Sets how rc files of users are obeyed.
+    pub fn filter(mut self, filter: FilterConfig) -> Self {
+        self.config.filter = filter;
         self
     }
 
@@ -442,15 +460,24 @@ impl Builder {
         if self.config.discard {
             return Ok(Sink::Discard(Arc::default()));
         }
-        let Store::Data = self.store else { return Ok(Sink::Memory) };
+        let Store::Data = self.store else {
+            return if self.rules.is_empty() { Ok(Sink::Memory) } else { Err(RulesError::NoData.into()) };
+        };
         let line_endings = match self.config.line_endings {
             LineEndings::Lf => maildrop::LineEndings::ToLf,
             LineEndings::Crlf => maildrop::LineEndings::Keep,
         };
         let root = self.config.data.join("mail");
+        let rules = if self.config.filter.enabled { Some(self.build_rules(&root)?) } else { None };
         MailStore::new(&root, line_endings, self.disk_faults.clone())
-            .map(Sink::disk)
+            .map(|store| Sink::disk(store, rules))
             .map_err(StartError::Thread)
+    }
+
+    fn build_rules(&self, root: &Path) -> Result<Rules, RulesError> {
+        let given = self.rules.iter().map(|(user, rc)| given(user, rc)).collect::<Result<_, _>>()?;
+        let filter = self.config.filter.clone();
+        Rules::new(filter, root.to_owned(), self.config.hostname(), given, self.remember > 0)
     }
 }
 

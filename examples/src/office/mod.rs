@@ -44,6 +44,8 @@ pub use arrivals::{Mail, WaitError};
 pub use builder::{Builder, StartError};
 pub use faults::{FaultPoint, FaultRule, Stage};
 
+pub use crate::delivery::RulesError;
+
 use crate::delivery::Sink;
 use crate::service::Service;
 use shared::Shared;

@@ -10,13 +10,14 @@ use smtp_proto::server::{Delivered, Event, MessageEnd, Question as Asked, Server
 use smtp_proto::types::{ForwardPath, Refusal, ReversePath, Verdict};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tracing::field::display;
 use tracing::{debug, info, warn};
 
 use super::arrivals::{Mail, Place};
 use super::faults::{Action, Stage};
 use super::policy::{Recipient, resolve};
 use super::shared::Shared;
-use crate::delivery::{Copy, Incoming, Kept, Origin, message_id, prefix};
+use crate::delivery::{Copy, Incoming, Kept, Origin, Way, message_id, prefix};
 use crate::driver::{Closed, Conn};
 use crate::limits::ConnectionGuard;
 
@@ -43,7 +44,7 @@ struct Envelope {
     /// What the client says that the message's size is.
     size: Option<u64>,
     /// Who gets a copy.
-    recipients: Vec<Recipient>,
+    recipients: Vec<(Recipient, Way)>,
     /// For each accepted RCPT, whose copy it is: the same address given twice gets one.
     copy_of: Vec<usize>,
     incoming: Option<Incoming>,
@@ -251,14 +252,14 @@ impl Session {
         let address = self.conn.peer().local.map(|address| address.ip());
         let recipient = resolve(to, office.here(address), authenticated)?;
         let Some(envelope) = &mut self.envelope else { return Err(Refusal::LOCAL_ERROR) };
-        let known = envelope.recipients.iter().position(|other| {
+        let known = envelope.recipients.iter().position(|(other, _)| {
             other.user == recipient.user && other.address.eq_ignore_ascii_case(&recipient.address)
         });
         let copy = match known {
             Some(copy) => copy,
             None => {
-                office.sink.check_room(&recipient.user, envelope.size).await?;
-                envelope.recipients.push(recipient);
+                let way = office.sink.admit(&recipient.user, envelope.size).await?;
+                envelope.recipients.push((recipient, way));
                 envelope.recipients.len() - 1
             }
         };
@@ -273,13 +274,14 @@ impl Session {
             Origin { by: &self.office.hostname, server: &self.conn, id: &id, from: &envelope.from, unix };
         let only = envelope.recipients.len() == 1;
         let sink = &self.office.sink;
-        let copy = |to: &Recipient| {
+        let copy = |(to, way): &(Recipient, Way)| {
             let prefix = if sink.keeps() { prefix(&origin, &to.path, &to.address, only) } else { Vec::new() };
-            Copy { user: to.user.clone(), prefix }
+            Copy { user: to.user.clone(), way: *way, prefix }
         };
         let copies = envelope.recipients.iter().map(copy).collect();
+        let sender = envelope.from.mailbox().map_or("", |mailbox| mailbox.as_str());
         let together = !self.conn.with_protocol().lmtp;
-        envelope.incoming = Some(Incoming::new(sink.clone(), copies, together));
+        envelope.incoming = Some(Incoming::new(sink.clone(), sender, copies, together));
         envelope.id = id;
         Verdict::Accept
     }
@@ -316,11 +318,12 @@ impl Session {
             return self.conn.answer(pending, Refusal::LOCAL_ERROR.into());
         };
         let mut verdicts = Vec::with_capacity(recipients.len());
-        for (recipient, outcome) in recipients.into_iter().zip(outcome) {
+        for ((recipient, _), outcome) in recipients.into_iter().zip(outcome) {
             verdicts.push(match outcome {
                 Ok(kept) => {
                     if !matches!(kept, Kept::Nowhere) {
-                        info!(id, from = %from, to = %recipient.path, user = %recipient.user, size, "delivered");
+                        let folder = kept.folder().map(display);
+                        info!(id, from = %from, to = %recipient.path, user = %recipient.user, size, folder, "delivered");
                     }
                     self.office.arrived(&from, recipient, size, kept);
                     // Digits and letters, so nothing is lost.
@@ -371,8 +374,9 @@ impl Shared {
     fn arrived(&self, from: &ReversePath, recipient: Recipient, size: u64, kept: Kept) {
         let place = match kept {
             Kept::File(delivered) if self.remembers => Place::File(delivered.path()),
+            Kept::Filed { folder, message: Some(message) } => Place::Filed { folder, message },
             Kept::Memory(bytes) => Place::Memory(bytes),
-            Kept::File(_) | Kept::Nowhere => return,
+            Kept::File(_) | Kept::Filed { .. } | Kept::Nowhere => return,
         };
         self.arrivals.push(Mail::new(from.clone(), &recipient.address, recipient.user, size, place));
     }

@@ -10,5 +10,6 @@ mod delivery;
 mod housekeeping;
 mod lifecycle;
 mod login;
+mod rules;
 mod smtp;
 mod trusted;

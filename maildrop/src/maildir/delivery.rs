@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use rustix::fs::{AtFlags, FlockOperation, OFlags};
 use rustix::io::Errno;
 
-use super::{Maildir, Staged};
+use super::{Maildir, Names, Staged};
 use crate::error::{Error, Operation};
 use crate::fault::Fault;
 use crate::fs;
@@ -267,7 +267,7 @@ impl TmpFile {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let mut attempts = 0;
         loop {
-            let unique = Unique::generate(&maildir.host);
+            let unique = maildir.unique();
             match rustix::fs::openat(&maildir.dirs.tmp, &unique.text, flags, fs::FILE_MODE) {
                 Ok(fd) => {
                     // Tells cleaners that this file is alive. Where locks do not work, its age does.
@@ -305,7 +305,7 @@ impl TmpFile {
         let new_path = || self.maildir.new_path();
         self.maildir.check(Operation::Rename, new_path)?;
         let dirs = &self.maildir.dirs;
-        let mut name = MessageName::delivered(&self.unique.text, sizes.stored, sizes.crlf);
+        let mut name = self.name(&self.unique, sizes);
         let mut attempts = 0;
         loop {
             match fs::rename_without_replacing(&dirs.tmp, &*self.unique.text, &dirs.new, name.as_os_str()) {
@@ -315,11 +315,17 @@ impl TmpFile {
                 }
                 Err(Errno::EXIST) if attempts < ATTEMPTS => {
                     attempts += 1;
-                    let unique = Unique::generate(&self.maildir.host);
-                    name = MessageName::delivered(&unique.text, sizes.stored, sizes.crlf);
+                    name = self.name(&self.maildir.unique(), sizes);
                 }
                 Err(errno) => return Err(Error::io(Operation::Rename, new_path(), errno)),
             }
+        }
+    }
+
+    fn name(&self, unique: &Unique, sizes: Sizes) -> MessageName {
+        match self.maildir.names {
+            Names::WithSizes => MessageName::delivered(&unique.text, sizes.stored, sizes.crlf),
+            Names::Short => MessageName::plain(&unique.text),
         }
     }
 

@@ -13,7 +13,6 @@ use crate::error::{Error, Operation};
 use crate::fault::Fault;
 use crate::fs;
 use crate::line_endings::LineEndings;
-use crate::unique::Unique;
 
 /// Names to try, which unique names make next to impossible to need.
 const ATTEMPTS: usize = 8;
@@ -40,7 +39,7 @@ impl Maildir {
     /// [`Error::Io`] or [`Error::NamesTaken`].
     pub fn link(&self, message: &Path) -> Result<PathBuf, Error> {
         for _ in 0..ATTEMPTS {
-            let name = Unique::generate(&self.host).text;
+            let name = self.unique().text;
             let linked = match self.inject(Operation::Link) {
                 Fault::Fail(errno) => Err(Errno::from_raw_os_error(errno)),
                 Fault::None | Fault::Short(_) => {

@@ -28,7 +28,7 @@ use crate::error::{Error, Operation};
 use crate::fault::{Fault, Faults};
 use crate::folder_name::FolderName;
 use crate::fs::{self, Volume};
-use crate::unique::HostPart;
+use crate::unique::{HostPart, Unique};
 
 const TMP: &str = "tmp";
 const NEW: &str = "new";
@@ -65,7 +65,15 @@ const TRASH: &str = ".Trash";
 pub struct Maildir {
     dirs: Arc<Dirs>,
     host: HostPart,
+    names: Names,
     faults: Option<Arc<dyn Faults>>,
+}
+
+/// How message files are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    WithSizes,
+    Short,
 }
 
 struct Dirs {
@@ -125,7 +133,12 @@ impl Maildir {
     pub(crate) fn from_dir(root: OwnedFd, path: PathBuf) -> Result<Maildir, Error> {
         let main = if exists(&root, FOLDER_MARK) { main_of(&root, &path) } else { None };
         let dirs = Dirs::open(root, path, main)?;
-        Ok(Maildir { dirs: Arc::new(dirs), host: HostPart::this_host(), faults: None })
+        Ok(Maildir {
+            dirs: Arc::new(dirs),
+            host: HostPart::this_host(),
+            names: Names::WithSizes,
+            faults: None,
+        })
     }
 
     /// Names the host in the file names of messages, where the system's host name will not do: several machines that
@@ -134,6 +147,21 @@ impl Maildir {
     pub fn with_host_name(mut self, name: &str) -> Maildir {
         self.host = HostPart::new(name.as_bytes());
         self
+    }
+
+    /// Names messages `<seconds>.<process>_<number>.<host>`, as procmail does, for scripts that know such names. They tell no
+    /// sizes.
+    #[must_use]
+    pub fn with_short_names(mut self) -> Maildir {
+        self.names = Names::Short;
+        self
+    }
+
+    fn unique(&self) -> Unique {
+        match self.names {
+            Names::WithSizes => Unique::generate(&self.host),
+            Names::Short => Unique::short(&self.host),
+        }
     }
 
     /// Sets a fault hook for this value, its folders and deliveries.
@@ -216,7 +244,7 @@ impl Maildir {
     fn folder_from_dir(&self, root: OwnedFd, path: PathBuf) -> Result<Maildir, Error> {
         let main = self.dirs.main.as_ref().unwrap_or(&self.dirs);
         let dirs = Arc::new(Dirs::open(root, path, Some(Arc::clone(main)))?);
-        Ok(Maildir { dirs, host: self.host.clone(), faults: self.faults.clone() })
+        Ok(Maildir { dirs, host: self.host.clone(), names: self.names, faults: self.faults.clone() })
     }
 
     /// The Maildir that keeps the quota: this one, or the one that this folder lies in.

@@ -108,6 +108,20 @@ impl Staged {
         Staged::new(spool.into_file(), sizes, prefix, self.line_endings)
     }
 
+    /// Reads the message without its prefix, as it is stored.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn read_body(&self) -> Result<Vec<u8>, Error> {
+        let length = usize::try_from(self.sizes.stored - self.prefix.stored).unwrap_or(usize::MAX);
+        let mut body = vec![0; length];
+        self.file
+            .file
+            .read_exact_at(&mut body, self.prefix.stored)
+            .map_err(|error| self.file.error(Operation::Copy, error))?;
+        Ok(body)
+    }
+
     fn copy_in_kernel(&self, spool: &mut Spool) -> Result<(), Error> {
         let mut from = self.prefix.stored;
         while from < self.sizes.stored {

@@ -7,38 +7,38 @@ use super::condition::Conditions;
 use super::expand::Expand;
 use super::finish::Finish;
 use super::lock::TakeLock;
-use super::{COPY_COST, Chain, Evaluator, Task, Value};
+use super::{COPY_COST, Chain, ChainFlag, Chained, Evaluator, Reached, Task, Trace, Value};
 use crate::effect::{Deliver, Delivered, Effect, Exit, Note, Outcome, Purpose};
 use crate::mail::{Area, Content};
 use crate::syntax::{Action, Capture, Item, Mode, Rc, Text, parse_text};
 
 /// What the line of a recipe says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Head {
-    searches_header: bool,
-    searches_body: bool,
-    pub(super) exact_case: bool,
-    also: bool,
-    also_if_succeeded: bool,
-    or_else: bool,
-    on_error: bool,
-    gives_header: bool,
-    gives_body: bool,
-    filters: bool,
-    copies: bool,
-    waits: bool,
-    waits_quietly: bool,
-    ignores_write_errors: bool,
-    raw: bool,
+pub(crate) struct Head {
+    pub(crate) searches_header: bool,
+    pub(crate) searches_body: bool,
+    pub(crate) exact_case: bool,
+    pub(crate) also: bool,
+    pub(crate) also_if_succeeded: bool,
+    pub(crate) or_else: bool,
+    pub(crate) on_error: bool,
+    pub(crate) gives_header: bool,
+    pub(crate) gives_body: bool,
+    pub(crate) filters: bool,
+    pub(crate) copies: bool,
+    pub(crate) waits: bool,
+    pub(crate) waits_quietly: bool,
+    pub(crate) ignores_write_errors: bool,
+    pub(crate) raw: bool,
     /// The lock, if there is to be one; empty if its name is to be derived.
-    lock: Option<Vec<u8>>,
+    pub(crate) lock: Option<Vec<u8>>,
     /// What could not be read.
-    pub(super) rest: Vec<u8>,
+    pub(crate) rest: Vec<u8>,
 }
 
 impl Head {
     /// Reads the expanded words behind the colon.
-    pub(super) fn parse(words: &[Vec<u8>]) -> Self {
+    pub(crate) fn parse(words: &[Vec<u8>]) -> Self {
         let mut head = Self::default();
         let line = words.join(&b' ');
         let mut at = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -79,12 +79,17 @@ impl Head {
     }
 
     /// The area that conditions search.
-    pub(super) fn searched(&self) -> Area {
+    pub(crate) fn searched(&self) -> Area {
         match (self.searches_header, self.searches_body) {
             (true, true) => Area::Whole,
             (false, true) => Area::Body,
             _ => Area::Header,
         }
+    }
+
+    /// The part of the mail that the action gets, if it is not all.
+    pub(crate) fn given_part(&self) -> Option<Area> {
+        Some(self.given()).filter(|area| *area != Area::Whole)
     }
 
     /// The area that the action gets.
@@ -163,23 +168,19 @@ impl Evaluator {
         let Some(rc) = self.files.last().map(|file| file.rc.clone()) else { return };
         let Some(Item::Recipe(recipe)) = rc.items().get(item) else { return };
         let mut head = Head::parse(&words);
-        let chain = self.chain;
-        let mut applies = true;
         self.complain_of_head(&head);
         head.also_if_succeeded &= !head.on_error;
-        if head.on_error {
-            applies = chain.previous && !chain.succeeded;
-        } else {
-            if head.or_else {
-                applies = !chain.previous;
-            }
-            if head.also_if_succeeded {
-                applies = applies && chain.last && chain.succeeded;
-            }
-        }
-        if head.also {
-            applies = applies && chain.last;
-        }
+        let chain = self.chain;
+        let applies = head.chained(chain).all(|flag| flag.holds);
+        self.trace(|_| {
+            Trace::Recipe(Box::new(Reached {
+                span: recipe.span,
+                action: recipe.action_span(),
+                head: words.join(&b' '),
+                copies: head.copies,
+                chain: head.chained(chain).collect(),
+            }))
+        });
         let run = Conditions::new(rc.clone(), item, head);
         if applies {
             self.tasks.push(Task::Conditions(Box::new(run)));
@@ -209,6 +210,7 @@ impl Evaluator {
             self.chain.last = matches;
         }
         self.chain.previous = matches || was_chain;
+        self.trace(|_| Trace::Decided { matches, score: run.score() });
         match action {
             Action::Missing => self.complain("Missing action"),
             Action::Incomplete => self.complain("Incomplete recipe"),
@@ -492,6 +494,7 @@ impl Evaluator {
             file.blocks.push(self.chain);
         }
         self.chain = Chain { last: true, previous: true, succeeded: true };
+        self.trace(|_| Trace::BlockEntered);
     }
 
     fn fork(&mut self, mut act: Box<Act>, close: usize) {
@@ -570,9 +573,9 @@ impl Evaluator {
                     if !act.head.waits_quietly {
                         self.complain("Rescue of unfiltered data succeeded");
                     }
-                    self.variables.set(capture.variable(), before);
+                    self.set_variable(capture.variable(), before);
                 }
-                None => self.variables.remove(capture.variable()),
+                None => self.remove_variable(capture.variable()),
             }
             return;
         }
@@ -580,7 +583,7 @@ impl Evaluator {
             output.pop();
         }
         let name = capture.variable().to_vec();
-        self.variables.set(&name, &output);
+        self.set_variable(&name, &output);
         self.numbers.assigned(&name, &output);
         self.assigned(name, output);
     }
@@ -611,7 +614,7 @@ impl Evaluator {
         }
         self.place = Some((start, folders.first().cloned().unwrap_or_default()));
         if folders.len() > 1 {
-            self.variables.set(b"LASTFOLDER", &folders.join(&b' '));
+            self.set_variable(b"LASTFOLDER", &folders.join(&b' '));
         }
         size
     }
@@ -632,6 +635,17 @@ impl Evaluator {
 }
 
 impl Head {
+    /// What the flags say that make the recipe depend on those before it.
+    fn chained(&self, chain: Chain) -> impl Iterator<Item = Chained> {
+        let flags = [
+            (self.also, ChainFlag::And, chain.last),
+            (self.also_if_succeeded, ChainFlag::AndSucceeded, chain.last && chain.succeeded),
+            (self.or_else && !self.on_error, ChainFlag::Else, !chain.previous),
+            (self.on_error, ChainFlag::OnError, chain.previous && !chain.succeeded),
+        ];
+        flags.into_iter().filter(|(set, ..)| *set).map(|(_, flag, holds)| Chained { flag, holds })
+    }
+
     fn waits_for_exit(&self) -> bool {
         self.waits || self.waits_quietly || self.lock.is_some()
     }

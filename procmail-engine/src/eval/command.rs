@@ -106,7 +106,7 @@ impl Evaluator {
         };
         let input = match run.input.take() {
             Some(input) => input,
-            None => self.mail.bytes().into(),
+            None => self.mail.with_end().into(),
         };
         let effect = Run {
             command: command.clone(),

@@ -7,11 +7,12 @@ use super::action::Head;
 use super::command::RunCommand;
 use super::expand::Expand;
 use super::score::{LIMIT, Weight, shown, told, whole};
-use super::{Evaluator, Task, Value};
+use super::trace::{Found, MOST_TEXT, MailPlace, Subject, Tested, Verdict as Judged};
+use super::{Evaluator, Task, Trace, Value, trace};
 use crate::effect::Purpose;
 use crate::mail::{Area, Mail};
-use crate::regex::{Case, expand_macros};
-use crate::syntax::{Item, Mode, Part, Rc, parse_text};
+use crate::regex::{Case, Match, Regex, expand_macros};
+use crate::syntax::{Item, Mode, Part, Rc, Span, parse_text};
 
 /// The conditions of a recipe, being tested.
 #[derive(Debug, Clone)]
@@ -31,7 +32,8 @@ struct Test {
     text: Vec<u8>,
     negated: bool,
     weight: Option<Weight>,
-    subject: Subject,
+    /// What is looked at, if it is not what the flags say.
+    subject: Option<Subject>,
     stage: Stage,
 }
 
@@ -41,14 +43,6 @@ enum Stage {
     Expanded,
     Size,
     Program,
-}
-
-#[derive(Debug, Clone)]
-enum Subject {
-    /// As the flags say.
-    Flags,
-    Area(Area),
-    Variable(Vec<u8>),
 }
 
 enum Verdict {
@@ -63,6 +57,25 @@ impl Conditions {
 
     pub(super) fn parts(&self) -> (Arc<Rc>, usize, Head) {
         (self.rc.clone(), self.item, self.head.clone())
+    }
+
+    /// What the conditions tested so far have scored.
+    pub(super) fn score(&self) -> Option<i64> {
+        self.scored.then(|| shown(self.total))
+    }
+
+    /// Where the condition at hand stands.
+    fn span(&self) -> Span {
+        match self.rc.items().get(self.item) {
+            Some(Item::Recipe(recipe)) => recipe.conditions.get(self.which.wrapping_sub(1)),
+            _ => None,
+        }
+        .map_or_else(Span::default, |condition| condition.span)
+    }
+
+    fn subject(&self, test: &Test) -> Subject {
+        let area = if test.stage == Stage::Size { Area::Whole } else { self.head.searched() };
+        test.subject.clone().unwrap_or(Subject::Area(area))
     }
 }
 
@@ -95,7 +108,7 @@ impl Evaluator {
                     text: condition.text.clone(),
                     negated: false,
                     weight: None,
-                    subject: Subject::Flags,
+                    subject: None,
                     stage: Stage::Prefix,
                 });
                 continue;
@@ -106,6 +119,7 @@ impl Evaluator {
                         Value::Words(words) => test.text = words.concat(),
                         _ => {
                             self.score = shown(run.total);
+                            self.tested(&run, &test, |_, test| untested(test), Judged::TooLong);
                             self.matched(&run, false, &recipe.action);
                             return;
                         }
@@ -120,6 +134,7 @@ impl Evaluator {
                 },
                 Stage::Size => {
                     let Value::Words(words) = std::mem::take(&mut self.value) else {
+                        self.tested(&run, &test, |_, test| untested(test), Judged::TooLong);
                         self.matched(&run, false, &recipe.action);
                         return;
                     };
@@ -127,7 +142,7 @@ impl Evaluator {
                 }
                 Stage::Program => {
                     let value = std::mem::take(&mut self.value);
-                    self.program(run.total, &test, value)
+                    self.program(&run, &test, value)
                 }
             };
             match verdict {
@@ -168,7 +183,7 @@ impl Evaluator {
                     return None;
                 }
                 Some(b'<' | b'>') => {
-                    if self.scored_out(run, &test) {
+                    if self.unneeded(run, &test) {
                         return Some(Verdict::Score(run.total));
                     }
                     // Words, but values do not split.
@@ -183,12 +198,12 @@ impl Evaluator {
                     return None;
                 }
                 Some(b'?') => {
-                    if self.scored_out(run, &test) {
+                    if self.unneeded(run, &test) {
                         return Some(Verdict::Score(run.total));
                     }
                     let line = test.text[1..].to_vec();
                     let mut input = self.subject(&self.mail, run, &test).into_owned();
-                    if !matches!(test.subject, Subject::Variable(_)) && !input.ends_with(b"\n\n") {
+                    if !input.ends_with(b"\n\n") {
                         input.push(b'\n');
                     }
                     test.stage = Stage::Program;
@@ -202,15 +217,15 @@ impl Evaluator {
                     if let Some((weight, used)) = Weight::parse(&test.text) {
                         test.weight = Some(weight);
                         test.text.drain(..used);
-                    } else if let Some((name, used)) = variable(&test.text) {
-                        test.subject = match name.as_slice() {
+                    } else if let Some((name, used)) = searched_variable(&test.text) {
+                        test.subject = Some(match name.as_slice() {
                             b"H" => Subject::Area(Area::Header),
                             b"B" => Subject::Area(Area::Body),
                             b"HB" | b"BH" => Subject::Area(Area::Whole),
                             _ => Subject::Variable(name),
-                        };
+                        });
                         test.text.drain(..used);
-                    } else if self.scored_out(run, &test) {
+                    } else if self.unneeded(run, &test) {
                         return Some(Verdict::Score(run.total));
                     } else {
                         return Some(self.expression(run, &test));
@@ -221,16 +236,40 @@ impl Evaluator {
     }
 
     /// Whether a condition with a weight no longer counts.
-    fn scored_out(&self, run: &Conditions, test: &Test) -> bool {
-        test.weight.is_some() && run.total >= LIMIT
+    fn unneeded(&mut self, run: &Conditions, test: &Test) -> bool {
+        let unneeded = test.weight.is_some() && run.total >= LIMIT;
+        if unneeded {
+            self.tested(run, test, |_, test| untested(test), Judged::Unneeded);
+        }
+        unneeded
+    }
+
+    /// Tells what came of a condition, if anybody wants to know.
+    fn tested(
+        &mut self,
+        run: &Conditions,
+        test: &Test,
+        what: impl FnOnce(&Self, &Test) -> trace::Test,
+        verdict: Judged,
+    ) {
+        self.trace(|this| {
+            Trace::Condition(Box::new(Tested {
+                span: run.span(),
+                negated: test.negated,
+                weight: test.weight.map(|weight| (weight.weight, weight.exponent)),
+                subject: run.subject(test),
+                test: what(this, test),
+                verdict,
+            }))
+        });
     }
 
     /// What a condition looks at. The mail is handed in so that it need not be copied.
     fn subject<'m>(&self, mail: &'m Mail, run: &Conditions, test: &Test) -> Cow<'m, [u8]> {
         match &test.subject {
-            Subject::Flags => mail.searched(run.head.searched()),
-            Subject::Area(area) => mail.searched(*area),
-            Subject::Variable(name) => Cow::Owned(self.lookup(name).unwrap_or_default()),
+            None => mail.searched(run.head.searched()),
+            Some(Subject::Area(area)) => mail.searched(*area),
+            Some(Subject::Variable(name)) => Cow::Owned(self.lookup(name).unwrap_or_default()),
         }
     }
 
@@ -246,38 +285,73 @@ impl Evaluator {
         }
         let mail = self.mail.clone();
         let text = self.subject(&mail, run, test);
-        let of_match = matches!(&test.subject, Subject::Variable(name) if name == b"MATCH")
+        let of_match = matches!(&test.subject, Some(Subject::Variable(name)) if name == b"MATCH")
             && self.variables.get(b"MATCH").is_some();
-        let found = match test.weight {
+        let mut matches = 0;
+        let mut first = None;
+        let mut see = |this: &mut Self, found: Match| {
+            if let Some(marked) = found.marked() {
+                this.set_match(&text[marked], of_match);
+            }
+            matches += 1;
+            first.get_or_insert(found);
+        };
+        let verdict = match test.weight {
             None => {
                 let found = regex.find(&text, 0);
-                if let Some(marked) = found.as_ref().and_then(|found| found.marked()) {
-                    self.set_match(&text[marked], of_match);
+                let is_found = found.is_some();
+                if let Some(found) = found {
+                    see(self, found);
                 }
-                return self.plain(test, &shown_text, found.is_some());
+                self.plain(test, &shown_text, is_found)
             }
             Some(weight) if test.negated => {
-                if let Some(found) = regex.find(&text, 0) {
-                    if let Some(marked) = found.marked() {
-                        self.set_match(&text[marked], of_match);
+                let score = match regex.find(&text, 0) {
+                    Some(found) => {
+                        see(self, found);
+                        0.0
                     }
-                    0.0
-                } else {
-                    weight.weight
-                }
+                    None => weight.weight,
+                };
+                self.scored(run.total, test, &shown_text, score)
             }
             Some(weight) => {
-                weight.of_matches(&regex, &text, |marked| self.set_match(&text[marked], of_match))
+                let score = weight.of_matches(&regex, &text, |found| see(self, found));
+                self.scored(run.total, test, &shown_text, score)
             }
         };
-        self.scored(run.total, test, &shown_text, found)
+        let what = |this: &Self, test: &Test| trace::Test::Expression {
+            pattern: test.text.clone(),
+            found: first.map(|found| this.found(&run.subject(test), &regex, &text, &found)),
+            matches,
+        };
+        self.tested(run, test, what, verdict.judged(run.total));
+        verdict
+    }
+
+    /// What is told of a match.
+    fn found(&self, subject: &Subject, regex: &Regex, text: &[u8], found: &Match) -> Found {
+        let end = found.end().min(text.len());
+        let start = regex.last_start(text, found.end());
+        let range = start..end.max(start);
+        let offset = match subject {
+            Subject::Area(Area::Body) => Some(self.mail.area(Area::Header).len() + start),
+            Subject::Area(_) => Some(start),
+            Subject::Variable(_) => None,
+        };
+        Found {
+            text: text[range.start..range.end.min(range.start.saturating_add(MOST_TEXT))].to_vec(),
+            marked: found.marked(),
+            place: offset.map(|offset| MailPlace::new(&self.mail, offset)),
+            range,
+        }
     }
 
     fn set_match(&mut self, value: &[u8], of_match: bool) {
         if !of_match {
             self.tell_of("Assigning", b"MATCH=");
         }
-        self.variables.set(b"MATCH", value);
+        self.set_variable(b"MATCH", value);
         self.tell_of("Matched", value);
     }
 
@@ -317,12 +391,12 @@ impl Evaluator {
             self.complain_of("Skipped", rest);
         }
         let size = match &test.subject {
-            Subject::Flags => self.mail.bytes().len(),
-            Subject::Area(area) => self.mail.area(*area).len(),
-            Subject::Variable(name) => self.lookup(name).unwrap_or_default().len(),
+            None => self.mail.bytes().len(),
+            Some(Subject::Area(area)) => self.mail.area(*area).len(),
+            Some(Subject::Variable(name)) => self.lookup(name).unwrap_or_default().len(),
         } as i64;
         let less = text.first() == Some(&b'<');
-        match test.weight {
+        let verdict = match test.weight {
             None => self.plain(test, &text, if less { size < limit } else { size > limit }),
             Some(weight) => {
                 let (size, limit) = (size as f64, limit as f64);
@@ -331,10 +405,13 @@ impl Evaluator {
                 let score = weight.of_ratio(size, limit, less);
                 self.scored(run.total, test, &text, score)
             }
-        }
+        };
+        let what = |_: &Self, _: &Test| trace::Test::Size { less, limit, size };
+        self.tested(run, test, what, verdict.judged(run.total));
+        verdict
     }
 
-    fn program(&mut self, total: f64, test: &Test, value: Value) -> Verdict {
+    fn program(&mut self, run: &Conditions, test: &Test, value: Value) -> Verdict {
         let (code, text) = match value {
             Value::Ran(ran, command) => {
                 self.complain_of_exit(ran.exit, command.name(), true);
@@ -342,7 +419,7 @@ impl Evaluator {
             }
             _ => (1, Vec::new()),
         };
-        match test.weight {
+        let verdict = match test.weight {
             None => self.plain(test, &text, code == 0),
             Some(weight) => {
                 let score = match (test.negated, code) {
@@ -350,14 +427,31 @@ impl Evaluator {
                     (false, _) => weight.exponent,
                     (true, code) => weight.of_count(code),
                 };
-                self.scored(total, test, &text, score)
+                self.scored(run.total, test, &text, score)
             }
+        };
+        let what = |_: &Self, _: &Test| trace::Test::Program { command: text, exit: code };
+        self.tested(run, test, what, verdict.judged(run.total));
+        verdict
+    }
+}
+
+impl Verdict {
+    fn judged(&self, before: f64) -> Judged {
+        match *self {
+            Self::Plain(true) => Judged::Holds,
+            Self::Plain(false) => Judged::Fails,
+            Self::Score(total) => Judged::Scores { added: total - before, total },
         }
     }
 }
 
+fn untested(test: &Test) -> trace::Test {
+    trace::Test::None(test.text.clone())
+}
+
 /// `NAME ??` at the start of a condition: the name, and how many bytes it takes.
-fn variable(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+pub(crate) fn searched_variable(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     let name = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
     if name == 0 || text[0].is_ascii_digit() {
         return None;

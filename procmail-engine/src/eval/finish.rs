@@ -28,18 +28,20 @@ pub(super) enum Finish {
     Dropped,
     /// The trap has run.
     Trapped(Finished),
-    /// A rest of the command line is told of.
-    Skipped(Vec<u8>),
+}
+
+/// Whether a last folder stands for the standard output, as where procmail is used as a filter.
+fn prints(folder: &[u8]) -> bool {
+    folder.starts_with(b"|")
 }
 
 impl Evaluator {
     pub(super) fn finish(&mut self, finish: Finish) {
         match finish {
-            Finish::Skipped(rest) => self.complain_of("Skipped", &rest),
             Finish::Default => {
                 self.files.clear();
                 self.release_local_lock();
-                if !self.setup.falls_back {
+                if !self.default_set {
                     self.fail();
                     return;
                 }
@@ -49,7 +51,7 @@ impl Evaluator {
                     return;
                 }
                 let lock = [folder.as_slice(), self.variables.value("LOCKEXT")].concat();
-                if folder == b"/dev/null" || self.lock_file.as_ref() == Some(&lock) {
+                if folder == b"/dev/null" || prints(&folder) || self.lock_file.as_ref() == Some(&lock) {
                     self.deliver_to(folder, Finish::DefaultTried);
                 } else {
                     self.tasks.push(Task::Finish(Finish::DefaultLocked(lock.clone())));
@@ -77,7 +79,7 @@ impl Evaluator {
             Finish::Delivered(size) => self.delivered(size),
             Finish::Dropped => {
                 self.release_local_lock();
-                self.variables.set(b"LASTFOLDER", b"");
+                self.set_variable(b"LASTFOLDER", b"");
                 self.log_abstract(0);
                 self.trap(Finished { code: 0, fate: Fate::Dropped });
             }
@@ -103,6 +105,11 @@ impl Evaluator {
 
     fn deliver_to(&mut self, folder: Vec<u8>, then: Finish) {
         let content = self.content(Area::Whole, Writing::Repaired);
+        if prints(&folder) {
+            self.tasks.push(Task::Finish(then));
+            self.emit(Effect::Print(Box::new(content)));
+            return;
+        }
         let message_prefix = self.variables.value("MSGPREFIX").to_vec();
         self.tasks.push(Task::Finish(then));
         self.emit(Effect::Deliver(Box::new(Deliver { folders: vec![folder], content, message_prefix })));
@@ -115,6 +122,29 @@ impl Evaluator {
         self.notify();
         self.log_abstract(size);
         self.trap(Finished { code: 0, fate: Fate::Delivered });
+    }
+
+    /// Ends the evaluation before its time, since the host was told to stop or will not do what it is asked: locks are given
+    /// up and the log tells of it, but `TRAP` does not run. What is left to do comes from [`Evaluator::step`] as ever. A mail
+    /// whose delivery was promised by `DELIVERED` is [`Fate::Lost`].
+    pub fn abandon(&mut self, fate: Fate) {
+        if self.finished.is_some() {
+            return;
+        }
+        self.waiting = false;
+        self.queue.clear();
+        self.complain("Terminating prematurely");
+        let fate = if self.numbers.delivered { Fate::Lost } else { fate };
+        let (code, told): (_, &[u8]) = match fate {
+            Fate::Requeued => (TRY_AGAIN, b"**Requeued**"),
+            Fate::Bounced => (CANNOT_CREATE, b"**Bounced**"),
+            Fate::Lost | Fate::Delivered | Fate::Dropped => (0, b"**Lost**"),
+        };
+        self.variables.set(b"LASTFOLDER", told);
+        self.log_abstract(0);
+        self.files.clear();
+        self.release_local_lock();
+        self.end(Finished { code, fate });
     }
 
     fn notify(&mut self) {
@@ -142,7 +172,7 @@ impl Evaluator {
         } else {
             (Fate::Bounced, CANNOT_CREATE, b"**Bounced**")
         };
-        self.variables.set(b"LASTFOLDER", told);
+        self.set_variable(b"LASTFOLDER", told);
         self.log_abstract(0);
         self.trap(Finished { code, fate });
     }
@@ -219,7 +249,7 @@ fn log_abstract(mail: &crate::mail::Mail, folder: &[u8], size: u64) -> Vec<u8> {
         out.extend_from_slice(line);
         out.push(b'\n');
     }
-    if let Some(subject) = mail.field(b"Subject") {
+    if let Some(subject) = mail.field_line(b"Subject") {
         let line = [b" ", plain(subject).as_slice()].concat();
         out.extend_from_slice(&line[..line.len().min(WIDTH)]);
         out.push(b'\n');

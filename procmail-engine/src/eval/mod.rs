@@ -13,24 +13,32 @@ mod expand;
 mod finish;
 mod lock;
 mod score;
+mod trace;
 mod variables;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use action::{Act, Head};
+use action::Act;
 use command::RunCommand;
 use condition::Conditions;
+pub(crate) use condition::searched_variable;
 use expand::Expand;
 use finish::Finish;
 use lock::TakeLock;
+pub(crate) use score::Weight;
 use variables::{Numbers, Variables, number};
+
+pub(crate) use action::Head;
+pub use trace::{
+    ChainFlag, Chained, Found, MailPlace, Opened, Reached, Subject, Test, Tested, Trace, Verdict,
+};
 
 use crate::effect::{Command, Effect, LogText, Outcome, Ran, ReadRc};
 use crate::mail::Mail;
 use crate::regex::Library;
-use crate::syntax::{Action, Item, Mode, Rc, parse_text};
+use crate::syntax::{Action, Item, Mode, Part, Rc, parse_text};
 
 /// What an evaluator starts with.
 #[derive(Debug, Clone)]
@@ -51,9 +59,17 @@ pub struct Setup {
     pub assignments: Vec<Vec<u8>>,
     /// The rc files, of which the first that can be read is used.
     pub rc_files: Vec<Vec<u8>>,
+    /// Whether nothing is said when none of them can be read: nobody has asked for them.
+    pub rc_files_are_presets: bool,
     /// What `MAILDIR` becomes when the first rc file is opened; nothing leaves it alone.
     pub directory: Option<Vec<u8>>,
-    /// Whether the mail goes to `DEFAULT` when no recipe delivers it (not with `-m`).
+    /// Whether rc files whose path is relative and does not start with `./` are looked for in `HOME`. The first that is opened
+    /// makes `HOME` the value of `MAILDIR`, or `.` if it starts with `./`, whatever `directory` says.
+    pub home_relative: bool,
+    /// An rc file of the system's, read before all others.
+    pub system_rc: Option<SystemRc>,
+    /// Whether the mail goes to `DEFAULT` when no recipe delivers it. Otherwise (`-m`) only a `DEFAULT` that is assigned by the
+    /// command line or an rc file counts.
     pub falls_back: bool,
     /// Whether a failure is temporary (`-t`).
     pub requeues: bool,
@@ -64,6 +80,8 @@ pub struct Setup {
     pub most_items: u32,
     /// Compiled expressions. Hosts that filter many mails hand the same to all.
     pub expressions: Library,
+    /// Whether [`Effect::Trace`] tells of the way.
+    pub traces: bool,
 }
 
 impl Setup {
@@ -88,12 +106,16 @@ impl Setup {
             host: b"localhost".to_vec(),
             assignments: Vec::new(),
             rc_files: Vec::new(),
+            rc_files_are_presets: false,
             directory: None,
+            home_relative: false,
+            system_rc: None,
             falls_back: true,
             requeues: false,
             obeys_content_length: true,
             most_items: 1_000_000,
             expressions: Library::default(),
+            traces: false,
         }
     }
 
@@ -109,6 +131,15 @@ impl Default for Setup {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// An rc file of the system's: it is read if it is there, before [`Effect::DropPrivileges`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SystemRc {
+    /// Its path.
+    pub path: Vec<u8>,
+    /// `PATH` while it is evaluated.
+    pub search_path: Vec<u8>,
 }
 
 /// How an evaluation ended.
@@ -158,7 +189,10 @@ pub struct Evaluator {
     next_rc: usize,
     in_rc: bool,
     missing_told: bool,
+    default_set: bool,
     directory_set: bool,
+    /// The system's rc file is being evaluated, or is not there: what `PATH` was before.
+    in_system_rc: Option<Option<Vec<u8>>>,
     dropped: bool,
     chain: Chain,
     status: i32,
@@ -209,6 +243,7 @@ struct Chain {
 enum Task {
     CommandLine(usize),
     NextRc,
+    OpenSystemRc(SystemRc),
     OpenRc(Vec<u8>),
     Items,
     Assign(Vec<u8>),
@@ -254,15 +289,16 @@ impl Evaluator {
         let budget = Arc::new(AtomicU32::new(setup.most_items));
         Self {
             arguments: setup.arguments.clone(),
-            setup: Arc::new(setup),
             mail: Arc::new(mail),
             variables,
             numbers,
             files: Vec::new(),
             next_rc: 0,
             in_rc: false,
-            missing_told: false,
+            missing_told: setup.rc_files_are_presets,
+            default_set: setup.falls_back,
             directory_set: false,
+            in_system_rc: None,
             dropped: false,
             chain: Chain::default(),
             status: 0,
@@ -279,6 +315,7 @@ impl Evaluator {
             budget,
             arguments_at: None,
             shown: None,
+            setup: Arc::new(setup),
             place: None,
         }
     }
@@ -291,6 +328,16 @@ impl Evaluator {
     /// The value of a variable.
     pub fn variable(&self, name: &[u8]) -> Option<&[u8]> {
         self.variables.get(name)
+    }
+
+    /// Whether it is in verbose mode.
+    pub fn is_verbose(&self) -> bool {
+        self.numbers.verbose
+    }
+
+    /// Turns verbose mode on or off, as `VERBOSE` does.
+    pub fn set_verbose(&mut self, verbose: bool) {
+        self.numbers.verbose = verbose;
     }
 
     /// Goes on to the next effect. Called while an answer is due, it takes [`Outcome::Failed`] for it.
@@ -321,6 +368,7 @@ impl Evaluator {
         match task {
             Task::CommandLine(at) => self.command_line(at),
             Task::NextRc => self.next_rc(),
+            Task::OpenSystemRc(rc) => self.open_system_rc(rc),
             Task::OpenRc(path) => self.open_rc(path),
             Task::Items => self.items(),
             Task::Assign(name) => match std::mem::take(&mut self.value) {
@@ -343,7 +391,7 @@ impl Evaluator {
             }
             Task::LockFile(path) => match std::mem::take(&mut self.value) {
                 Value::Locked(true) => self.lock_file = Some(path),
-                _ => self.variables.remove(b"LOCKFILE"),
+                _ => self.remove_variable(b"LOCKFILE"),
             },
             Task::Head(item) => self.head(item),
             Task::Conditions(conditions) => self.conditions(conditions),
@@ -360,28 +408,23 @@ impl Evaluator {
     fn command_line(&mut self, at: usize) {
         let Some(assignment) = self.setup.assignments.get(at).cloned() else {
             self.tasks.push(Task::NextRc);
+            if let Some(system_rc) = self.setup.system_rc.clone() {
+                self.emit(Effect::ReadRc(ReadRc { path: system_rc.path.clone(), first: false }));
+                self.tasks.push(Task::OpenSystemRc(system_rc));
+            }
             return;
         };
         self.tasks.push(Task::CommandLine(at + 1));
         let Some(equals) = memchr::memchr(b'=', &assignment) else { return };
-        let text = parse_text(&assignment, equals + 1, Mode::Value);
-        let rest = &assignment[text.span.end..];
-        let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         let name = assignment[..equals].to_vec();
-        if blanks < rest.len() {
-            // Told after the assignment: tasks run last in, first out, and this one has no task.
-            let rest = rest[blanks..].to_vec();
-            self.assign_text(name, Arc::new(text));
-            self.queue_skipped_after(rest);
-        } else {
-            self.assign_text(name, Arc::new(text));
+        let mut text = parse_text(&assignment, equals + 1, Mode::Words);
+        // Other than in rc files, blanks end nothing: all of them between two words are one.
+        for (number, part) in text.parts.iter_mut().enumerate() {
+            if *part == Part::Break {
+                *part = Part::Bytes(if number == 0 { Vec::new() } else { b" ".to_vec() });
+            }
         }
-    }
-
-    fn queue_skipped_after(&mut self, rest: Vec<u8>) {
-        // The assignment is the two tasks on top; this goes below them.
-        let at = self.tasks.len().saturating_sub(2);
-        self.tasks.insert(at, Task::Finish(Finish::Skipped(rest)));
+        self.assign_text(name, Arc::new(text));
     }
 
     fn assign_text(&mut self, name: Vec<u8>, text: Arc<crate::syntax::Text>) {
@@ -390,12 +433,36 @@ impl Evaluator {
         self.tasks.push(Task::Expand(Expand::new(text, Mode::Value, used)));
     }
 
+    fn open_system_rc(&mut self, system_rc: SystemRc) {
+        let before = self.variables.get(b"PATH").map(<[u8]>::to_vec);
+        self.in_system_rc = Some(before);
+        let Some(rc) = self.read_rc() else { return };
+        self.tell_of("Rcfile:", &system_rc.path);
+        self.in_rc = true;
+        self.assign_quietly(b"PATH", &system_rc.search_path);
+        self.files.push(File { path: system_rc.path, rc, at: 0, blocks: Vec::new() });
+        self.tasks.push(Task::Items);
+    }
+
+    /// What follows the system's rc file is done with the rights and the `PATH` of the recipient.
+    fn leave_system_rc(&mut self) {
+        let Some(before) = self.in_system_rc.take() else { return };
+        if let Some(path) = before.filter(|path| self.variables.get(b"PATH") != Some(path)) {
+            self.assign_quietly(b"PATH", &path);
+        }
+        self.emit(Effect::DropPrivileges);
+    }
+
     fn next_rc(&mut self) {
-        let Some(path) = self.setup.rc_files.get(self.next_rc).cloned() else {
+        self.leave_system_rc();
+        let Some(mut path) = self.setup.rc_files.get(self.next_rc).cloned() else {
             self.in_rc = false;
             return;
         };
         self.next_rc += 1;
+        if self.setup.home_relative && !path.starts_with(b"/") && !path.starts_with(b"./") {
+            path = [self.variables.value("HOME"), b"/", &path].concat();
+        }
         self.tasks.push(Task::OpenRc(path.clone()));
         self.emit(Effect::ReadRc(ReadRc { path, first: true }));
     }
@@ -409,12 +476,18 @@ impl Evaluator {
             return;
         };
         self.tell_of("Rcfile:", &path);
+        let here = path.starts_with(b"./");
         self.in_rc = true;
         self.dropped = false;
-        self.files.push(File { path, rc, at: 0, blocks: Vec::new() });
+        self.open_file(path, rc, Opened::First);
         self.tasks.push(Task::Items);
+        let directory = match self.setup.home_relative {
+            true if here => Some(b".".to_vec()),
+            true => Some(self.variables.value("HOME").to_vec()),
+            false => self.setup.directory.clone(),
+        };
         if !std::mem::replace(&mut self.directory_set, true)
-            && let Some(directory) = self.setup.directory.clone()
+            && let Some(directory) = directory
         {
             self.assign(b"MAILDIR".to_vec(), directory);
         }
@@ -438,6 +511,7 @@ impl Evaluator {
         let item = if self.spend(1) { rc.items().get(at) } else { None };
         let Some(item) = item else {
             self.files.pop();
+            self.trace(|_| Trace::Closed);
             if !self.files.is_empty() {
                 self.tasks.push(Task::Items);
             }
@@ -447,15 +521,20 @@ impl Evaluator {
         match item {
             Item::Comment(_) => {}
             Item::Assignment(assignment) => {
+                self.trace(|_| Trace::Assignment(assignment.span));
                 self.assign_text(assignment.name.clone(), Arc::new(assignment.value.clone()));
             }
-            Item::Removal { name, .. } => self.remove(name),
+            Item::Removal { name, span } => {
+                self.trace(|_| Trace::Assignment(*span));
+                self.remove(name);
+            }
             Item::Recipe(recipe) => {
                 self.tasks.push(Task::Head(at));
                 let text = Arc::new(recipe.head.clone());
                 self.tasks.push(Task::Expand(Expand::new(text, Mode::Words, 0)));
             }
-            Item::Close(_) => {
+            Item::Close(span) => {
+                self.trace(|_| Trace::BlockLeft(*span));
                 if let Some(file) = self.files.last_mut()
                     && let Some(chain) = file.blocks.pop()
                 {
@@ -475,6 +554,7 @@ impl Evaluator {
 
     /// Goes behind the item that closes a block, telling on the way of what is skipped in any case.
     fn skip_block(&mut self, from: usize, close: usize) {
+        self.trace(|_| Trace::BlockSkipped);
         let Some(file) = self.files.last_mut() else { return };
         let rc = file.rc.clone();
         file.at = close.saturating_add(1);
@@ -511,13 +591,13 @@ impl Evaluator {
     /// Sets a variable, telling of it in verbose mode.
     fn assign_quietly(&mut self, name: &[u8], value: &[u8]) {
         self.tell_of("Assigning", &[name, b"=", value].concat());
-        self.variables.set(name, value);
+        self.set_variable(name, value);
         self.numbers.assigned(name, value);
     }
 
     fn remove(&mut self, name: &[u8]) {
         self.tell_of("Assigning", name);
-        self.variables.remove(name);
+        self.remove_variable(name);
         match name {
             b"LOGFILE" => {
                 self.logging = false;
@@ -562,6 +642,8 @@ impl Evaluator {
                 let count = usize::try_from(number(&value, 0)).unwrap_or(0).min(self.arguments.len());
                 self.arguments.drain(..count);
             }
+            b"DEFAULT" => self.default_set = true,
+            b"DROPPRIVS" if number(&value, 0) != 0 => self.emit(Effect::DropPrivileges),
             b"DELIVERED" if number(&value, 0) != 0 && !self.numbers.delivered => {
                 self.numbers.delivered = true;
                 self.emit(Effect::Acknowledge);
@@ -600,11 +682,10 @@ impl Evaluator {
             self.complain_of("Couldn't read", &path);
             return;
         };
-        let file = File { path, rc, at: 0, blocks: Vec::new() };
         if switch {
             self.files.pop();
         }
-        self.files.push(file);
+        self.open_file(path, rc, if switch { Opened::Switched } else { Opened::Included });
     }
 
     /// The rc file is for another host: ends all that are open.
@@ -628,8 +709,30 @@ impl Evaluator {
         }
     }
 
+    fn open_file(&mut self, path: Vec<u8>, rc: Arc<Rc>, how: Opened) {
+        self.trace(|_| Trace::Opened { path: path.clone(), rc: rc.clone(), how });
+        self.files.push(File { path, rc, at: 0, blocks: Vec::new() });
+    }
+
+    fn set_variable(&mut self, name: &[u8], value: &[u8]) {
+        self.variables.set(name, value);
+        self.trace(|_| Trace::Variable { name: name.to_vec(), value: Some(value.to_vec()) });
+    }
+
+    fn remove_variable(&mut self, name: &[u8]) {
+        self.variables.remove(name);
+        self.trace(|_| Trace::Variable { name: name.to_vec(), value: None });
+    }
+
     fn emit(&mut self, effect: Effect) {
         self.queue.push_back(effect);
+    }
+
+    fn trace(&mut self, trace: impl FnOnce(&Self) -> Trace) {
+        if self.setup.traces {
+            let trace = trace(self);
+            self.emit(Effect::Trace(Box::new(trace)));
+        }
     }
 
     /// A message of verbose mode.

@@ -1,20 +1,20 @@
 //! Weighted scoring.
 
-use crate::regex::Regex;
+use crate::regex::{Match, Regex};
 
 /// Scores do not leave this range.
 pub(super) const LIMIT: f64 = 2_147_483_647.0;
 
 /// `w^x`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Weight {
-    pub(super) weight: f64,
-    pub(super) exponent: f64,
+pub(crate) struct Weight {
+    pub(crate) weight: f64,
+    pub(crate) exponent: f64,
 }
 
 impl Weight {
     /// Reads a weight at the start of a condition. Gives it and how many bytes it took.
-    pub(super) fn parse(text: &[u8]) -> Option<(Self, usize)> {
+    pub(crate) fn parse(text: &[u8]) -> Option<(Self, usize)> {
         let blanks = |text: &[u8]| text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         let (weight, mut at) = float(text)?;
         at += blanks(&text[at..]);
@@ -28,22 +28,16 @@ impl Weight {
     }
 
     /// For each of the shortest matches, one behind the other.
-    pub(super) fn of_matches(
-        self,
-        regex: &Regex,
-        text: &[u8],
-        mut seen: impl FnMut(std::ops::Range<usize>),
-    ) -> f64 {
+    pub(super) fn of_matches(self, regex: &Regex, text: &[u8], mut seen: impl FnMut(Match)) -> f64 {
         let mut score = 0.0;
         let mut weight = self.weight;
         let mut at = 0;
         while score > -LIMIT && score < LIMIT {
             let Some(found) = regex.find(text, at) else { break };
-            if let Some(marked) = found.marked() {
-                seen(marked);
-            }
+            let end = found.end();
+            seen(found);
             score += weight;
-            if found.end() == at {
+            if end == at {
                 if self.exponent > 0.0 && self.exponent < 1.0 {
                     score += weight * self.exponent / (1.0 - self.exponent);
                 } else if self.exponent >= 1.0 && weight != 0.0 {
@@ -51,7 +45,7 @@ impl Weight {
                 }
                 break;
             }
-            at = found.end();
+            at = end;
             let before = weight * weight;
             weight *= self.exponent;
             let after = weight * weight;

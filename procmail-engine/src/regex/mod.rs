@@ -102,6 +102,22 @@ impl Regex {
         Some(Match { end, marked: marked.map(|(start, end)| start..end) })
     }
 
+    /// Where the shortest match starts that ends at `end`, which [`Regex::find`] gave for all of the text. Takes time
+    /// `n log n`.
+    pub(crate) fn last_start(&self, text: &[u8], end: usize) -> usize {
+        // From `low` on there is such a match, from `high` on there is none.
+        let (mut low, mut high) = (0, end.min(text.len()) + 1);
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if self.first_end(text, middle) == Some(end) {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
     fn first_end(&self, text: &[u8], from: usize) -> Option<usize> {
         let learnt = self.learnt.try_lock().ok().and_then(|mut kept| kept.take());
         let mut automaton = learnt.unwrap_or_else(|| Box::new(Automaton::new(&self.program)));

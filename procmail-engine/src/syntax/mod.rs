@@ -13,11 +13,14 @@
 //! assert!(matches!(recipe.action, Action::Folders(_)));
 //! ```
 
+mod line;
 mod parse;
 mod text;
 
 use std::sync::Arc;
 
+pub(crate) use line::same_words;
+pub use line::{Lock, RecipeLine};
 pub use text::{Mode, Part, Text, parse_text};
 
 /// A range of bytes of the source.
@@ -149,6 +152,19 @@ impl Capture {
     }
 }
 
+impl Recipe {
+    /// Where its action stands: of a block, its `{`; the end if there is none.
+    pub fn action_span(&self) -> Span {
+        let end = self.span.end;
+        match &self.action {
+            Action::Block { .. } => Span { start: end.saturating_sub(1), end },
+            Action::Pipe { span, .. } => *span,
+            Action::Forward { arguments: text, .. } | Action::Folders(text) => text.span,
+            Action::Missing | Action::Incomplete => Span { start: end, end },
+        }
+    }
+}
+
 impl Rc {
     /// Parses an rc file, in time linear in its length.
     pub fn parse(source: Vec<u8>) -> Self {
@@ -166,6 +182,11 @@ impl Rc {
         }
         let (items, ambiguous) = parse::items(&self.source, skipped, open);
         Some(Self { source: self.source.clone(), items, ambiguous })
+    }
+
+    /// Whether some of it would be read otherwise if it were skipped rather than evaluated.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        self.ambiguous
     }
 
     /// Its items, in the order of the file.

@@ -1,0 +1,252 @@
+//! Folders: the mail written to one, and linked into others.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use maildrop::{
+    DeliveryOptions, Error, LineEndings, Maildir, Mbox, MboxAppend, MboxOptions, MessageDir, Naming,
+    Operation, Quoting, Separation,
+};
+use procmail_engine::effect::{Deliver, Delivered, Note};
+
+use super::Host;
+
+const NULL: &[u8] = b"/dev/null";
+/// The modes that maildrop gives files and directories of its own accord.
+const FILE_MODE: u32 = 0o600;
+const DIRECTORY_MODE: u32 = 0o700;
+/// For how long the kernel's lock of a mailbox is waited for before it is asked whether to stop.
+const LOCK_TURN: Duration = Duration::from_millis(500);
+
+/// A directory that holds a file for each mail.
+enum Place {
+    Maildir(Maildir),
+    Files(MessageDir),
+}
+
+/// What a folder's name says of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Maildir,
+    Mh,
+    Plain,
+}
+
+/// Splits a folder's name into what the end of it says and the directory.
+fn kind(folder: &[u8]) -> (Kind, &[u8]) {
+    let (kind, name) = match folder {
+        [name @ .., b'/', b'.'] => (Kind::Mh, name),
+        [name @ .., b'/'] => (Kind::Maildir, name),
+        _ => return (Kind::Plain, folder),
+    };
+    (kind, if name.is_empty() { b"/" } else { name })
+}
+
+impl Host {
+    /// Writes a mail to its folders. `patience` is how long to wait for the kernel's lock of a mailbox; nothing is for ever.
+    pub(super) fn deliver(&self, deliver: &Deliver, patience: Option<Duration>) -> Delivered {
+        let Some((first, others)) = deliver.folders.split_first() else {
+            return Delivered { notes: Vec::new(), size: None };
+        };
+        let mut notes = Vec::new();
+        let (kind, name) = kind(first);
+        let is_directory = !first.is_empty() && self.path(first).is_some_and(|path| path.is_dir());
+        if kind == Kind::Plain && !is_directory {
+            return self.append(first, others, deliver, patience, notes);
+        }
+        let Some(place) = self.place(kind, name, &deliver.message_prefix) else {
+            notes.push(Note::NotDirectory(name.to_vec()));
+            return self.append(name, others, deliver, patience, notes);
+        };
+        match self.write(&place, deliver) {
+            Ok((path, size)) => {
+                let file = shown(kind, name, &path);
+                notes.push(Note::Folder(file.clone()));
+                if kind != Kind::Maildir {
+                    notes.push(Note::Opening(file));
+                    notes.push(Note::KernelLock);
+                }
+                for folder in others {
+                    self.link(&path, folder, &deliver.message_prefix, &mut notes);
+                }
+                Delivered { notes, size: Some(size) }
+            }
+            Err(_) => {
+                notes.push(Note::Folder(first.clone()));
+                notes.push(Note::WriteError(first.clone()));
+                Delivered { notes, size: None }
+            }
+        }
+    }
+
+    /// Opens a directory, making it if need be.
+    fn place(&self, kind: Kind, name: &[u8], prefix: &[u8]) -> Option<Place> {
+        let path = self.path(name)?;
+        self.make_directory(&path).ok()?;
+        Some(match kind {
+            Kind::Maildir => {
+                let maildir = match Maildir::open(&path) {
+                    Ok(maildir) => maildir,
+                    Err(_) => {
+                        for part in ["tmp", "new", "cur"] {
+                            self.make_directory(&path.join(part)).ok()?;
+                        }
+                        // Makes them durable.
+                        Maildir::create(&path).ok()?
+                    }
+                };
+                Place::Maildir(maildir.with_short_names())
+            }
+            Kind::Mh => Place::Files(self.message_dir(&path, Naming::Number)?),
+            Kind::Plain => Place::Files(self.message_dir(&path, Naming::Inode { prefix: prefix.to_vec() })?),
+        })
+    }
+
+    fn message_dir(&self, path: &Path, naming: Naming) -> Option<MessageDir> {
+        Some(MessageDir::open(path, naming).ok()?.mode(self.file_mode() & FILE_MODE))
+    }
+
+    fn make_directory(&self, path: &Path) -> io::Result<()> {
+        match fs::DirBuilder::new().mode(DIRECTORY_MODE & !self.umask).create(path) {
+            Ok(()) => {
+                let mode = 0o777 & !self.umask;
+                if mode & !DIRECTORY_MODE != 0 {
+                    fs::set_permissions(path, Permissions::from_mode(mode))?;
+                }
+                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What the umask leaves; the right to execute is added if it leaves it to others, by which procmail tells who looks at
+    /// a mailbox that it is meant to be seen.
+    fn file_mode(&self) -> u32 {
+        0o666 & !self.umask | u32::from(self.umask & 1 == 0)
+    }
+
+    /// Writes the mail to a file of its own, durably.
+    fn write(&self, place: &Place, deliver: &Deliver) -> Result<(PathBuf, u64), Error> {
+        let content = &deliver.content;
+        let (path, size) = match place {
+            Place::Maildir(maildir) => {
+                let bytes = content.for_maildir();
+                let mut delivery =
+                    maildir.deliver(&DeliveryOptions::new().line_endings(LineEndings::Keep))?;
+                delivery.append(bytes)?;
+                (delivery.stage()?.commit()?.path(), bytes.len())
+            }
+            Place::Files(folder) => {
+                let bytes = content.with_end();
+                let mut delivery = folder.deliver()?;
+                delivery.append(&bytes)?;
+                (delivery.commit()?, bytes.len())
+            }
+        };
+        if self.file_mode() != FILE_MODE {
+            // The mail is there: who may read it is no reason to deliver it again.
+            drop(fs::set_permissions(&path, Permissions::from_mode(self.file_mode())));
+        }
+        Ok((path, size as u64))
+    }
+
+    fn link(&self, from: &Path, folder: &[u8], prefix: &[u8], notes: &mut Vec<Note>) {
+        let (kind, name) = kind(folder);
+        let linked = self.place(kind, name, prefix).and_then(|place| match place {
+            Place::Maildir(maildir) => maildir.link(from).ok(),
+            Place::Files(folder) => folder.link(from).ok(),
+        });
+        match linked {
+            Some(path) => notes.push(Note::Linking(shown(kind, name, &path))),
+            None => {
+                notes.push(Note::NotDirectory(folder.to_vec()));
+                notes.push(Note::Skipped(folder.to_vec()));
+            }
+        }
+    }
+
+    /// Appends the mail to a mailbox.
+    fn append(
+        &self,
+        name: &[u8],
+        others: &[Vec<u8>],
+        deliver: &Deliver,
+        patience: Option<Duration>,
+        mut notes: Vec<Note>,
+    ) -> Delivered {
+        if !others.is_empty() {
+            notes.push(Note::Skipped(others.join(&b' ')));
+        }
+        notes.push(Note::Folder(name.to_vec()));
+        notes.push(Note::Opening(name.to_vec()));
+        if name == NULL {
+            return Delivered { notes, size: Some(deliver.content.raw().len() as u64) };
+        }
+        let bytes = deliver.content.for_mbox();
+        let path = self.path(name).filter(|_| !name.is_empty());
+        let appended = path.map(|path| {
+            let mut append = self.open_mailbox(&path, patience)?;
+            notes.push(Note::KernelLock);
+            append.append(&bytes)?;
+            append.commit()
+        });
+        let size = match appended {
+            Some(Ok(_)) => Some(bytes.len() as u64),
+            failed => {
+                notes.push(Note::WriteError(name.to_vec()));
+                let begun = matches!(
+                    failed,
+                    Some(Err(Error::Io {
+                        operation: Operation::Write | Operation::SyncFile | Operation::Truncate,
+                        ..
+                    }))
+                );
+                if begun {
+                    notes.push(Note::Truncated);
+                }
+                None
+            }
+        };
+        Delivered { notes, size }
+    }
+
+    fn open_mailbox(&self, path: &Path, patience: Option<Duration>) -> Result<MboxAppend, Error> {
+        let mode = self.file_mode();
+        if mode != FILE_MODE {
+            // Whoever makes the file gives it its mode; that of one that is there is left alone.
+            let made = OpenOptions::new().write(true).create_new(true).mode(mode & FILE_MODE).open(path);
+            if let Ok(file) = made {
+                drop(file.set_permissions(Permissions::from_mode(mode)));
+            }
+        }
+        let options = MboxOptions::new()
+            .dot_lock(None)
+            .kernel_lock(Some(LOCK_TURN))
+            .mode(FILE_MODE)
+            .quoting(Quoting::Raw)
+            .separation(Separation::AsFound);
+        let mbox = Mbox::with_options(path, options);
+        let start = Instant::now();
+        loop {
+            match mbox.begin() {
+                Err(Error::LockHeld { .. })
+                    if self.stop.requested().is_none()
+                        && patience.is_none_or(|patience| start.elapsed() < patience) => {}
+                begun => return begun,
+            }
+        }
+    }
+}
+
+/// A file as it is called in the log: by its folder's name.
+fn shown(kind: Kind, name: &[u8], path: &Path) -> Vec<u8> {
+    use std::os::unix::ffi::OsStrExt;
+    let file = path.file_name().unwrap_or_default().as_bytes();
+    let between: &[u8] = if kind == Kind::Maildir { b"/new/" } else { b"/" };
+    [name, between, file].concat()
+}

@@ -1,0 +1,537 @@
+//! A host for the procmail engine: it does what an [`Evaluator`] asks for, with files, locks and programs.
+//!
+//! The program `procmail` is this and a command line; a mail server files the mail of its users with it. Nothing of it is
+//! global: directory, umask and log belong to each [`Host`], so that many of them can work on threads of one process.
+//!
+//! ```
+//! use mailwright::filter::{Host, Log, Programs, Stop};
+//! use procmail_engine::eval::{Evaluator, Fate, Setup};
+//! use procmail_engine::mail::Mail;
+//!
+//! let home = tempfile::tempdir()?;
+//! std::fs::write(home.path().join("rc"), ":0:\n* ^Subject:.*cats\nMail/\n")?;
+//! let directory = home.path().as_os_str().as_encoded_bytes();
+//! let mut setup = Setup::new().variable("HOME", directory).variable("DEFAULT", "inbox");
+//! setup.rc_files.push(b"rc".to_vec());
+//!
+//! let mut host = Host::new(home.path(), Stop::new()?).with_programs(Programs::Refuse).with_log(Log::Nowhere);
+//! let finished = host.evaluate(Evaluator::new(setup, Mail::new(b"Subject: more cats\n\nmeow\n".to_vec())));
+//! assert_eq!(finished.fate, Fate::Delivered);
+//! assert_eq!(std::fs::read_dir(home.path().join("Mail/new"))?.count(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What it promises
+//!
+//! - *No mail is lost*: [`Fate::Delivered`] is answered when the mail is on stable storage, or when a program that was
+//!   waited for has taken it. All that fails is told to the evaluator, which goes on to the next folder and in the end
+//!   answers that the mail is to be requeued or bounced.
+//! - *Half of a mail is never seen* in Maildirs and MH folders, and taken back from mailboxes, also by the delivery that
+//!   follows one that was killed.
+//! - *It ends*: when [`Stop`] is asked for, whatever it waits for.
+//!
+//! # What it does not do
+//!
+//! It does not enter other users' rights: [`Effect::DropPrivileges`] and changes of user belong to the program. It makes no
+//! process of its own for `c` on a block: the copy runs on a thread, and [`Host::wait`] waits for all of them.
+
+mod folder;
+mod log;
+mod notify;
+mod policy;
+mod program;
+mod stop;
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use maildrop::{DotLock, DotLockOptions, LockAttempt};
+use procmail_engine::effect::{Delivered, Effect, Exit, LogText, Note, Outcome, Ran, ReadRc, Run};
+use procmail_engine::eval::{Evaluator, Fate, Finished, Step};
+
+pub use self::log::Log;
+pub use self::policy::{Limits, Owners, Places, Programs};
+pub use self::stop::Stop;
+
+use self::log::Clock;
+use self::program::LeftRunning;
+
+/// Bytes of the largest rc file that is read.
+const LARGEST_RC: u64 = 16 << 20;
+/// Copies that run beside each other; more are run to their end one by one.
+const MOST_COPIES: usize = 16;
+/// sysexits(3): a bug.
+const EX_SOFTWARE: i32 = 70;
+/// How long procmail waits for the kernel's lock if `TIMEOUT` says nothing, in seconds.
+const PATIENCE: u64 = 960;
+
+/// Does what an evaluator asks for.
+pub struct Host {
+    directory: PathBuf,
+    umask: u32,
+    inherited_umask: Option<u32>,
+    log: Log,
+    clock: Clock,
+    programs: Programs,
+    places: Places,
+    owners: Owners,
+    output: Option<Output>,
+    locks: BTreeMap<PathBuf, DotLock>,
+    left: LeftRunning,
+    stop: Stop,
+    copies: Arc<Mutex<Copies>>,
+    refused: Option<Vec<u8>>,
+    dropping: Option<Dropping>,
+    reader: Option<Reader>,
+    /// When the evaluation is to end.
+    deadline: Option<Instant>,
+    delivered: Option<PathBuf>,
+}
+
+/// Reads an rc file in the place of the host, which has this current directory.
+type Reader = Arc<dyn Fn(&ReadRc, &Path) -> Outcome + Send + Sync>;
+/// Copies that `c` on a block made.
+#[derive(Default)]
+struct Copies {
+    running: Vec<JoinHandle<Finished>>,
+    ended: Vec<Finished>,
+}
+
+/// Where `|` without a program writes to.
+type Output = Arc<Mutex<dyn Write + Send>>;
+/// How the rights of others are given up; answers whether it worked.
+type Dropping = Arc<dyn Fn() -> bool + Send + Sync>;
+
+impl Host {
+    /// A host whose relative paths start at `directory`. It runs programs, opens whatever the system lets it, logs to the
+    /// standard error, and creates files for their owner only.
+    pub fn new(directory: impl Into<PathBuf>, stop: Stop) -> Host {
+        Host {
+            directory: directory.into(),
+            umask: 0o077,
+            inherited_umask: None,
+            log: Log::Errors,
+            clock: Clock::default(),
+            programs: Programs::Run(Limits::default()),
+            places: Places::Anywhere,
+            owners: Owners::Anybody,
+            output: None,
+            locks: BTreeMap::new(),
+            left: LeftRunning::default(),
+            stop,
+            copies: Arc::default(),
+            refused: None,
+            dropping: None,
+            reader: None,
+            deadline: None,
+            delivered: None,
+        }
+    }
+
+    /// Whether programs run.
+    #[must_use]
+    pub fn with_programs(self, programs: Programs) -> Host {
+        Host { programs, ..self }
+    }
+
+    /// Which files may be used.
+    #[must_use]
+    pub fn with_places(self, places: Places) -> Host {
+        Host { places, ..self }
+    }
+
+    /// Whose rc files are read.
+    #[must_use]
+    pub fn with_owners(self, owners: Owners) -> Host {
+        Host { owners, ..self }
+    }
+
+    /// Where the log goes until `LOGFILE` says otherwise.
+    #[must_use]
+    pub fn with_log(self, log: Log) -> Host {
+        Host { log, ..self }
+    }
+
+    /// Where `|` without a program writes to; otherwise it fails.
+    #[must_use]
+    pub fn with_output(self, output: Arc<Mutex<dyn Write + Send>>) -> Host {
+        Host { output: Some(output), ..self }
+    }
+
+    /// Tells the umask of this process, with which programs start. Where `UMASK` differs from it, or it is not told,
+    /// programs are started by a shell that changes it.
+    #[must_use]
+    pub fn with_inherited_umask(self, umask: u32) -> Host {
+        Host { inherited_umask: Some(umask), ..self }
+    }
+
+    /// What is done for [`Effect::DropPrivileges`]. It answers whether it worked; if not, the evaluation ends and the mail is to
+    /// be tried again.
+    #[must_use]
+    pub fn with_dropping(self, dropping: impl Fn() -> bool + Send + Sync + 'static) -> Host {
+        Host { dropping: Some(Arc::new(dropping)), ..self }
+    }
+
+    /// Has rc files read by this in the place of the host: it is given the current directory, and answers
+    /// [`Outcome::Read`], [`Outcome::Parsed`] or [`Outcome::Failed`]. Places and owners are for it to check.
+    #[must_use]
+    pub fn with_reader(self, reader: impl Fn(&ReadRc, &Path) -> Outcome + Send + Sync + 'static) -> Host {
+        Host { reader: Some(Arc::new(reader)), ..self }
+    }
+
+    /// How long an evaluation may take from here on, waiting for locks and programs included. When the time is up the mail is
+    /// to be tried again.
+    #[must_use]
+    pub fn with_time(self, time: Duration) -> Host {
+        Host { deadline: Instant::now().checked_add(time), ..self }
+    }
+
+    /// Evaluates to the end, or until [`Stop`] is asked for.
+    pub fn evaluate(&mut self, mut evaluator: Evaluator) -> Finished {
+        loop {
+            if let Some(verbose) = self.stop.verbose() {
+                evaluator.set_verbose(verbose);
+            }
+            let effect = match evaluator.step() {
+                Step::Finished(finished) => {
+                    self.locks.clear();
+                    return finished;
+                }
+                Step::Effect(effect) => effect,
+            };
+            let late = || (self.left() == Some(Duration::ZERO)).then_some(Fate::Requeued);
+            if let Some(fate) = self.stop.requested().or_else(late).filter(|_| begins_work(&effect)) {
+                evaluator.abandon(fate);
+                continue;
+            }
+            if let Effect::Run(run) = &effect
+                && self.programs == Programs::Refuse
+            {
+                self.refused = Some(run.command.text(b" ").trim_ascii().to_vec());
+                evaluator.abandon(Fate::Requeued);
+                continue;
+            }
+            if matches!(effect, Effect::DropPrivileges)
+                && !self.dropping.as_ref().is_none_or(|dropping| dropping())
+            {
+                self.complain("Insufficient privileges", b"");
+                evaluator.abandon(Fate::Requeued);
+                continue;
+            }
+            let needs_answer = effect.needs_answer();
+            match self.perform(effect, &evaluator) {
+                Some(outcome) => evaluator.answer(outcome),
+                None if needs_answer => evaluator.abandon(self.stop.requested().unwrap_or(Fate::Requeued)),
+                None => {}
+            }
+        }
+    }
+
+    /// Runs a program as the evaluation would, for who answers an evaluator of their own. Nothing if it is refused, or was asked
+    /// to stop.
+    pub fn run(&mut self, run: &Run) -> Option<Ran> {
+        match self.programs.clone() {
+            Programs::Run(limits) => {
+                let limits = Limits { time: self.at_most(limits.time), ..limits };
+                self.execute(run, &limits)
+            }
+            Programs::Refuse => None,
+        }
+    }
+
+    /// Goes on in another directory.
+    pub fn enter(&mut self, directory: impl Into<PathBuf>) {
+        self.directory = directory.into();
+    }
+
+    /// The command that [`Programs::Refuse`] kept from running, if that ended the evaluation.
+    pub fn refused(&self) -> Option<&[u8]> {
+        self.refused.as_deref()
+    }
+
+    /// Where the mail was delivered last: the file of its own, or a mailbox. Deliveries by copies and to programs do not count.
+    pub fn delivered(&self) -> Option<&Path> {
+        self.delivered.as_deref()
+    }
+
+    /// How much time is left, if it is limited.
+    fn left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// The shorter of this and what is left.
+    fn at_most(&self, time: Option<Duration>) -> Option<Duration> {
+        match (time, self.left()) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Waits for all copies that `c` on a block made, and answers how they ended.
+    pub fn wait(&self) -> Vec<Finished> {
+        loop {
+            // Copies may make copies.
+            let mut copies = self.copies();
+            let Some(copy) = copies.running.pop() else { return std::mem::take(&mut copies.ended) };
+            drop(copies);
+            let ended = copy.join().unwrap_or(Finished { code: EX_SOFTWARE, fate: Fate::Requeued });
+            self.copies().ended.push(ended);
+        }
+    }
+
+    fn copies(&self) -> MutexGuard<'_, Copies> {
+        self.copies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does what is asked. No answer to what needs one means that it was broken off to stop.
+    fn perform(&mut self, effect: Effect, evaluator: &Evaluator) -> Option<Outcome> {
+        Some(match effect {
+            Effect::Log(text) => {
+                self.write_log(&text);
+                return None;
+            }
+            Effect::ReadRc(rc) => match &self.reader {
+                Some(reader) => reader(&rc, &self.directory),
+                None => self.read_rc(&rc).map_or(Outcome::Failed, Outcome::Read),
+            },
+            Effect::ChangeDirectory(name) => match self.path(&name).filter(|path| is_entered(path)) {
+                Some(path) => {
+                    self.directory = path;
+                    Outcome::Done
+                }
+                None => Outcome::Failed,
+            },
+            Effect::OpenLog(name) => match self.open_log(&name) {
+                Some(file) => {
+                    self.log = Log::File(Arc::new(file));
+                    Outcome::Done
+                }
+                // It goes where it went.
+                None => Outcome::Failed,
+            },
+            Effect::CloseLog => {
+                self.log = Log::Nowhere;
+                return None;
+            }
+            Effect::SetUmask(mask) => {
+                self.umask = mask;
+                return None;
+            }
+            Effect::Run(run) => Outcome::Ran(self.run(&run)?),
+            Effect::Deliver(deliver) => {
+                let delivered = self.deliver(&deliver, self.at_most(patience(evaluator)));
+                if delivered.size.is_some() {
+                    let folder = delivered.notes.iter().find_map(|note| match note {
+                        Note::Folder(folder) => Some(self.directory.join(OsStr::from_bytes(folder))),
+                        _ => None,
+                    });
+                    self.delivered = folder;
+                }
+                Outcome::Delivered(delivered)
+            }
+            Effect::Print(content) => {
+                let bytes = content.with_end();
+                let size = self.print(&bytes).then_some(bytes.len() as u64);
+                Outcome::Delivered(Delivered { notes: vec![Note::Folder(b"|".to_vec())], size })
+            }
+            Effect::Lock(name) => self.lock(&name, evaluator.is_verbose()),
+            Effect::Unlock(name) => {
+                let lock = self.path(&name).and_then(|path| self.locks.remove(&path));
+                // Another may have taken it away by force: there is nothing to be done about that here.
+                drop(lock.map(DotLock::release));
+                return None;
+            }
+            Effect::BreakLock(name) => match self.path(&name).map(|path| DotLock::force(&path)) {
+                Some(Ok(())) => Outcome::Done,
+                _ => Outcome::Failed,
+            },
+            Effect::Sleep(time) => {
+                self.stop.sleep(self.at_most(Some(time)).unwrap_or(time));
+                Outcome::Done
+            }
+            Effect::Fork { copy, wait } => self.fork(*copy, wait),
+            Effect::Notify(notice) => {
+                self.notify(&notice);
+                return None;
+            }
+            effect => return effect.needs_answer().then_some(Outcome::Failed),
+        })
+    }
+
+    /// Where a name leads, if it may be used.
+    fn path(&self, name: &[u8]) -> Option<PathBuf> {
+        let path = self.directory.join(OsStr::from_bytes(name));
+        (!name.contains(&0) && self.places.allow(&path)).then_some(path)
+    }
+
+    fn write_log(&mut self, text: &LogText) {
+        if let Some(stamp) = self.clock.stamp(text) {
+            self.log.write(stamp.as_bytes());
+        }
+        self.log.write(&text.text);
+    }
+
+    /// A message of the host's own.
+    fn complain(&self, what: &str, about: &[u8]) {
+        let about = if about.is_empty() { Vec::new() } else { [b" \"", about, b"\""].concat() };
+        self.log.write(&[b"procmail: ", what.as_bytes(), &about, b"\n"].concat());
+    }
+
+    fn open_log(&self, name: &[u8]) -> Option<File> {
+        let path = self.path(name)?;
+        let mode = 0o666 & !self.umask;
+        OpenOptions::new().append(true).create(true).mode(mode).open(path).ok()
+    }
+
+    fn read_rc(&self, rc: &ReadRc) -> Option<Vec<u8>> {
+        let path = self.path(&rc.path)?;
+        let file = File::open(&path).ok()?;
+        let data = file.metadata().ok()?;
+        if data.is_dir() {
+            // An rc file that was asked for and is a directory is read as procmail reads it: as empty.
+            return rc.first.then(Vec::new);
+        }
+        if rc.first && rc.path != b"/dev/null" && !self.trusts(&data, &path) {
+            self.complain("Suspicious rcfile", &rc.path);
+            return None;
+        }
+        let mut source = Vec::new();
+        file.take(LARGEST_RC + 1).read_to_end(&mut source).ok()?;
+        (source.len() as u64 <= LARGEST_RC).then_some(source)
+    }
+
+    /// Whether nobody but its owner could have written this.
+    fn trusts(&self, data: &std::fs::Metadata, path: &Path) -> bool {
+        const GROUP_WRITES: u32 = 0o020;
+        const OTHERS_WRITE: u32 = 0o002;
+        const STICKY: u32 = 0o1000;
+        let Owners::User { id, group } = self.owners else { return true };
+        let by_group = data.mode() & GROUP_WRITES != 0 && group.is_some_and(|group| group != data.gid());
+        if (data.uid() != id && data.uid() != 0) || data.mode() & OTHERS_WRITE != 0 || by_group {
+            return false;
+        }
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        parent.metadata().is_ok_and(|parent| parent.mode() & (OTHERS_WRITE | STICKY) != OTHERS_WRITE)
+    }
+
+    fn print(&self, bytes: &[u8]) -> bool {
+        let Some(output) = &self.output else { return false };
+        let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+        output.write_all(bytes).and_then(|()| output.flush()).is_ok()
+    }
+
+    fn lock(&mut self, name: &[u8], verbose: bool) -> Outcome {
+        let Some(path) = self.path(name) else { return Outcome::Failed };
+        match DotLock::attempt(&path, &DotLockOptions::new()) {
+            Ok(LockAttempt::Acquired(lock)) => {
+                self.locks.insert(path, lock);
+                Outcome::Done
+            }
+            Ok(LockAttempt::Held { age }) => Outcome::Held(Some(age)),
+            Ok(_) => Outcome::Held(None),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                if verbose {
+                    self.complain("Error while writing to", &temporary_name(name));
+                }
+                Outcome::Failed
+            }
+            Err(_) => Outcome::NoPlace(temporary_name(name)),
+        }
+    }
+
+    /// A copy of the evaluator goes on beside this one, or to its end before this one goes on.
+    fn fork(&self, copy: Evaluator, wait: bool) -> Outcome {
+        let mut host = self.beside();
+        if wait {
+            return Outcome::Ran(Ran::ended(Exit::Code(host.evaluate(copy).code)));
+        }
+        let mut copies = self.copies();
+        if copies.running.len() < MOST_COPIES {
+            copies.running.push(std::thread::spawn(move || host.evaluate(copy)));
+        } else {
+            drop(copies);
+            let ended = host.evaluate(copy);
+            self.copies().ended.push(ended);
+        }
+        Outcome::Done
+    }
+
+    /// A host for a copy: the same but for its locks.
+    fn beside(&self) -> Host {
+        Host {
+            directory: self.directory.clone(),
+            umask: self.umask,
+            inherited_umask: self.inherited_umask,
+            log: self.log.clone(),
+            clock: self.clock.clone(),
+            programs: self.programs.clone(),
+            places: self.places.clone(),
+            owners: self.owners.clone(),
+            output: self.output.clone(),
+            locks: BTreeMap::new(),
+            left: LeftRunning::default(),
+            stop: self.stop.clone(),
+            copies: Arc::clone(&self.copies),
+            refused: None,
+            dropping: self.dropping.clone(),
+            reader: self.reader.clone(),
+            deadline: self.deadline,
+            delivered: None,
+        }
+    }
+}
+
+/// Whether an effect is one that a host that was told to stop does not begin.
+fn begins_work(effect: &Effect) -> bool {
+    match effect {
+        Effect::Run(run) => run.purpose != procmail_engine::effect::Purpose::Trap,
+        Effect::ReadRc(_)
+        | Effect::Deliver(_)
+        | Effect::Print(_)
+        | Effect::Lock(_)
+        | Effect::BreakLock(_)
+        | Effect::Sleep(_)
+        | Effect::Fork { .. } => true,
+        _ => false,
+    }
+}
+
+fn is_entered(path: &Path) -> bool {
+    path.is_dir() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+/// How long `TIMEOUT` lets a kernel lock be waited for.
+fn patience(evaluator: &Evaluator) -> Option<Duration> {
+    let text = evaluator.variable(b"TIMEOUT").and_then(|text| std::str::from_utf8(text).ok());
+    let seconds = text.and_then(|text| text.trim().parse().ok()).unwrap_or(PATIENCE);
+    (seconds > 0).then(|| Duration::from_secs(seconds))
+}
+
+/// The file that could not be made to take a lock, as procmail calls it.
+fn temporary_name(lock: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
+    let digits = |mut number: u64| {
+        let mut text = Vec::new();
+        while number > 0 || text.len() < 3 {
+            text.push(DIGITS[(number % 64) as usize]);
+            number /= 64;
+        }
+        text
+    };
+    let place = lock.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let uname = rustix::system::uname();
+    let process = digits(std::process::id().into());
+    [&lock[..place], b"_", &process, b".", &digits(now), b".", uname.nodename().to_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests;

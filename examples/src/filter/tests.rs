@@ -1,0 +1,257 @@
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+use procmail_engine::eval::Setup;
+use procmail_engine::mail::Mail;
+use tempfile::TempDir;
+
+use super::*;
+
+const MAIL: &[u8] = b"From a@b  Tue Jan  2 03:04:05 2001\nSubject: x\n\nbody\n";
+
+struct Desk {
+    home: TempDir,
+    log: Arc<Mutex<Vec<u8>>>,
+    host: Host,
+}
+
+impl Desk {
+    fn new() -> Desk {
+        let home = tempfile::tempdir().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let host =
+            Host::new(home.path(), Stop::new().unwrap()).with_log(Log::Memory(Arc::clone(&log), 1 << 20));
+        Desk { home, log, host }
+    }
+
+    fn map(self, change: impl FnOnce(Host) -> Host) -> Desk {
+        Desk { host: change(self.host), ..self }
+    }
+
+    fn filter(&mut self, rc: &str) -> Finished {
+        self.filter_mail(rc, MAIL)
+    }
+
+    fn filter_mail(&mut self, rc: &str, mail: &[u8]) -> Finished {
+        fs::write(self.home.path().join("rc"), rc).unwrap();
+        let mut setup = Setup::new()
+            .variable("HOME", self.home.path().as_os_str().as_bytes())
+            .variable("PATH", "/usr/bin:/bin")
+            .variable("SHELL", "/bin/sh")
+            .variable("DEFAULT", "inbox");
+        setup.rc_files.push(b"rc".to_vec());
+        setup.requeues = true;
+        let finished = self.host.evaluate(Evaluator::new(setup, Mail::new(mail.to_vec())));
+        self.host.wait();
+        finished
+    }
+
+    fn read(&self, name: &str) -> String {
+        String::from_utf8(fs::read(self.home.path().join(name)).unwrap_or_default()).unwrap()
+    }
+
+    fn log(&self) -> String {
+        String::from_utf8(self.log.lock().unwrap().clone()).unwrap()
+    }
+
+    fn mode(&self, name: &str) -> u32 {
+        self.home.path().join(name).metadata().unwrap().mode() & 0o7777
+    }
+
+    fn only_in(&self, name: &str) -> PathBuf {
+        let mut files: Vec<_> = fs::read_dir(self.home.path().join(name)).unwrap().collect();
+        assert_eq!(files.len(), 1, "{name}");
+        files.pop().unwrap().unwrap().path()
+    }
+}
+
+#[test]
+fn each_kind_of_folder_gets_the_mail_and_links_are_one_file() {
+    let mut desk = Desk::new();
+    let finished = desk.filter(":0c\nbox\n:0\nMaildir/ mh/. plain\n");
+    assert_eq!(finished, Finished { code: 0, fate: Fate::Delivered });
+    assert_eq!(desk.read("box"), format!("{}\n", str::from_utf8(MAIL).unwrap()));
+    let first = desk.only_in("Maildir/new");
+    assert_eq!(fs::read(&first).unwrap(), b"Subject: x\n\nbody\n");
+    for other in [desk.only_in("mh"), desk.only_in("plain")] {
+        assert_eq!(other.metadata().unwrap().ino(), first.metadata().unwrap().ino());
+    }
+    assert!(desk.home.path().join("mh/1").exists());
+}
+
+#[test]
+fn files_have_the_mode_that_the_umask_leaves() {
+    let mut desk = Desk::new();
+    desk.filter("UMASK=022\n:0c\nbox\n:0c\nM/\n:0\nmh/.\n");
+    assert_eq!((desk.mode("box"), desk.mode("M"), desk.mode("M/new")), (0o645, 0o755, 0o755));
+    assert_eq!(desk.mode("mh/1"), 0o645);
+    assert_eq!(desk.only_in("M/new").metadata().unwrap().mode() & 0o777, 0o645);
+    fs::set_permissions(desk.home.path().join("box"), fs::Permissions::from_mode(0o604)).unwrap();
+    desk.filter("UMASK=002\n:0\nbox\n");
+    assert_eq!(desk.mode("box"), 0o604);
+}
+
+#[test]
+fn programs_have_the_environment_directory_and_umask_of_the_rc_file() {
+    let mut desk = Desk::new();
+    fs::create_dir(desk.home.path().join("sub")).unwrap();
+    let finished = desk
+        .filter("UMASK=026\nMAILDIR=sub\nX=y\n:0w\n| umask >out; pwd >>out; env | sort >>out; cat >>out\n");
+    assert_eq!(finished.code, 0);
+    let out = desk.read("sub/out");
+    let sub = desk.home.path().join("sub");
+    assert!(out.starts_with(&format!("0026\n{}\n", sub.display())), "{out}");
+    assert!(out.contains("\nX=y\n") && !out.contains("CARGO"), "{out}");
+    assert!(out.ends_with("Subject: x\n\nbody\n\n"), "{out}");
+}
+
+#[test]
+fn a_program_that_cannot_be_executed_is_read_by_the_shell() {
+    for umask in ["077", "022"] {
+        let mut desk = Desk::new().map(|host| host.with_inherited_umask(0o077));
+        fs::write(desk.home.path().join("script"), "cat >out\n").unwrap();
+        let finished = desk.filter(&format!("UMASK={umask}\n:0w\n| ./script\n"));
+        assert_eq!(finished.fate, Fate::Delivered);
+        assert!(desk.read("out").contains("body"));
+        desk.filter(&format!("UMASK={umask}\n:0w\n| no-such-program\n"));
+        assert!(
+            desk.log().contains("Program failure (127) of \"no-such-program\"")
+                || desk.log().contains("Program failure (2)"),
+            "{}",
+            desk.log()
+        );
+        assert!(desk.read("inbox").contains("body"));
+    }
+}
+
+#[test]
+fn large_mails_pass_through_filters_in_both_directions_at_once() {
+    let mut desk = Desk::new();
+    let mail = [MAIL, &b"0123456789abcde\n".repeat(100_000)].concat();
+    let finished = desk.filter_mail(":0fw\n| cat\n:0\nbox\n", &mail);
+    assert_eq!(finished.fate, Fate::Delivered);
+    assert_eq!(desk.read("box").len(), mail.len() + 1);
+    assert_eq!(desk.log(), "");
+}
+
+#[test]
+fn a_program_that_does_not_read_everything_has_failed() {
+    let mut desk = Desk::new();
+    let mail = [MAIL, &b"0123456789abcde\n".repeat(100_000)].concat();
+    desk.filter_mail(":0w\n| true\n:0\nbox\n", &mail);
+    assert_eq!(desk.log(), "procmail: Error while writing to \"true\"\n");
+    assert_eq!(desk.read("box").len(), mail.len() + 1);
+}
+
+#[test]
+fn a_program_is_ended_when_its_time_is_up_even_if_it_does_not_listen() {
+    let mut desk = Desk::new().map(|host| {
+        let limits = Limits {
+            time: Some(Duration::from_millis(50)),
+            grace: Duration::from_millis(50),
+            ..Limits::default()
+        };
+        host.with_programs(Programs::Run(limits))
+    });
+    let finished = desk.filter(":0w\n| trap '' TERM; while :; do sleep 1; done\n:0\nbox\n");
+    assert_eq!(finished.fate, Fate::Delivered);
+    assert!(desk.log().contains("Timeout, terminating"), "{}", desk.log());
+    assert!(desk.read("box").contains("body"));
+}
+
+#[test]
+fn a_filter_that_writes_without_end_leaves_the_mail_as_it_was() {
+    let mut desk = Desk::new()
+        .map(|host| host.with_programs(Programs::Run(Limits { output: 1000, ..Limits::default() })));
+    desk.filter(":0f\n| yes\n:0\nbox\n");
+    assert_eq!(desk.read("box"), format!("{}\n", str::from_utf8(MAIL).unwrap()));
+}
+
+#[test]
+fn refused_programs_requeue_the_mail_and_are_named() {
+    let mut desk = Desk::new().map(|host| host.with_programs(Programs::Refuse));
+    let finished = desk.filter(":0\n* ? test -e /\n| cat > out\n");
+    assert_eq!(finished, Finished { code: 75, fate: Fate::Requeued });
+    assert_eq!(desk.host.refused(), Some(b"test -e /".as_slice()));
+    assert!(!desk.home.path().join("inbox").exists());
+}
+
+#[test]
+fn folders_elsewhere_are_refused_and_the_mail_goes_on() {
+    let outside = tempfile::tempdir().unwrap();
+    let mut desk = Desk::new();
+    let root = desk.home.path().to_owned();
+    desk = desk.map(|host| host.with_places(Places::Below(root)));
+    symlink(outside.path(), desk.home.path().join("link")).unwrap();
+    symlink(outside.path().join("none"), desk.home.path().join("dangling")).unwrap();
+    let away = outside.path().display();
+    let rc = format!(
+        "LOGFILE={away}/log\n:0c\n{away}/box\n:0c:\n../box\n:0c\nlink/box\n:0c\nlink/M/\n:0c\ndangling\n:0c\nnew/../../box\n:0\nbox\n"
+    );
+    let finished = desk.filter(&rc);
+    assert_eq!(finished.fate, Fate::Delivered);
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    assert!(desk.read("box").contains("body"), "{}", desk.log());
+}
+
+#[test]
+fn a_stop_ends_what_waits_and_gives_up_locks() {
+    let mut desk = Desk::new();
+    fs::write(desk.home.path().join("held.lock"), "").unwrap();
+    let stop = desk.host.stop.clone();
+    let lock = desk.home.path().join("mine.lock");
+    let watcher = std::thread::spawn(move || {
+        while !lock.exists() {
+            std::thread::yield_now();
+        }
+        stop.request(Fate::Requeued);
+    });
+    let finished = desk.filter("LOCKFILE=mine.lock\n:0:held.lock\nbox\n");
+    watcher.join().unwrap();
+    assert_eq!(finished, Finished { code: 75, fate: Fate::Requeued });
+    assert!(!desk.home.path().join("mine.lock").exists());
+    assert!(desk.log().contains("Terminating prematurely"));
+    assert!(!desk.home.path().join("inbox").exists());
+}
+
+#[test]
+fn a_stop_ends_a_running_program() {
+    let mut desk = Desk::new();
+    let stop = desk.host.stop.clone();
+    let started = desk.home.path().join("started");
+    let watcher = std::thread::spawn(move || {
+        while !started.exists() {
+            std::thread::yield_now();
+        }
+        stop.request(Fate::Bounced);
+    });
+    let finished = desk.filter(":0w\n| echo >started; exec sleep 1000\n");
+    watcher.join().unwrap();
+    assert_eq!(finished.fate, Fate::Bounced);
+}
+
+#[test]
+fn rc_files_that_others_can_write_are_not_read() {
+    let mut desk = Desk::new()
+        .map(|host| host.with_owners(Owners::User { id: rustix::process::getuid().as_raw(), group: None }));
+    let rc = desk.home.path().join("rc");
+    fs::write(&rc, "").unwrap();
+    fs::set_permissions(&rc, fs::Permissions::from_mode(0o666)).unwrap();
+    desk.filter(":0\nbox\n");
+    assert_eq!(desk.log(), "procmail: Suspicious rcfile \"rc\"\nprocmail: Couldn't read \"rc\"\n");
+    assert!(desk.read("inbox").contains("body"));
+    fs::set_permissions(&rc, fs::Permissions::from_mode(0o600)).unwrap();
+    desk.filter(":0\nbox\n");
+    assert!(desk.read("box").contains("body"));
+}
+
+#[test]
+fn copies_go_on_beside_and_are_waited_for() {
+    let mut desk = Desk::new();
+    let blocks: String = (0..40).map(|number| format!(":0c\n{{\n:0\nbox{number}\n}}\n")).collect();
+    let finished = desk.filter(&blocks);
+    assert_eq!(finished.fate, Fate::Delivered);
+    for number in 0..40 {
+        assert!(desk.read(&format!("box{number}")).contains("body"), "{number}");
+    }
+}
