@@ -11,7 +11,6 @@ pub type Seed = (&'static str, String, Vec<u8>);
 const SETTINGS: u8 = 12;
 /// The longest rc file that is worth being cut and changed.
 const LONGEST_RC: usize = 3000;
-const LONGEST_EXPRESSION: usize = 40;
 
 /// All seeds.
 ///
@@ -49,24 +48,27 @@ pub fn all() -> io::Result<Vec<Seed>> {
     for (number, name) in NAMES.iter().enumerate() {
         seeds.push(("names", number.to_string(), name.as_bytes().to_vec()));
     }
-    of_rc_files(&mut seeds)?;
+    procmail(&mut seeds)?;
     Ok(seeds)
 }
 
-/// Seeds made of the rc files that were recorded with procmail, and of the expressions of their conditions.
-fn of_rc_files(seeds: &mut Vec<Seed>) -> io::Result<()> {
-    let mail = fs::read(recorded().join("default.mail"))?;
+/// The rc files that were recorded with procmail, and the expressions of their conditions.
+fn procmail(seeds: &mut Vec<Seed>) -> io::Result<()> {
+    let mail = fs::read(cases().join("default.mail"))?;
     let mut expressions = std::collections::BTreeSet::new();
     for (name, rc) in rc_files()? {
-        seeds.push(("rc_check", name.clone(), rc.clone()));
-        if rc.len() > LONGEST_RC {
-            continue;
-        }
         let conditions = rc.split(|&byte| byte == b'\n').filter_map(|line| line.strip_prefix(b"* "));
-        expressions.extend(conditions.filter(|text| text.len() <= LONGEST_EXPRESSION).map(<[u8]>::to_vec));
-        let setting = (rc.len() % 251) as u8;
-        seeds.push(("procmail_eval", name.clone(), knobbed(setting, &[&rc[..], b"\0", &mail].concat())));
-        seeds.push(("procmail_rc", name, rc));
+        expressions.extend(conditions.filter(|text| text.len() <= 40).map(<[u8]>::to_vec));
+        if rc.len() <= LONGEST_RC {
+            let setting = (rc.len() % 251) as u8;
+            seeds.push((
+                "procmail_eval",
+                name.clone(),
+                knobbed(setting, &[&rc, b"\0".as_slice(), &mail].concat()),
+            ));
+            seeds.push(("procmail_rc", name.clone(), rc.clone()));
+        }
+        seeds.push(("rc_check", name, rc));
     }
     for (number, expression) in expressions.iter().enumerate() {
         for (setting, text) in [&b"a b\nc ab"[..], b"", b"Subject: aab\n"].into_iter().enumerate() {
@@ -99,14 +101,10 @@ fn transcripts() -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn recorded() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../procmail-engine/tests/recorded/cases")
-}
-
 /// The rc files of the recorded cases of procmail, by the names of their cases.
 fn rc_files() -> io::Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(recorded())? {
+    for entry in fs::read_dir(cases())? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "cases") {
             rc_files_of(&fs::read(path)?, &mut files);
@@ -114,6 +112,10 @@ fn rc_files() -> io::Result<Vec<(String, Vec<u8>)>> {
     }
     files.sort();
     Ok(files)
+}
+
+fn cases() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../procmail-engine/tests/recorded/cases")
 }
 
 /// `== NAME` starts a case; `-- PATH LENGTH` a file of it, followed by so many bytes and a newline.

@@ -39,6 +39,8 @@ PARTS = [
     "formail",
     "procmail_regex",
     "sieve",
+    "procmail_lib",
+    "spamassassin",
 ]
 
 

@@ -112,6 +112,8 @@ struct Lexer<'a> {
     parts: Vec<Part>,
     quotes: Quotes,
     braces: Vec<Brace>,
+    /// Whether there is more than alternatives of variables.
+    started: bool,
     reading: Reading,
     /// Whether the other reading could differ.
     ambiguous: bool,
@@ -132,6 +134,7 @@ pub(super) fn read_text(source: &[u8], start: usize, mode: Mode, reading: Readin
         parts: Vec::new(),
         quotes,
         braces: Vec::new(),
+        started: false,
         reading,
         ambiguous: false,
     };
@@ -168,6 +171,11 @@ impl Lexer<'_> {
                             self.parts.push(Part::Break);
                         }
                         in_word = false;
+                        continue;
+                    }
+                    // Blanks before anything of the value has come, as in `${NAME:- x}`, are passed over.
+                    b' ' | b'\t' if mode == Mode::Value && !self.started && !self.parts.is_empty() => {
+                        self.at += 1;
                         continue;
                     }
                     b'\n' | b' ' | b'\t' => break,
@@ -211,6 +219,11 @@ impl Lexer<'_> {
                 }
                 _ => self.byte(byte),
             }
+            self.started |= match self.parts.last() {
+                None | Some(Part::Alternative { .. }) => false,
+                Some(Part::Bytes(bytes)) => !bytes.is_empty(),
+                Some(_) => true,
+            };
         }
         // What is never closed stays, whatever the variable is.
         for brace in std::mem::take(&mut self.braces) {
@@ -383,9 +396,17 @@ mod tests {
 
     #[test]
     fn a_value_ends_at_the_first_blank_that_is_not_quoted() {
-        for (source, end) in
-            [("a b", 1), ("'a b' c", 5), ("\"a b\"", 5), ("a\\ b c", 4), ("a#b # c", 3), ("# c", 0)]
-        {
+        for (source, end) in [
+            ("${A:- b} c", 8),
+            ("${A:-} c", 8),
+            ("${A:- b c}", 7),
+            ("a b", 1),
+            ("'a b' c", 5),
+            ("\"a b\"", 5),
+            ("a\\ b c", 4),
+            ("a#b # c", 3),
+            ("# c", 0),
+        ] {
             assert_eq!(value(source).1, end, "{source}");
         }
     }
