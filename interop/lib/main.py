@@ -38,6 +38,7 @@ PARTS = [
     "formail",
     "procmail_lib",
     "spamassassin",
+    "folders",
 ]
 
 
