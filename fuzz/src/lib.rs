@@ -2,13 +2,17 @@
 //!
 //! A check panics when an invariant does not hold. The targets in `targets/` hand them to libFuzzer; the tests in
 //! `tests/` run them over the seeds, so that the checks themselves are known to hold on a stable toolchain. Seeds come
-//! from the transcripts of the protocol crates: `cargo run --example seed -- corpus`.
+//! from the transcripts of the protocol crates and the recorded cases of procmail: `cargo run --example seed -- corpus`.
 
 pub mod dot_codec;
 mod knobs;
 pub mod line;
 pub mod names;
+pub mod procmail_eval;
+pub mod procmail_rc;
+pub mod procmail_regex;
 pub mod proxy_header;
+pub mod rc_check;
 pub mod sasl_client;
 pub mod sasl_server;
 pub mod seeds;
@@ -27,7 +31,11 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("dot_codec", dot_codec::check),
     ("line", line::check),
     ("names", names::check),
+    ("procmail_eval", procmail_eval::check),
+    ("procmail_rc", procmail_rc::check),
+    ("procmail_regex", procmail_regex::check),
     ("proxy_header", proxy_header::check),
+    ("rc_check", rc_check::check),
     ("sasl_client", sasl_client::check),
     ("sasl_server", sasl_server::check),
     ("smtp_client", smtp_client::check),

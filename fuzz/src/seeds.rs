@@ -1,4 +1,5 @@
-//! What the fuzzers begin with: the transcripts of the protocol crates, and a few lines for each other target.
+//! What the fuzzers begin with: the transcripts of the protocol crates, recorded rc files, and a few lines for each other
+//! target.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -8,6 +9,8 @@ pub type Seed = (&'static str, String, Vec<u8>);
 
 /// How many settings of the knobs a seed for a machine comes with.
 const SETTINGS: u8 = 12;
+/// The longest rc file that is worth being cut and changed.
+const LONGEST_RC: usize = 3000;
 
 /// All seeds.
 ///
@@ -45,7 +48,35 @@ pub fn all() -> io::Result<Vec<Seed>> {
     for (number, name) in NAMES.iter().enumerate() {
         seeds.push(("names", number.to_string(), name.as_bytes().to_vec()));
     }
+    procmail(&mut seeds)?;
     Ok(seeds)
+}
+
+/// The rc files that were recorded with procmail, and the expressions of their conditions.
+fn procmail(seeds: &mut Vec<Seed>) -> io::Result<()> {
+    let mail = fs::read(cases().join("default.mail"))?;
+    let mut expressions = std::collections::BTreeSet::new();
+    for (name, rc) in rc_files()? {
+        let conditions = rc.split(|&byte| byte == b'\n').filter_map(|line| line.strip_prefix(b"* "));
+        expressions.extend(conditions.filter(|text| text.len() <= 40).map(<[u8]>::to_vec));
+        if rc.len() <= LONGEST_RC {
+            let setting = (rc.len() % 251) as u8;
+            seeds.push((
+                "procmail_eval",
+                name.clone(),
+                knobbed(setting, &[&rc, b"\0".as_slice(), &mail].concat()),
+            ));
+            seeds.push(("procmail_rc", name.clone(), rc.clone()));
+        }
+        seeds.push(("rc_check", name, rc));
+    }
+    for (number, expression) in expressions.iter().enumerate() {
+        for (setting, text) in [&b"a b\nc ab"[..], b"", b"Subject: aab\n"].into_iter().enumerate() {
+            let bytes = knobbed(setting as u8, &[expression, &b"\0"[..], text].concat());
+            seeds.push(("procmail_regex", format!("{number}-{setting}"), bytes));
+        }
+    }
+    Ok(())
 }
 
 /// Writes all seeds below `corpus`, a folder for each target.
@@ -68,6 +99,48 @@ fn transcripts() -> io::Result<Vec<PathBuf>> {
     let mut paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
     paths.sort();
     Ok(paths)
+}
+
+/// The rc files of the recorded cases of procmail, by the names of their cases.
+fn rc_files() -> io::Result<Vec<(String, Vec<u8>)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(cases())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "cases") {
+            rc_files_of(&fs::read(path)?, &mut files);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn cases() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../procmail-engine/tests/recorded/cases")
+}
+
+/// `== NAME` starts a case; `-- PATH LENGTH` a file of it, followed by so many bytes and a newline.
+fn rc_files_of(mut text: &[u8], files: &mut Vec<(String, Vec<u8>)>) {
+    let mut case = String::new();
+    while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+        let line = String::from_utf8_lossy(&text[..end]).into_owned();
+        text = &text[end + 1..];
+        let words: Vec<&str> = line.split(' ').collect();
+        let length = |word: &str| word.parse::<usize>().unwrap_or(0);
+        let taken = match words.as_slice() {
+            ["==", name] => {
+                case = (*name).to_owned();
+                continue;
+            }
+            ["--", "big", _] => continue,
+            ["--", "mail-repeat", first, repeated, _] => length(first) + length(repeated),
+            ["--", "rc", size] => {
+                files.push((case.clone(), text[..length(size).min(text.len())].to_vec()));
+                length(size)
+            }
+            _ => words.last().map_or(0, |size| length(size)),
+        };
+        text = text.get(taken + 1..).unwrap_or_default();
+    }
 }
 
 fn with_knobs(seeds: &mut Vec<Seed>, target: &'static str, name: &str, wire: &[u8]) {

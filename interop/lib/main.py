@@ -32,6 +32,7 @@ PARTS = [
     "lifecycle",
     "disk_full",
     "rules",
+    "procmail",
     "smtp_sink",
     "postfix",
     "dovecot",
@@ -39,6 +40,7 @@ PARTS = [
     "procmail_lib",
     "spamassassin",
     "folders",
+    "sieve",
 ]
 
 
@@ -50,6 +52,7 @@ class Setting:
         self.certificates = Certificates(scratch / "certificates")
         self.postoffice = Path(os.environ["INTEROP_BIN"]) / "postoffice"
         self.smtp_send = Path(os.environ["INTEROP_BIN"]) / "smtp-send"
+        self.procmail = Path(os.environ["INTEROP_BIN"]) / "procmail"
         self.node_modules = Path(os.environ["INTEROP_NODE_MODULES"])
         self._office = None
 

@@ -54,7 +54,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use maildrop::{DotLock, DotLockOptions, LockAttempt};
-use procmail_engine::effect::{Delivered, Effect, Exit, LogText, Note, Outcome, Ran, ReadRc};
+use procmail_engine::effect::{Delivered, Effect, Exit, LogText, Note, Outcome, Ran, ReadRc, Run};
 use procmail_engine::eval::{Evaluator, Fate, Finished, Step};
 
 pub use self::log::Log;
@@ -235,6 +235,23 @@ impl Host {
         }
     }
 
+    /// Runs a program as the evaluation would, for who answers an evaluator of their own. Nothing if it is refused, or was asked
+    /// to stop.
+    pub fn run(&mut self, run: &Run) -> Option<Ran> {
+        match self.programs.clone() {
+            Programs::Run(limits) => {
+                let limits = Limits { time: self.at_most(limits.time), ..limits };
+                self.execute(run, &limits)
+            }
+            Programs::Refuse => None,
+        }
+    }
+
+    /// Goes on in another directory.
+    pub fn enter(&mut self, directory: impl Into<PathBuf>) {
+        self.directory = directory.into();
+    }
+
     /// The command that [`Programs::Refuse`] kept from running, if that ended the evaluation.
     pub fn refused(&self) -> Option<&[u8]> {
         self.refused.as_deref()
@@ -308,13 +325,7 @@ impl Host {
                 self.umask = mask;
                 return None;
             }
-            Effect::Run(run) => match self.programs.clone() {
-                Programs::Run(limits) => {
-                    let limits = Limits { time: self.at_most(limits.time), ..limits };
-                    Outcome::Ran(self.execute(&run, &limits)?)
-                }
-                Programs::Refuse => Outcome::Failed,
-            },
+            Effect::Run(run) => Outcome::Ran(self.run(&run)?),
             Effect::Deliver(deliver) => {
                 let delivered = self.deliver(&deliver, self.at_most(patience(evaluator)));
                 if delivered.size.is_some() {
@@ -347,8 +358,8 @@ impl Host {
                 Outcome::Done
             }
             Effect::Fork { copy, wait } => self.fork(*copy, wait),
-            Effect::Notify { service, folder } => {
-                self.notify(&service, &folder, evaluator);
+            Effect::Notify(notice) => {
+                self.notify(&notice);
                 return None;
             }
             effect => return effect.needs_answer().then_some(Outcome::Failed),

@@ -8,6 +8,7 @@ mod killed;
 mod recorded;
 #[path = "../../../procmail-engine/tests/recorded/scene.rs"]
 mod scene;
+mod study;
 
 /// The program.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_procmail");

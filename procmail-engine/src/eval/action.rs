@@ -7,7 +7,7 @@ use super::condition::Conditions;
 use super::expand::Expand;
 use super::finish::Finish;
 use super::lock::TakeLock;
-use super::{Chain, ChainFlag, Chained, Evaluator, Reached, Task, Trace, Value};
+use super::{COPY_COST, Chain, ChainFlag, Chained, Evaluator, Reached, Task, Trace, Value};
 use crate::effect::{Deliver, Delivered, Effect, Exit, Note, Outcome, Purpose};
 use crate::mail::{Area, Content};
 use crate::syntax::{Action, Capture, Item, Mode, Rc, Text, parse_text};
@@ -296,6 +296,10 @@ impl Evaluator {
                 }
                 self.find_lock(act, action);
             }
+            Action::Pipe { command, .. } if command.len() >= self.numbers.line_buffer => {
+                self.overflow();
+                self.chain.succeeded = false;
+            }
             Action::Pipe { capture, .. } => {
                 self.extraneous_copy(&mut act, capture.as_ref());
                 self.find_lock(act, action);
@@ -495,6 +499,12 @@ impl Evaluator {
 
     fn fork(&mut self, mut act: Box<Act>, close: usize) {
         self.tell_of("Forking", b"procmail");
+        if !self.spend(COPY_COST) {
+            self.complain_of("Failed forking", b"procmail");
+            self.chain.succeeded = false;
+            self.skip_block(act.item + 1, close);
+            return;
+        }
         let wait = act.head.waits || act.head.waits_quietly || self.local_lock.is_some();
         let mut copy = Box::new(self.clone());
         copy.queue.clear();
@@ -548,6 +558,7 @@ impl Evaluator {
             }
         } else {
             let shown = self.shown.take().unwrap_or_else(|| command.text(b" "));
+            self.place = None;
             self.assign_quietly(b"LASTFOLDER", &shown);
             self.settle(act, (!failed).then_some(size as u64));
             return;
@@ -581,8 +592,10 @@ impl Evaluator {
     pub(super) fn delivered_to(&mut self) -> Option<u64> {
         let Some(Outcome::Delivered(Delivered { notes, size })) = self.outcome.take() else { return None };
         let mut folders: Vec<Vec<u8>> = Vec::new();
+        let mut start = 0;
         for note in notes {
             match note {
+                Note::Start(at) => start = at,
                 Note::NotDirectory(name) => self.complain_of("Unable to treat as directory", &name),
                 Note::Skipped(name) => self.complain_of("Skipped", &name),
                 Note::Folder(name) => {
@@ -599,6 +612,7 @@ impl Evaluator {
                 Note::Truncated => self.complain("Truncated file to former size"),
             }
         }
+        self.place = Some((start, folders.first().cloned().unwrap_or_default()));
         if folders.len() > 1 {
             self.set_variable(b"LASTFOLDER", &folders.join(&b' '));
         }

@@ -73,11 +73,10 @@ impl Evaluator {
                     };
                     self.start(run, command);
                 }
+                // Too long to be expanded here: the shell may try.
                 _ => {
-                    self.value = match run.purpose {
-                        Purpose::Substitution => Value::Output(Vec::new()),
-                        _ => Value::Overflow,
-                    }
+                    let command = self.shell(&run.line);
+                    self.start(run, command);
                 }
             },
             Stage::Ran(command) => self.ended(&run, command),
@@ -107,7 +106,7 @@ impl Evaluator {
         };
         let input = match run.input.take() {
             Some(input) => input,
-            None => self.mail.bytes().into(),
+            None => self.mail.with_end().into(),
         };
         let effect = Run {
             command: command.clone(),
@@ -139,7 +138,7 @@ impl Evaluator {
             return;
         }
         let mut output = ran.output;
-        if ran.cut_off || run.limit.is_some_and(|limit| output.len() > limit) {
+        if ran.cut_off || run.limit.is_some_and(|limit| output.len() >= limit) {
             output.truncate(run.limit.unwrap_or(output.len()));
             self.complain_of("Excessive output quenched from", command.name());
             self.assign_quietly(b"PROCMAIL_OVERFLOW", b"yes");

@@ -18,18 +18,19 @@ mod variables;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use action::Act;
 use command::RunCommand;
 use condition::Conditions;
+pub(crate) use condition::searched_variable;
 use expand::Expand;
 use finish::Finish;
 use lock::TakeLock;
+pub(crate) use score::Weight;
 use variables::{Numbers, Variables, number};
 
 pub(crate) use action::Head;
-pub(crate) use condition::variable;
-pub(crate) use score::Weight;
 pub use trace::{
     ChainFlag, Chained, Found, MailPlace, Opened, Reached, Subject, Test, Tested, Trace, Verdict,
 };
@@ -37,7 +38,7 @@ pub use trace::{
 use crate::effect::{Command, Effect, LogText, Outcome, Ran, ReadRc};
 use crate::mail::Mail;
 use crate::regex::Library;
-use crate::syntax::{Action, Item, Mode, Rc, parse_text};
+use crate::syntax::{Action, Item, Mode, Part, Rc, parse_text};
 
 /// What an evaluator starts with.
 #[derive(Debug, Clone)]
@@ -74,6 +75,9 @@ pub struct Setup {
     pub requeues: bool,
     /// Whether `Content-Length` counts (not with `-Y`).
     pub obeys_content_length: bool,
+    /// How many items of rc files are evaluated at most, by all copies together; a copy counts as a thousand. Then rc files
+    /// end as if there were no more in them, so that those that include or copy themselves do not go on for ever.
+    pub most_items: u32,
     /// Compiled expressions. Hosts that filter many mails hand the same to all.
     pub expressions: Library,
     /// Whether [`Effect::Trace`] tells of the way.
@@ -109,6 +113,7 @@ impl Setup {
             falls_back: true,
             requeues: false,
             obeys_content_length: true,
+            most_items: 1_000_000,
             expressions: Library::default(),
             traces: false,
         }
@@ -201,12 +206,15 @@ pub struct Evaluator {
     queue: VecDeque<Effect>,
     waiting: bool,
     finished: Option<Finished>,
-    budget: u32,
+    /// How many items may still be evaluated, by all copies together.
+    budget: Arc<AtomicU32>,
     /// Which of the words expanded last stands for all arguments. It is empty until it is replaced by them, and so it is
     /// shown in `LASTFOLDER`.
     arguments_at: Option<usize>,
     /// How the command is shown, if not as it is run.
     shown: Option<Vec<u8>>,
+    /// Where in which file the mail was delivered last, if it was to a file.
+    place: Option<(u64, Vec<u8>)>,
 }
 
 /// An rc file that is being read.
@@ -266,8 +274,8 @@ enum Value {
 
 /// How many rc files may be open at once, one including the other; as many as procmail has descriptors for.
 const MAX_NESTING: usize = 1000;
-/// How many items are evaluated for one mail, after which rc files that include or switch to themselves are given up.
-const MAX_ITEMS: u32 = 1_000_000;
+/// How many items a copy counts for.
+const COPY_COST: u32 = 1000;
 
 impl Evaluator {
     /// Starts an evaluation.
@@ -278,6 +286,7 @@ impl Evaluator {
             variables.set(name, value);
             numbers.assigned(name, value);
         }
+        let budget = Arc::new(AtomicU32::new(setup.most_items));
         Self {
             arguments: setup.arguments.clone(),
             mail: Arc::new(mail),
@@ -303,10 +312,11 @@ impl Evaluator {
             queue: VecDeque::new(),
             waiting: false,
             finished: None,
-            budget: MAX_ITEMS,
+            budget,
             arguments_at: None,
             shown: None,
             setup: Arc::new(setup),
+            place: None,
         }
     }
 
@@ -406,24 +416,15 @@ impl Evaluator {
         };
         self.tasks.push(Task::CommandLine(at + 1));
         let Some(equals) = memchr::memchr(b'=', &assignment) else { return };
-        let text = parse_text(&assignment, equals + 1, Mode::Value);
-        let rest = &assignment[text.span.end..];
-        let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         let name = assignment[..equals].to_vec();
-        if blanks < rest.len() {
-            // Told after the assignment: tasks run last in, first out, and this one has no task.
-            let rest = rest[blanks..].to_vec();
-            self.assign_text(name, Arc::new(text));
-            self.queue_skipped_after(rest);
-        } else {
-            self.assign_text(name, Arc::new(text));
+        let mut text = parse_text(&assignment, equals + 1, Mode::Words);
+        // Other than in rc files, blanks end nothing: all of them between two words are one.
+        for (number, part) in text.parts.iter_mut().enumerate() {
+            if *part == Part::Break {
+                *part = Part::Bytes(if number == 0 { Vec::new() } else { b" ".to_vec() });
+            }
         }
-    }
-
-    fn queue_skipped_after(&mut self, rest: Vec<u8>) {
-        // The assignment is the two tasks on top; this goes below them.
-        let at = self.tasks.len().saturating_sub(2);
-        self.tasks.insert(at, Task::Finish(Finish::Skipped(rest)));
+        self.assign_text(name, Arc::new(text));
     }
 
     fn assign_text(&mut self, name: Vec<u8>, text: Arc<crate::syntax::Text>) {
@@ -507,8 +508,7 @@ impl Evaluator {
         let rc = file.rc.clone();
         let at = file.at;
         file.at += 1;
-        self.budget = self.budget.saturating_sub(1);
-        let item = if self.budget == 0 { None } else { rc.items().get(at) };
+        let item = if self.spend(1) { rc.items().get(at) } else { None };
         let Some(item) = item else {
             self.files.pop();
             self.trace(|_| Trace::Closed);
@@ -545,6 +545,11 @@ impl Evaluator {
             Item::MissingClose(_) => self.complain("Missing closing brace"),
             Item::Skipped(span) => self.complain_of("Skipped", rc.text(*span)),
         }
+    }
+
+    /// Whether so many items may still be evaluated; takes them.
+    fn spend(&self, items: u32) -> bool {
+        self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(items)).is_ok()
     }
 
     /// Goes behind the item that closes a block, telling on the way of what is skipped in any case.
@@ -643,6 +648,11 @@ impl Evaluator {
                 self.numbers.delivered = true;
                 self.emit(Effect::Acknowledge);
             }
+            b"DROPPRIVS" if number(&value, 0) != 0 => {
+                self.tell(b"Assuming identity of the recipient, VERBOSE=off");
+                self.emit(Effect::DropPrivileges);
+            }
+            b"COMSAT" if finish::comsat(&value).is_none() => self.assign_quietly(b"COMSAT", b"no"),
             b"INCLUDERC" if value.is_empty() || value == b"/dev/null" || self.files.len() >= MAX_NESTING => {}
             b"INCLUDERC" if self.in_rc => {
                 self.tasks.push(Task::Include { path: value.clone(), switch: false });

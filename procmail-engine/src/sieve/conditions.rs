@@ -2,10 +2,10 @@
 
 use super::fields::{header_tests, text_test};
 use super::pattern::parse;
-use super::script::{Subject, Test};
+use super::script::{Match, Subject, Test};
 use super::values::{Binding, Variables, known};
 use super::{Options, Reason};
-use crate::eval::{Head, Weight, variable};
+use crate::eval::{Head, Weight, searched_variable};
 use crate::mail::Area;
 use crate::regex::{Case, Regex, expand_macros};
 use crate::syntax::{Mode, parse_text};
@@ -72,7 +72,7 @@ pub(super) fn condition(
                 if Weight::parse(&text).is_some() {
                     return Err(Reason::Score);
                 }
-                let Some((name, used)) = variable(&text) else { break };
+                let Some((name, used)) = searched_variable(&text) else { break };
                 looked = Some(match name.as_slice() {
                     b"H" => Looked::Area(Area::Header),
                     b"B" => Looked::Area(Area::Body),
@@ -110,7 +110,17 @@ fn expression(
         let tests = header_tests(&alternatives, exact, options.regex)?;
         Ok(Converted { test: Test::any(tests.tests), inexact: tests.inexact })
     };
-    let body = || text_test(Subject::Body, &alternatives, exact, options.regex);
+    let regex = || Regex::new(pattern, if exact { Case::Exact } else { Case::Fold });
+    let body = || -> Result<Test, Reason> {
+        let test = text_test(Subject::Body, &alternatives, exact, options.regex)?;
+        if test == Test::Always || !regex().is_match(b"") {
+            return Ok(test);
+        }
+        // No test of a body is true if there is none.
+        let keys = vec![String::new()];
+        let full = Test::Compare { subject: Subject::Body, how: Match::Contains, keys, exact: false };
+        Ok(Test::any(vec![test, full.negated()]))
+    };
     match looked {
         // An expression for nothing is always found.
         Looked::Area(_) if alternatives.iter().any(Vec::is_empty) => Ok(Converted::from(Test::Always)),
@@ -131,8 +141,7 @@ fn expression(
             }
             _ => {
                 let value = known(&variables.value(name))?;
-                let regex = Regex::new(pattern, if exact { Case::Exact } else { Case::Fold });
-                Ok(Converted::from(if regex.is_match(&value) { Test::Always } else { Test::Never }))
+                Ok(Converted::from(if regex().is_match(&value) { Test::Always } else { Test::Never }))
             }
         },
     }

@@ -214,6 +214,8 @@ pub enum Reason {
     UnknownVariable(Vec<u8>),
     /// An expression looks at the header, not at a field.
     NoField,
+    /// An expression matches a field only if no blank stands behind its colon.
+    NoBlank,
     /// An expression goes over several lines.
     SeveralLines,
     /// An expression needs `:regex`.
@@ -286,6 +288,7 @@ impl fmt::Display for Reason {
                 return write!(f, "the value of ${} is not known here", shown(name, 60));
             }
             Self::NoField => "the expression does not start with the name of a field",
+            Self::NoBlank => "there must be no blank behind the colon, and a script does not see those",
             Self::SeveralLines => "the expression goes over several lines",
             Self::Expression => "the expression needs `:regex`, which the options do not allow",
             Self::EncodedWord => "a script sees fields decoded, without encoded words",

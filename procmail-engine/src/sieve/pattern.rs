@@ -390,6 +390,7 @@ fn write_set(set: &Set, place: Where, out: &mut Vec<u8>) -> Result<(), Reason> {
     }
     if set.negated && place == Where::Text {
         members.push(b'\n');
+        members.sort_unstable();
     }
     if members.is_empty() {
         return Err(Reason::NotUtf8);
@@ -410,9 +411,9 @@ fn write_set(set: &Set, place: Where, out: &mut Vec<u8>) -> Result<(), Reason> {
         let run = (1..)
             .take_while(|&step| {
                 first.is_ascii_alphanumeric()
-                    && plain
-                        .get(at + step)
-                        .is_some_and(|&byte| usize::from(byte - first) == step && class(byte) == class(first))
+                    && plain.get(at + step).is_some_and(|&byte| {
+                        usize::from(byte.saturating_sub(first)) == step && class(byte) == class(first)
+                    })
             })
             .count();
         if run >= 2 {

@@ -83,6 +83,8 @@ pub(super) struct Converter<'a> {
     done: Done,
     flags: usize,
     included: BTreeSet<Vec<u8>>,
+    /// Where copies go.
+    copies: BTreeSet<Value>,
     depth: usize,
     written: usize,
 }
@@ -134,6 +136,7 @@ impl<'a> Converter<'a> {
             done: Done::No,
             flags: 0,
             included: BTreeSet::new(),
+            copies: BTreeSet::new(),
             depth: 0,
             written: 0,
         }
@@ -418,7 +421,7 @@ impl<'a> Converter<'a> {
             for what in converted.inexact {
                 self.note(written.span, NoteKind::Approximate, Reason::Inexact(what));
             }
-            length += test_length(&converted.test);
+            length += 64 + test_length(&converted.test);
             if length > MOST_OF_TESTS {
                 return Err((written.span, Reason::TooComplex));
             }
@@ -514,12 +517,17 @@ impl<'a> Converter<'a> {
             (false, true, Placing::Apart) => Truth::Yes,
             _ => Truth::Flag(own),
         };
-        let mut commands = vec![Command::Flag(own)];
+        let mut commands = Vec::new();
+        if !stops {
+            commands.push(Command::Flag(own));
+        }
         // The chain of `E` goes on with the flag of its first.
         let previous = match (head.or_else, chain.previous) {
             (false, _) | (true, Truth::No) => matched,
             (true, Truth::Flag(flag)) => {
-                commands.push(Command::Flag(flag));
+                if !stops {
+                    commands.push(Command::Flag(flag));
+                }
                 Truth::Flag(flag)
             }
             (true, other) => other,
@@ -656,10 +664,32 @@ impl<'a> Converter<'a> {
             body.delivers = true;
             match self.copying {
                 Some(done) => body.commands.push(Command::Flag(done)),
-                None => body.commands.push(Command::Stop),
+                None => {
+                    // Of two deliveries to one place some servers take only the first, the copy, and keep the mail besides.
+                    if body.commands.iter().any(|command| self.had_copy(command)) {
+                        body.commands.push(Command::Discard);
+                    }
+                    body.commands.push(Command::Stop);
+                }
+            }
+        }
+        for command in &body.commands {
+            if let Command::FileInto { mailbox: to, copy: true, .. }
+            | Command::Redirect { address: to, copy: true } = command
+            {
+                self.copies.insert(to.clone());
             }
         }
         Ok(body)
+    }
+
+    fn had_copy(&self, command: &Command) -> bool {
+        match command {
+            Command::FileInto { mailbox: to, .. } | Command::Redirect { address: to, .. } => {
+                self.copies.contains(to)
+            }
+            _ => false,
+        }
     }
 
     fn folders(&mut self, text: &crate::syntax::Text, head: &Head, copy: bool) -> Result<Body, Reason> {

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// A text, parts of which may be known only when the script runs.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Value(pub(super) Vec<Piece>);
 
 /// A piece of a text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Piece {
     Text(Vec<u8>),
     /// A variable of the script, by the name that procmail has for it.
@@ -150,6 +150,10 @@ impl Test {
                 test => kept.push(test),
             }
         }
+        let contradicts = |test: &Self| matches!(test, Self::Not(other) if kept.contains(other));
+        if kept.iter().any(contradicts) {
+            return Self::Never;
+        }
         match kept.len() {
             0 => Self::Always,
             1 => kept.remove(0),
@@ -251,7 +255,7 @@ pub(super) fn ends(commands: &[Command]) -> bool {
 pub(super) fn write(mut commands: Vec<Command>) -> String {
     let used = used(&commands);
     prune(&mut commands, &used);
-    let reads = !used.variables.is_empty() || !used.flags.is_empty() || has_outputs(&commands);
+    let reads = !used.variables.is_empty() || !used.flags.is_empty();
     let mut writer = Writer::new(reads);
     writer.commands(&commands, 0);
     if writer.variables || writer.requires.contains("encoded-character") {
@@ -320,12 +324,6 @@ fn visit<'c>(commands: &'c [Command], see: &mut impl FnMut(&'c Command)) {
     }
 }
 
-fn has_outputs(commands: &[Command]) -> bool {
-    let mut found = false;
-    visit(commands, &mut |command| found |= matches!(command, Command::Program { output: Some(_), .. }));
-    found
-}
-
 fn used_by_test(test: &Test, used: &mut Used) {
     match test {
         Test::Not(test) => used_by_test(test, used),
@@ -343,13 +341,21 @@ fn used_by_test(test: &Test, used: &mut Used) {
 /// Leaves out what sets what is never read.
 fn prune(commands: &mut Vec<Command>, used: &Used) {
     for command in &mut *commands {
-        if let Command::If { branches, otherwise } = command {
-            for (_, commands) in branches {
-                prune(commands, used);
+        match command {
+            Command::If { branches, otherwise } => {
+                for (_, commands) in branches {
+                    prune(commands, used);
+                }
+                if let Some(commands) = otherwise {
+                    prune(commands, used);
+                }
             }
-            if let Some(commands) = otherwise {
-                prune(commands, used);
+            Command::Program { output, .. }
+                if output.as_ref().is_some_and(|name| !used.variables.contains(name)) =>
+            {
+                *output = None;
             }
+            _ => {}
         }
     }
     commands.retain(|command| match command {

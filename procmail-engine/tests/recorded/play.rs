@@ -75,6 +75,10 @@ fn command_line(arguments: Vec<String>, mut mail: Vec<u8>, environment: &str) ->
     }
     if filter {
         setup.falls_back = false;
+        // Only with `-p` is there a mailbox to fall back on.
+        if !keep {
+            setup.environment.retain(|(name, _)| name != b"ORGMAIL");
+        }
         let at = rest.iter().position(|argument| !argument.contains('=')).unwrap_or(rest.len());
         setup.assignments = rest[..at].iter().map(|text| text.clone().into_bytes()).collect();
         setup.rc_files = rest.get(at).map(|text| text.clone().into_bytes()).into_iter().collect();
