@@ -41,6 +41,7 @@ PARTS = [
     "sieve",
     "procmail_lib",
     "spamassassin",
+    "folders",
 ]
 
 

@@ -174,7 +174,7 @@ impl Lexer<'_> {
                         continue;
                     }
                     // Blanks before anything of the value has come, as in `${NAME:- x}`, are passed over.
-                    b' ' | b'\t' if mode == Mode::Value && !self.started && !self.parts.is_empty() => {
+                    b' ' | b'\t' if mode == Mode::Value && in_word && !self.started => {
                         self.at += 1;
                         continue;
                     }
@@ -368,6 +368,7 @@ impl Lexer<'_> {
                     break;
                 }
                 b'\\' => match self.peek() {
+                    Some(b'\n') => self.at += 1,
                     Some(next @ (b'\\' | b'$' | b'`')) => {
                         self.at += 1;
                         command.push(next);
