@@ -12,7 +12,7 @@
 //! | [`users`] | users and their passwords |
 //! | [`limits`] | how many connections at a time |
 //!
-//! The programs `postoffice`, `smtp-send`, `formail` and `lockfile` are thin shells around it.
+//! The programs `postoffice`, `smtp-send`, `procmail`, `formail` and `lockfile` are thin shells around it.
 
 pub mod config;
 mod delivery;

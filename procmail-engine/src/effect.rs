@@ -19,8 +19,8 @@ pub enum Effect {
     ReadRc(ReadRc),
     /// Change the directory to which all relative paths refer. Answer: [`Outcome::Done`] or [`Outcome::Failed`].
     ChangeDirectory(Vec<u8>),
-    /// Log to this file from here on. Answer: [`Outcome::Done`] or [`Outcome::Failed`], after which the log goes where
-    /// errors go.
+    /// Log to this file from here on. Answer: [`Outcome::Done`], or [`Outcome::Failed`], after which the log goes where it
+    /// went before.
     OpenLog(Vec<u8>),
     /// Log nothing from here on. No answer.
     CloseLog,

@@ -78,7 +78,6 @@ pub struct Host {
     directory: PathBuf,
     umask: u32,
     inherited_umask: Option<u32>,
-    errors: Log,
     log: Log,
     clock: Clock,
     programs: Programs,
@@ -119,7 +118,6 @@ impl Host {
             directory: directory.into(),
             umask: 0o077,
             inherited_umask: None,
-            errors: Log::Errors,
             log: Log::Errors,
             clock: Clock::default(),
             programs: Programs::Run(Limits::default()),
@@ -156,10 +154,10 @@ impl Host {
         Host { owners, ..self }
     }
 
-    /// Where the log goes until `LOGFILE` says otherwise, and when that cannot be opened.
+    /// Where the log goes until `LOGFILE` says otherwise.
     #[must_use]
     pub fn with_log(self, log: Log) -> Host {
-        Host { errors: log.clone(), log, ..self }
+        Host { log, ..self }
     }
 
     /// Where `|` without a program writes to; otherwise it fails.
@@ -296,10 +294,8 @@ impl Host {
                     self.log = Log::File(Arc::new(file));
                     Outcome::Done
                 }
-                None => {
-                    self.log = self.errors.clone();
-                    Outcome::Failed
-                }
+                // It goes where it went.
+                None => Outcome::Failed,
             },
             Effect::CloseLog => {
                 self.log = Log::Nowhere;
@@ -455,7 +451,6 @@ impl Host {
             directory: self.directory.clone(),
             umask: self.umask,
             inherited_umask: self.inherited_umask,
-            errors: self.errors.clone(),
             log: self.log.clone(),
             clock: self.clock.clone(),
             programs: self.programs.clone(),

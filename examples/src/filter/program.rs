@@ -23,6 +23,8 @@ use super::stop::{self, Stop};
 const CHUNK: usize = 64 * 1024;
 /// How often a program is looked at where the system cannot tell of its end.
 const GLANCE: Duration = Duration::from_millis(5);
+/// The code of a program of whose end nothing is known.
+const UNKNOWN: i32 = 71;
 /// What reads a program that cannot be executed.
 const SHELL: &str = "/bin/sh";
 
@@ -99,11 +101,11 @@ impl Host {
             io::ErrorKind::ArgumentListTooLong => Err(error),
             _ => self.start(run, limits, true),
         });
-        let Ok((child, input, output)) = started else {
+        let Ok(started) = started else {
             self.complain("Failed to execute", run.command.name());
             return Ran { fed: false, ..Ran::ended(Exit::Code(127)) };
         };
-        let mut session = Session::new(run, limits, child, input, output);
+        let mut session = Session::new(run, limits, started);
         let ran = session.attend(&self.stop);
         if session.exit.is_none() {
             self.left.add(session.child, limits);
@@ -111,13 +113,9 @@ impl Host {
         ran
     }
 
-    /// Starts a program, or a shell that reads it, with as much input in the pipe as goes in.
-    fn start(
-        &self,
-        run: &Run,
-        limits: &Limits,
-        script: bool,
-    ) -> io::Result<(Child, Option<PipeWriter>, Option<OwnedFd>)> {
+    /// Starts a program, or a shell that reads it. As much input as goes in is in the pipe before: a program that ends without
+    /// having read a small mail has not refused it.
+    fn start(&self, run: &Run, limits: &Limits, script: bool) -> io::Result<Started> {
         let mut words: Vec<OsString> = match &run.command {
             Command::Shell { shell, flags, line } => vec![word(shell), word(flags), word(line)],
             Command::Program(words) => words.iter().map(|text| word(text)).collect(),
@@ -134,8 +132,9 @@ impl Host {
             let change = format!("umask {:o} && exec \"$@\"", self.umask);
             words.splice(0..0, [SHELL, "-c", &change, "sh"].map(OsString::from));
         }
-        let (stdin, feed) = io::pipe()?;
-        rustix::io::ioctl_fionbio(&feed, true)?;
+        let (stdin, mut input) = io::pipe()?;
+        rustix::io::ioctl_fionbio(&input, true)?;
+        let given = input.write(&run.input).unwrap_or(0);
         let mut process = Process::new(words.first().map_or(OsStr::new(""), OsString::as_os_str));
         process.args(words.iter().skip(1)).current_dir(&self.directory).env_clear();
         process.envs(run.environment.iter().map(|(name, value)| (word(name), word(value))));
@@ -159,7 +158,7 @@ impl Host {
                 None
             }
         };
-        Ok((process.spawn()?, Some(feed), output))
+        Ok(Started { child: process.spawn()?, input, given, output })
     }
 
     /// Whether the first word names a program that can be executed.
@@ -199,6 +198,14 @@ fn end_of(child: &Child) -> Option<OwnedFd> {
     rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()
 }
 
+/// A program that was started, and what of its input was written.
+struct Started {
+    child: Child,
+    input: PipeWriter,
+    given: usize,
+    output: Option<OwnedFd>,
+}
+
 /// A program while it is attended to.
 struct Session<'a> {
     run: &'a Run,
@@ -219,13 +226,7 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(
-        run: &'a Run,
-        limits: &'a Limits,
-        child: Child,
-        input: Option<PipeWriter>,
-        output: Option<OwnedFd>,
-    ) -> Session<'a> {
+    fn new(run: &'a Run, limits: &'a Limits, started: Started) -> Session<'a> {
         let time = match (run.timeout, limits.time) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
@@ -233,13 +234,13 @@ impl<'a> Session<'a> {
         Session {
             run,
             limits,
-            ended: end_of(&child),
-            child,
+            ended: end_of(&started.child),
+            child: started.child,
             exit: None,
-            input,
-            given: 0,
+            input: Some(started.input),
+            given: started.given,
             fed: true,
-            output,
+            output: started.output,
             taken: Vec::new(),
             cut_off: false,
             deadline: time.map(|time| Instant::now() + time),
@@ -261,7 +262,7 @@ impl<'a> Session<'a> {
                 break;
             }
             self.sleep(stop);
-            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if stop.alarm() || self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 self.end();
             }
         }
@@ -339,14 +340,18 @@ impl<'a> Session<'a> {
     }
 
     fn look(&mut self) {
-        if self.exit.is_none()
-            && let Ok(Some(status)) = self.child.try_wait()
-        {
-            self.exit = Some(match status.code() {
+        if self.exit.is_some() {
+            return;
+        }
+        self.exit = match self.child.try_wait() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(match status.code() {
                 Some(code) => Exit::Code(code),
                 None => Exit::Signal(status.signal().unwrap_or(0)),
-            });
-        }
+            }),
+            // Whoever started this process ignores the ends of children: nobody knows how it went.
+            Err(_) => Some(Exit::Code(UNKNOWN)),
+        };
     }
 
     /// Waits until there is something to do.

@@ -30,6 +30,7 @@ struct Inner {
     /// Shared with signal handlers.
     fate: Arc<AtomicUsize>,
     verbose: Arc<AtomicUsize>,
+    alarm: Arc<AtomicUsize>,
     /// Readable from the first request on.
     woken: OwnedFd,
     waker: OwnedFd,
@@ -52,6 +53,7 @@ impl Stop {
         let inner = Inner {
             fate: Arc::new(AtomicUsize::new(0)),
             verbose: Arc::new(AtomicUsize::new(0)),
+            alarm: Arc::new(AtomicUsize::new(0)),
             woken: woken.into(),
             waker: waker.into(),
         };
@@ -95,6 +97,29 @@ impl Stop {
         signal_hook::flag::register_usize(quiet, Arc::clone(&self.0.verbose), QUIET)?;
         signal_hook::flag::register_usize(verbose, Arc::clone(&self.0.verbose), VERBOSE)?;
         Ok(())
+    }
+
+    /// Has a signal end the program that runs, as if its time were up.
+    ///
+    /// # Errors
+    /// What the system says, such as that this signal cannot be caught.
+    pub fn timeout_on_signal(&self, signal: i32) -> io::Result<()> {
+        signal_hook::flag::register_usize(signal, Arc::clone(&self.0.alarm), 1)?;
+        Ok(())
+    }
+
+    /// Waits until there is something to read, or this is asked for.
+    ///
+    /// # Errors
+    /// What the system says of waiting.
+    pub fn wait_for_input(&self, input: impl AsFd) -> io::Result<()> {
+        let mut fds = [PollFd::new(&self.0.woken, PollFlags::IN), PollFd::new(&input, PollFlags::IN)];
+        Ok(wait(&mut fds, None)?)
+    }
+
+    /// Whether a program is to be ended; asked once, it is not told again.
+    pub(super) fn alarm(&self) -> bool {
+        self.0.alarm.load(Ordering::Relaxed) != 0 && self.0.alarm.swap(0, Ordering::Relaxed) != 0
     }
 
     /// Whether verbose mode is to be changed; asked once, it is not told again.

@@ -39,12 +39,8 @@ impl Evaluator {
             Finish::Default => {
                 self.files.clear();
                 self.release_local_lock();
-                if !self.setup.falls_back {
-                    self.fail();
-                    return;
-                }
                 let folder = self.variables.value("DEFAULT").to_vec();
-                if folder.is_empty() {
+                if folder.is_empty() || !self.default_set {
                     self.original();
                     return;
                 }
@@ -112,7 +108,7 @@ impl Evaluator {
         self.release_local_lock();
         self.files.clear();
         self.tasks.clear();
-        let service = self.variables.value("COMSAT").to_vec();
+        let service = self.variables.get(b"COMSAT").unwrap_or(b"yes").to_vec();
         if number(&service, 1) != 0 && !service.is_empty() {
             let folder = self.variables.value("LASTFOLDER").to_vec();
             self.emit(Effect::Notify { service, folder });

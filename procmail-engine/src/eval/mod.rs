@@ -55,9 +55,17 @@ pub struct Setup {
     pub assignments: Vec<Vec<u8>>,
     /// The rc files, of which the first that can be read is used.
     pub rc_files: Vec<Vec<u8>>,
+    /// Whether nothing is said when none of them can be read: nobody has asked for them.
+    pub rc_files_are_presets: bool,
     /// What `MAILDIR` becomes when the first rc file is opened; nothing leaves it alone.
     pub directory: Option<Vec<u8>>,
-    /// Whether the mail goes to `DEFAULT` when no recipe delivers it (not with `-m`).
+    /// Whether rc files whose path is relative and does not start with `./` are looked for in `HOME`. The first that is opened
+    /// makes `HOME` the value of `MAILDIR`, or `.` if it starts with `./`, whatever `directory` says.
+    pub home_relative: bool,
+    /// An rc file of the system's, read before all others.
+    pub system_rc: Option<SystemRc>,
+    /// Whether the mail goes to `DEFAULT` when no recipe delivers it. Otherwise (`-m`) only a `DEFAULT` that is assigned by the
+    /// command line or an rc file counts.
     pub falls_back: bool,
     /// Whether a failure is temporary (`-t`).
     pub requeues: bool,
@@ -91,7 +99,10 @@ impl Setup {
             host: b"localhost".to_vec(),
             assignments: Vec::new(),
             rc_files: Vec::new(),
+            rc_files_are_presets: false,
             directory: None,
+            home_relative: false,
+            system_rc: None,
             falls_back: true,
             requeues: false,
             obeys_content_length: true,
@@ -112,6 +123,15 @@ impl Default for Setup {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// An rc file of the system's: it is read if it is there, before [`Effect::DropPrivileges`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SystemRc {
+    /// Its path.
+    pub path: Vec<u8>,
+    /// `PATH` while it is evaluated.
+    pub search_path: Vec<u8>,
 }
 
 /// How an evaluation ended.
@@ -161,7 +181,10 @@ pub struct Evaluator {
     next_rc: usize,
     in_rc: bool,
     missing_told: bool,
+    default_set: bool,
     directory_set: bool,
+    /// The system's rc file is being evaluated, or is not there: what `PATH` was before.
+    in_system_rc: Option<Option<Vec<u8>>>,
     dropped: bool,
     chain: Chain,
     status: i32,
@@ -209,6 +232,7 @@ struct Chain {
 enum Task {
     CommandLine(usize),
     NextRc,
+    OpenSystemRc(SystemRc),
     OpenRc(Vec<u8>),
     Items,
     Assign(Vec<u8>),
@@ -253,15 +277,16 @@ impl Evaluator {
         }
         Self {
             arguments: setup.arguments.clone(),
-            setup: Arc::new(setup),
             mail: Arc::new(mail),
             variables,
             numbers,
             files: Vec::new(),
             next_rc: 0,
             in_rc: false,
-            missing_told: false,
+            missing_told: setup.rc_files_are_presets,
+            default_set: setup.falls_back,
             directory_set: false,
+            in_system_rc: None,
             dropped: false,
             chain: Chain::default(),
             status: 0,
@@ -278,6 +303,7 @@ impl Evaluator {
             budget: MAX_ITEMS,
             arguments_at: None,
             shown: None,
+            setup: Arc::new(setup),
         }
     }
 
@@ -329,6 +355,7 @@ impl Evaluator {
         match task {
             Task::CommandLine(at) => self.command_line(at),
             Task::NextRc => self.next_rc(),
+            Task::OpenSystemRc(rc) => self.open_system_rc(rc),
             Task::OpenRc(path) => self.open_rc(path),
             Task::Items => self.items(),
             Task::Assign(name) => match std::mem::take(&mut self.value) {
@@ -368,6 +395,10 @@ impl Evaluator {
     fn command_line(&mut self, at: usize) {
         let Some(assignment) = self.setup.assignments.get(at).cloned() else {
             self.tasks.push(Task::NextRc);
+            if let Some(system_rc) = self.setup.system_rc.clone() {
+                self.emit(Effect::ReadRc(ReadRc { path: system_rc.path.clone(), first: false }));
+                self.tasks.push(Task::OpenSystemRc(system_rc));
+            }
             return;
         };
         self.tasks.push(Task::CommandLine(at + 1));
@@ -398,12 +429,36 @@ impl Evaluator {
         self.tasks.push(Task::Expand(Expand::new(text, Mode::Value, used)));
     }
 
+    fn open_system_rc(&mut self, system_rc: SystemRc) {
+        let before = self.variables.get(b"PATH").map(<[u8]>::to_vec);
+        self.in_system_rc = Some(before);
+        let Some(rc) = self.read_rc() else { return };
+        self.tell_of("Rcfile:", &system_rc.path);
+        self.in_rc = true;
+        self.assign_quietly(b"PATH", &system_rc.search_path);
+        self.files.push(File { path: system_rc.path, rc, at: 0, blocks: Vec::new() });
+        self.tasks.push(Task::Items);
+    }
+
+    /// What follows the system's rc file is done with the rights and the `PATH` of the recipient.
+    fn leave_system_rc(&mut self) {
+        let Some(before) = self.in_system_rc.take() else { return };
+        if let Some(path) = before.filter(|path| self.variables.get(b"PATH") != Some(path)) {
+            self.assign_quietly(b"PATH", &path);
+        }
+        self.emit(Effect::DropPrivileges);
+    }
+
     fn next_rc(&mut self) {
-        let Some(path) = self.setup.rc_files.get(self.next_rc).cloned() else {
+        self.leave_system_rc();
+        let Some(mut path) = self.setup.rc_files.get(self.next_rc).cloned() else {
             self.in_rc = false;
             return;
         };
         self.next_rc += 1;
+        if self.setup.home_relative && !path.starts_with(b"/") && !path.starts_with(b"./") {
+            path = [self.variables.value("HOME"), b"/", &path].concat();
+        }
         self.tasks.push(Task::OpenRc(path.clone()));
         self.emit(Effect::ReadRc(ReadRc { path, first: true }));
     }
@@ -417,12 +472,18 @@ impl Evaluator {
             return;
         };
         self.tell_of("Rcfile:", &path);
+        let here = path.starts_with(b"./");
         self.in_rc = true;
         self.dropped = false;
         self.open_file(path, rc, Opened::First);
         self.tasks.push(Task::Items);
+        let directory = match self.setup.home_relative {
+            true if here => Some(b".".to_vec()),
+            true => Some(self.variables.value("HOME").to_vec()),
+            false => self.setup.directory.clone(),
+        };
         if !std::mem::replace(&mut self.directory_set, true)
-            && let Some(directory) = self.setup.directory.clone()
+            && let Some(directory) = directory
         {
             self.assign(b"MAILDIR".to_vec(), directory);
         }
@@ -573,6 +634,7 @@ impl Evaluator {
                 let count = usize::try_from(number(&value, 0)).unwrap_or(0).min(self.arguments.len());
                 self.arguments.drain(..count);
             }
+            b"DEFAULT" => self.default_set = true,
             b"DROPPRIVS" if number(&value, 0) != 0 => self.emit(Effect::DropPrivileges),
             b"DELIVERED" if number(&value, 0) != 0 && !self.numbers.delivered => {
                 self.numbers.delivered = true;

@@ -1,0 +1,68 @@
+//! What it says of itself.
+
+use std::path::Path;
+
+use super::options::{Complaint, Refused};
+
+/// The version of procmail whose behaviour this has, as `PROCMAIL_VERSION` and Debian have it.
+pub(crate) const PROCMAIL_VERSION: &str = "3.23pre";
+
+const USAGE: &str = "\
+Usage: procmail [-ptoY] [-f sender] [NAME=value | rcfile] ...
+   Or: procmail [-toY] [-f sender] [-a argument] ... -d user ...
+   Or: procmail [-ptY] [-f sender] -m [NAME=value] ... rcfile [argument] ...
+   Or: procmail --check | --explain | --format | --to-sieve rcfile ...
+";
+
+const HELP: &str = "\
+\t-v\t\tsay which version this is
+\t-p\t\tkeep the environment
+\t-t\t\tlet mail that cannot be delivered be tried again (exit code 75)
+\t-f sender\twrite a new \"From \" line; - keeps the sender
+\t-o\t\toverride \"From \" lines of users who may not write them
+\t-Y\t\ttake Content-Length: for a field like any other
+\t-a argument\tset $1, $2 and so on
+\t-d user\t\tdeliver to these users, as root
+\t-m\t\tfilter by an rc file: no mailbox to fall back to
+\t--help\t\ttell of what goes beyond procmail 3.22
+Flags of recipes:
+\tH search the header (default)\tB search the body
+\tD mind upper and lower case
+\tA if the recipe before without A or a matched
+\ta the same, and the action before succeeded
+\tE if the recipe before did not match
+\te if the action of the recipe before failed
+\th give the header\t\tb give the body
+\tf filter\t\t\tc copy, and go on
+\tw wait for the program\t\tW the same, quietly
+\ti ignore write errors\t\tr write the mail as it is
+";
+
+pub(crate) fn text(refused: Refused, mailbox: &Path) -> String {
+    match refused {
+        Refused::Help => [USAGE, HELP].concat(),
+        Refused::Version => format!(
+            "procmail v{PROCMAIL_VERSION}, as Mailwright {} does it\n\n\
+             Locking strategies:\tdotlocking, fcntl()\n\
+             Default rcfile:\t\t$HOME/.procmailrc\n\
+             \tIt may be writable by your primary group\n\
+             Your system mailbox:\t{}\n",
+            env!("CARGO_PKG_VERSION"),
+            mailbox.display(),
+        ),
+        Refused::Lmtp => "procmail: LMTP is spoken by postoffice, not by this program\n".to_owned(),
+        Refused::MissingRcFile => "procmail: Missing rcfile\n".to_owned(),
+    }
+}
+
+pub(crate) fn complaint(complaint: &Complaint) -> String {
+    match complaint {
+        Complaint::Unrecognised(letter) => {
+            format!("procmail: Unrecognised options: \"{letter}\"\n{USAGE}Processing continued\n")
+        }
+        Complaint::MissingName => "procmail: Missing name\n".to_owned(),
+        Complaint::MissingArgument => "procmail: Missing argument\n".to_owned(),
+        Complaint::MissingRecipient => "procmail: Missing recipient\n".to_owned(),
+        Complaint::Conflicting => format!("procmail: Conflicting options\n{USAGE}"),
+    }
+}
