@@ -71,10 +71,9 @@ impl Mail {
         line.starts_with(b"From ").then_some(line)
     }
 
-    /// The last value of a header field, continued lines joined. The name is compared without regard to case.
+    /// The first line of the first header field of this name, without the name, which is compared without regard to case.
     pub fn field(&self, name: &[u8]) -> Option<&[u8]> {
-        let header = self.joined.as_deref().unwrap_or(&self.bytes[..self.body]);
-        header.split(|&byte| byte == b'\n').find_map(|line| {
+        self.area(Area::Header).split(|&byte| byte == b'\n').find_map(|line| {
             let (start, rest) = line.split_at_checked(name.len())?;
             (start.eq_ignore_ascii_case(name) && rest.first() == Some(&b':')).then(|| &rest[1..])
         })

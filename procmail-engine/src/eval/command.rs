@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::action::Writing;
 use super::expand::Expand;
 use super::{Evaluator, Task, Value};
 use crate::effect::{Command, Effect, Exit, Outcome, Output, Purpose, Ran, Run};
+use crate::mail::Area;
 use crate::syntax::{Mode, parse_text};
 
 /// A command on its way.
@@ -52,8 +54,7 @@ impl Evaluator {
     pub(super) fn command(&mut self, mut run: RunCommand) {
         match std::mem::replace(&mut run.stage, Stage::Words) {
             Stage::Parse => {
-                let metas = self.variables.value("SHELLMETAS");
-                if run.line.iter().any(|byte| metas.contains(byte)) {
+                if self.needs_shell(&run.line) {
                     let command = self.shell(&run.line);
                     self.start(run, command);
                 } else {
@@ -84,6 +85,12 @@ impl Evaluator {
         }
     }
 
+    /// Whether a command has a byte of `SHELLMETAS`.
+    pub(super) fn needs_shell(&self, line: &[u8]) -> bool {
+        let metas = self.variables.value("SHELLMETAS");
+        line.iter().any(|byte| metas.contains(byte))
+    }
+
     fn shell(&self, line: &[u8]) -> Command {
         Command::Shell {
             shell: self.variables.value("SHELL").to_vec(),
@@ -107,7 +114,7 @@ impl Evaluator {
         };
         let input = match run.input.take() {
             Some(input) => input,
-            None => self.mail.bytes().into(),
+            None => self.content(Area::Whole, Writing::Repaired).with_end().into(),
         };
         let effect = Run {
             command: command.clone(),

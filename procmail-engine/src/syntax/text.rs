@@ -111,6 +111,8 @@ struct Lexer<'a> {
     parts: Vec<Part>,
     quotes: Quotes,
     braces: Vec<Brace>,
+    /// Whether there is more than alternatives of variables.
+    started: bool,
     reading: Reading,
     /// Whether the other reading could differ.
     ambiguous: bool,
@@ -124,8 +126,16 @@ pub fn parse_text(source: &[u8], start: usize, mode: Mode) -> Text {
 /// Reads a text, and tells whether it would be read otherwise if it were skipped.
 pub(super) fn read_text(source: &[u8], start: usize, mode: Mode, reading: Reading) -> (Text, bool) {
     let quotes = if mode == Mode::Quoted { Quotes::Double } else { Quotes::None };
-    let mut lexer =
-        Lexer { source, at: start, parts: Vec::new(), quotes, braces: Vec::new(), reading, ambiguous: false };
+    let mut lexer = Lexer {
+        source,
+        at: start,
+        parts: Vec::new(),
+        quotes,
+        braces: Vec::new(),
+        started: false,
+        reading,
+        ambiguous: false,
+    };
     lexer.run(mode);
     (Text { span: Span { start, end: lexer.at }, parts: lexer.parts }, lexer.ambiguous)
 }
@@ -148,6 +158,7 @@ impl Lexer<'_> {
     }
 
     fn run(&mut self, mode: Mode) {
+        let start = self.at;
         let mut in_word = false;
         while let Some(byte) = self.peek() {
             if self.quotes == Quotes::None && mode != Mode::Quoted {
@@ -160,8 +171,14 @@ impl Lexer<'_> {
                         in_word = false;
                         continue;
                     }
+                    // Blanks before anything of the value has come, as in `${NAME:- x}` or behind a continued line, are
+                    // passed over.
+                    b' ' | b'\t' if mode == Mode::Value && !self.started && self.at > start => {
+                        self.at += 1;
+                        continue;
+                    }
                     b'\n' | b' ' | b'\t' => break,
-                    b'#' if !in_word => {
+                    b'#' if !in_word || (mode == Mode::Value && !self.started) => {
                         if mode == Mode::Words {
                             self.at += self.rest_of_line();
                         }
@@ -201,6 +218,11 @@ impl Lexer<'_> {
                 }
                 _ => self.byte(byte),
             }
+            self.started |= match self.parts.last() {
+                None | Some(Part::Alternative { .. }) => false,
+                Some(Part::Bytes(bytes)) => !bytes.is_empty(),
+                Some(_) => true,
+            };
         }
         let end = self.parts.len();
         for brace in std::mem::take(&mut self.braces) {
@@ -369,9 +391,20 @@ mod tests {
 
     #[test]
     fn a_value_ends_at_the_first_blank_that_is_not_quoted() {
-        for (source, end) in
-            [("a b", 1), ("'a b' c", 5), ("\"a b\"", 5), ("a\\ b c", 4), ("a#b # c", 3), ("# c", 0)]
-        {
+        for (source, end) in [
+            ("${A:- b} c", 8),
+            ("${A:-} c", 8),
+            ("${A:- b c}", 7),
+            ("\\\n  b c", 5),
+            ("\\\n#b", 2),
+            ("${A:-#b}", 5),
+            ("a b", 1),
+            ("'a b' c", 5),
+            ("\"a b\"", 5),
+            ("a\\ b c", 4),
+            ("a#b # c", 3),
+            ("# c", 0),
+        ] {
             assert_eq!(value(source).1, end, "{source}");
         }
     }
