@@ -2,13 +2,14 @@
 //!
 //! A check panics when an invariant does not hold. The targets in `targets/` hand them to libFuzzer; the tests in
 //! `tests/` run them over the seeds, so that the checks themselves are known to hold on a stable toolchain. Seeds come
-//! from the transcripts of the protocol crates: `cargo run --example seed -- corpus`.
+//! from the transcripts of the protocol crates and the recorded cases of procmail: `cargo run --example seed -- corpus`.
 
 pub mod dot_codec;
 mod knobs;
 pub mod line;
 pub mod names;
 pub mod proxy_header;
+pub mod rc_check;
 pub mod sasl_client;
 pub mod sasl_server;
 pub mod seeds;
@@ -28,6 +29,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("line", line::check),
     ("names", names::check),
     ("proxy_header", proxy_header::check),
+    ("rc_check", rc_check::check),
     ("sasl_client", sasl_client::check),
     ("sasl_server", sasl_server::check),
     ("smtp_client", smtp_client::check),

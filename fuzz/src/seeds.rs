@@ -45,6 +45,9 @@ pub fn all() -> io::Result<Vec<Seed>> {
     for (number, name) in NAMES.iter().enumerate() {
         seeds.push(("names", number.to_string(), name.as_bytes().to_vec()));
     }
+    for (name, rc) in rc_files()? {
+        seeds.push(("rc_check", name, rc));
+    }
     Ok(seeds)
 }
 
@@ -68,6 +71,45 @@ fn transcripts() -> io::Result<Vec<PathBuf>> {
     let mut paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
     paths.sort();
     Ok(paths)
+}
+
+/// The rc files of the recorded cases of procmail, by the names of their cases.
+fn rc_files() -> io::Result<Vec<(String, Vec<u8>)>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../procmail-engine/tests/recorded/cases");
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "cases") {
+            rc_files_of(&fs::read(path)?, &mut files);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// `== NAME` starts a case; `-- PATH LENGTH` a file of it, followed by so many bytes and a newline.
+fn rc_files_of(mut text: &[u8], files: &mut Vec<(String, Vec<u8>)>) {
+    let mut case = String::new();
+    while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+        let line = String::from_utf8_lossy(&text[..end]).into_owned();
+        text = &text[end + 1..];
+        let words: Vec<&str> = line.split(' ').collect();
+        let length = |word: &str| word.parse::<usize>().unwrap_or(0);
+        let taken = match words.as_slice() {
+            ["==", name] => {
+                case = (*name).to_owned();
+                continue;
+            }
+            ["--", "big", _] => continue,
+            ["--", "mail-repeat", first, repeated, _] => length(first) + length(repeated),
+            ["--", "rc", size] => {
+                files.push((case.clone(), text[..length(size).min(text.len())].to_vec()));
+                length(size)
+            }
+            _ => words.last().map_or(0, |size| length(size)),
+        };
+        text = text.get(taken + 1..).unwrap_or_default();
+    }
 }
 
 fn with_knobs(seeds: &mut Vec<Seed>, target: &'static str, name: &str, wire: &[u8]) {

@@ -32,9 +32,11 @@ PARTS = [
     "lifecycle",
     "disk_full",
     "rules",
+    "procmail",
     "smtp_sink",
     "postfix",
     "dovecot",
+    "formail",
 ]
 
 

@@ -1,13 +1,15 @@
 # The programs that interop/run needs: installed where they are missing, and an error where that cannot be.
 
 packages=(
-    spamassassin
+    spamassassin spamc
     swaks libauthen-sasl-perl libnet-ssleay-perl
     curl msmtp s-nail gsasl openssl
-    postfix dovecot-core dovecot-lmtpd
+    postfix dovecot-core dovecot-lmtpd dovecot-imapd
+    procmail procmail-lib fetchmail mutt
     python3 ca-certificates
 )
-programs=(spamassassin swaks curl msmtp s-nail gsasl openssl postfix postconf smtp-source smtp-sink dovecot doveconf python3 node npm)
+programs=(swaks curl msmtp s-nail gsasl openssl postfix postconf smtp-source smtp-sink dovecot doveconf procmail formail fetchmail
+    mutt spamassassin spamc python3 node npm)
 # Of the line that runs on Debian 12's Node.
 nodemailer_version=7.0.9
 

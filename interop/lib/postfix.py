@@ -22,7 +22,8 @@ daemon_directory = /usr/lib/postfix/sbin
 mail_owner = postfix
 setgid_group = postdrop
 myhostname = relay.example.net
-mydestination =
+mydestination = {local_domain}
+mailbox_command_maps = {commands}
 mynetworks = 127.0.0.2/32
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
@@ -40,7 +41,7 @@ virtual_gid_maps = static:{gid}
 virtual_minimum_uid = 1
 virtual_mailbox_limit = 0
 mailbox_size_limit = 0
-transport_maps = inline:{{ {routes} }}
+transport_maps = {routes}
 smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination
 smtpd_recipient_restrictions = check_recipient_access inline:{{ {{ later@example.test = 450 4.2.1 come again }} }}
 smtpd_tls_cert_file = {certificate}
@@ -90,16 +91,24 @@ error unix - - n - - error
 retry unix - - n - - error
 discard unix - - n - - discard
 virtual unix - n n - - virtual
+local unix - n n - - local
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
 
 
-class Postfix:
-    """Runs until `stop`. `routes` are domains with their next hop, such as `{"a.test": "smtp:[127.0.0.1]:25"}`."""
+def _table(entries):
+    """An inline table; Postfix takes no empty ones."""
+    shown = ", ".join(f"{{ {key} = {value} }}" for key, value in (entries or {}).items())
+    return f"inline:{{ {shown} }}" if shown else ""
 
-    def __init__(self, setting, auth_socket, routes=None, smtp_tls="may"):
+
+class Postfix:
+    """Runs until `stop`. `routes` are domains with their next hop, such as `{"a.test": "smtp:[127.0.0.1]:25"}`; `local` are
+    users of this machine, known at local.test, with the commands that their mail is given to."""
+
+    def __init__(self, setting, auth_socket, routes=None, smtp_tls="may", local=None):
         self.folder = setting.folder(f"postfix-{children.free_port()}")
         self.config = self.folder / "etc"
         user = pwd.getpwnam("nobody")
@@ -109,7 +118,6 @@ class Postfix:
         for name, to in [("data", owner), ("mail", user)]:
             os.chown(self.folder / name, to.pw_uid, to.pw_gid)
         self.smtp, self.submission, self.submissions = (children.free_port() for _ in range(3))
-        shown = ", ".join(f"{{ {domain} = {hop} }}" for domain, hop in (routes or {}).items())
         (self.config / "main.cf").write_text(
             MAIN.format(
                 folder=self.folder,
@@ -119,7 +127,9 @@ class Postfix:
                 key=setting.certificates.server_key,
                 ca=setting.certificates.ca,
                 auth_socket=auth_socket,
-                routes=shown,
+                routes=_table(routes),
+                local_domain="local.test" if local else "",
+                commands=_table(local),
                 smtp_tls=smtp_tls,
             )
         )

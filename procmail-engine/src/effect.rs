@@ -52,13 +52,8 @@ pub enum Effect {
     DropPrivileges,
     /// Tell who handed over the mail that it is delivered, whatever comes. No answer.
     Acknowledge,
-    /// Tell the `comsat` service of the mail. No answer.
-    Notify {
-        /// The value of `COMSAT`.
-        service: Vec<u8>,
-        /// The folder.
-        folder: Vec<u8>,
-    },
+    /// Send a datagram that tells of the mail. No answer.
+    Notify(Notice),
     /// Take note of the way, if you care. Comes only with [`Setup::traces`](crate::eval::Setup::traces). No answer.
     Trace(Box<Trace>),
 }
@@ -74,10 +69,21 @@ impl Effect {
                 | Self::Unlock(_)
                 | Self::DropPrivileges
                 | Self::Acknowledge
-                | Self::Notify { .. }
+                | Self::Notify(_)
                 | Self::Trace(_)
         )
     }
+}
+
+/// What `COMSAT` has a service told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The name or the number of the service, `biff` unless the variable says otherwise.
+    pub service: Vec<u8>,
+    /// The host on which it runs.
+    pub host: Vec<u8>,
+    /// What it is told: the user, where the mail starts in the file, and the file, as `user@offset:file`.
+    pub message: Vec<u8>,
 }
 
 /// A text for the log.
@@ -263,6 +269,8 @@ pub enum Note {
     Linking(Vec<u8>),
     /// Writing to this file failed.
     WriteError(Vec<u8>),
+    /// The mail starts at this byte of the file; 0 if that is not told.
+    Start(u64),
     /// The file got its former size back.
     Truncated,
 }

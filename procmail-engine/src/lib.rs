@@ -55,7 +55,8 @@
 //!   before going on.
 //! - **… know what an rc file would do with a mail, and why?** [`explain::Explainer`].
 //! - **… look at an rc file without evaluating it?** [`syntax::Rc`].
-//! - **… lay an rc file out?** [`format::format`], which never changes what the file does.
+//! - **… find mistakes in an rc file?** [`check::check`], and [`check::render`] to show them.
+//! - **… lay an rc file out?** [`format::format()`], which never changes what the file does.
 //! - **… only match?** [`regex::Regex`].
 //!
 //! # What it promises
@@ -65,10 +66,13 @@
 //!   themselves end.
 #![forbid(unsafe_code)]
 
+pub mod check;
 pub mod effect;
 pub mod eval;
 pub mod explain;
 pub mod format;
 pub mod mail;
 pub mod regex;
+mod shown;
+pub mod sieve;
 pub mod syntax;

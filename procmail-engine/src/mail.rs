@@ -37,6 +37,11 @@ impl Mail {
         &self.bytes
     }
 
+    /// All of it, ended by an empty line, as programs read it.
+    pub(crate) fn with_end(&self) -> Cow<'_, [u8]> {
+        with_end(&self.bytes)
+    }
+
     /// An area as it stands in the mail.
     pub fn area(&self, area: Area) -> &[u8] {
         match area {
@@ -71,12 +76,25 @@ impl Mail {
         line.starts_with(b"From ").then_some(line)
     }
 
-    /// The first line of the first header field of this name, without the name, which is compared without regard to case.
+    /// The first line of a header field, without its name. The name is compared without regard to case.
     pub fn field(&self, name: &[u8]) -> Option<&[u8]> {
-        self.area(Area::Header).split(|&byte| byte == b'\n').find_map(|line| {
-            let (start, rest) = line.split_at_checked(name.len())?;
-            (start.eq_ignore_ascii_case(name) && rest.first() == Some(&b':')).then(|| &rest[1..])
+        self.field_line(name).map(|line| &line[name.len() + 1..])
+    }
+
+    /// The first line of a header field with its name as it is written.
+    pub(crate) fn field_line(&self, name: &[u8]) -> Option<&[u8]> {
+        self.area(Area::Header).split(|&byte| byte == b'\n').find(|line| {
+            let parts = line.split_at_checked(name.len());
+            parts.is_some_and(|(start, rest)| start.eq_ignore_ascii_case(name) && rest.starts_with(b":"))
         })
+    }
+}
+
+/// A text with an empty line at its end.
+pub(crate) fn with_end(text: &[u8]) -> Cow<'_, [u8]> {
+    match text.ends_with(b"\n\n") {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned([text, b"\n"].concat()),
     }
 }
 
@@ -123,11 +141,7 @@ impl Content {
 
     /// For a file that holds one mail, and for programs: an empty line ends it, unless the recipe has the flag `r`.
     pub fn with_end(&self) -> Cow<'_, [u8]> {
-        if self.raw || self.bytes.ends_with(b"\n\n") {
-            Cow::Borrowed(&self.bytes)
-        } else {
-            Cow::Owned([self.bytes.as_slice(), b"\n"].concat())
-        }
+        if self.raw { Cow::Borrowed(&self.bytes) } else { with_end(&self.bytes) }
     }
 
     /// For a Maildir: without the `From ` line.

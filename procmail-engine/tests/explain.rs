@@ -117,7 +117,7 @@ fn conditions_are_told_with_what_came_of_them() {
     assert_eq!(tested.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5, 6, 7]);
     assert!(tested[0].1.negated && tested[0].1.verdict == Verdict::Holds);
     assert!(matches!(&tested[1].1.test, Test::Expression { pattern, .. } if pattern == b"^To:.*joe"));
-    assert_eq!(tested[2].1.test, Test::Size { less: false, limit: 100, size: MAIL.len() as u64 });
+    assert_eq!(tested[2].1.test, Test::Size { less: false, limit: 100, size: MAIL.len() as i64 });
     assert!(matches!(tested[3].1.test, Test::Expression { matches: 2, .. }));
     assert_eq!(tested[3].1.verdict, Verdict::Scores { added: 4.0, total: 4.0 });
     assert_eq!(tested[4].1.verdict, Verdict::Scores { added: -9.0, total: -5.0 });

@@ -54,7 +54,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use maildrop::{DotLock, DotLockOptions, LockAttempt};
-use procmail_engine::effect::{Delivered, Effect, Exit, LogText, Note, Outcome, Ran, ReadRc};
+use procmail_engine::effect::{Delivered, Effect, Exit, LogText, Note, Outcome, Ran, ReadRc, Run};
 use procmail_engine::eval::{Evaluator, Fate, Finished, Step};
 
 pub use self::log::Log;
@@ -226,10 +226,30 @@ impl Host {
                 evaluator.abandon(Fate::Requeued);
                 continue;
             }
-            if let Some(outcome) = self.perform(effect, &evaluator) {
-                evaluator.answer(outcome);
+            let needs_answer = effect.needs_answer();
+            match self.perform(effect, &evaluator) {
+                Some(outcome) => evaluator.answer(outcome),
+                None if needs_answer => evaluator.abandon(self.stop.requested().unwrap_or(Fate::Requeued)),
+                None => {}
             }
         }
+    }
+
+    /// Runs a program as the evaluation would, for who answers an evaluator of their own. Nothing if it is refused, or was asked
+    /// to stop.
+    pub fn run(&mut self, run: &Run) -> Option<Ran> {
+        match self.programs.clone() {
+            Programs::Run(limits) => {
+                let limits = Limits { time: self.at_most(limits.time), ..limits };
+                self.execute(run, &limits)
+            }
+            Programs::Refuse => None,
+        }
+    }
+
+    /// Goes on in another directory.
+    pub fn enter(&mut self, directory: impl Into<PathBuf>) {
+        self.directory = directory.into();
     }
 
     /// The command that [`Programs::Refuse`] kept from running, if that ended the evaluation.
@@ -271,7 +291,7 @@ impl Host {
         self.copies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does what is asked; nothing when no answer is wanted.
+    /// Does what is asked. No answer to what needs one means that it was broken off to stop.
     fn perform(&mut self, effect: Effect, evaluator: &Evaluator) -> Option<Outcome> {
         Some(match effect {
             Effect::Log(text) => {
@@ -305,13 +325,7 @@ impl Host {
                 self.umask = mask;
                 return None;
             }
-            Effect::Run(run) => match self.programs.clone() {
-                Programs::Run(limits) => {
-                    let limits = Limits { time: self.at_most(limits.time), ..limits };
-                    Outcome::Ran(self.execute(&run, &limits))
-                }
-                Programs::Refuse => Outcome::Failed,
-            },
+            Effect::Run(run) => Outcome::Ran(self.run(&run)?),
             Effect::Deliver(deliver) => {
                 let delivered = self.deliver(&deliver, self.at_most(patience(evaluator)));
                 if delivered.size.is_some() {
@@ -328,7 +342,7 @@ impl Host {
                 let size = self.print(&bytes).then_some(bytes.len() as u64);
                 Outcome::Delivered(Delivered { notes: vec![Note::Folder(b"|".to_vec())], size })
             }
-            Effect::Lock(name) => self.lock(&name),
+            Effect::Lock(name) => self.lock(&name, evaluator.is_verbose()),
             Effect::Unlock(name) => {
                 let lock = self.path(&name).and_then(|path| self.locks.remove(&path));
                 // Another may have taken it away by force: there is nothing to be done about that here.
@@ -344,8 +358,8 @@ impl Host {
                 Outcome::Done
             }
             Effect::Fork { copy, wait } => self.fork(*copy, wait),
-            Effect::Notify { service, folder } => {
-                self.notify(&service, &folder, evaluator);
+            Effect::Notify(notice) => {
+                self.notify(&notice);
                 return None;
             }
             effect => return effect.needs_answer().then_some(Outcome::Failed),
@@ -414,7 +428,7 @@ impl Host {
         output.write_all(bytes).and_then(|()| output.flush()).is_ok()
     }
 
-    fn lock(&mut self, name: &[u8]) -> Outcome {
+    fn lock(&mut self, name: &[u8], verbose: bool) -> Outcome {
         let Some(path) = self.path(name) else { return Outcome::Failed };
         match DotLock::attempt(&path, &DotLockOptions::new()) {
             Ok(LockAttempt::Acquired(lock)) => {
@@ -423,7 +437,12 @@ impl Host {
             }
             Ok(LockAttempt::Held { age }) => Outcome::Held(Some(age)),
             Ok(_) => Outcome::Held(None),
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Outcome::Failed,
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                if verbose {
+                    self.complain("Error while writing to", &temporary_name(name));
+                }
+                Outcome::Failed
+            }
             Err(_) => Outcome::NoPlace(temporary_name(name)),
         }
     }

@@ -1,65 +1,53 @@
 //! Notifying `comsat`, which tells a user of new mail.
 
 use std::net::{ToSocketAddrs, UdpSocket};
-use std::os::unix::ffi::OsStrExt;
 
-use procmail_engine::eval::Evaluator;
+use procmail_engine::effect::Notice;
 
-use super::Host;
+use super::{Host, Programs};
 
 /// The port of `biff`.
 const PORT: u16 = 512;
 
 impl Host {
-    /// Sends `user@offset:file`. The service is `service@host`, `@host`, a port, or a word for yes.
-    pub(super) fn notify(&self, service: &[u8], folder: &[u8], evaluator: &Evaluator) {
-        if folder.starts_with(b"|") || folder.starts_with(b"!") {
+    /// Sends a datagram. Whoever may run no programs may not reach out to the network either.
+    pub(super) fn notify(&self, notice: &Notice) {
+        if self.programs == Programs::Refuse {
             return;
         }
-        let Some((port, host)) = address(&String::from_utf8_lossy(service)) else { return };
-        let Some(path) = self.path(folder) else { return };
-        let user = evaluator.variable(b"LOGNAME").unwrap_or_default();
-        let message = [user, b"@0:", path.as_os_str().as_bytes()].concat();
-        let sent = (host.as_str(), port).to_socket_addrs().is_ok_and(|mut addresses| {
-            addresses.next().is_some_and(|to| {
-                let from = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-                UdpSocket::bind(from).and_then(|socket| socket.send_to(&message, to)).is_ok()
-            })
-        });
-        if sent && evaluator.is_verbose() {
-            self.complain("Notified comsat:", &message);
+        let (Ok(service), Ok(host)) =
+            (std::str::from_utf8(&notice.service), std::str::from_utf8(&notice.host))
+        else {
+            return;
+        };
+        let port = service.parse().unwrap_or(PORT);
+        let to = (host, port).to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+        // Nobody may be listening, and mail is delivered all the same.
+        if let Some(to) = to {
+            let from = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+            drop(UdpSocket::bind(from).and_then(|socket| socket.send_to(&notice.message, to)));
         }
     }
-}
-
-fn address(service: &str) -> Option<(u16, String)> {
-    let (port, host) = service.split_once('@').unwrap_or((service, ""));
-    let port = match port.parse::<u16>() {
-        Ok(0) => return None,
-        // A plain 1 is a word for yes.
-        Ok(1) => PORT,
-        Ok(port) => port,
-        Err(_) => PORT,
-    };
-    Some((port, if host.is_empty() { "localhost".to_owned() } else { host.to_owned() }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::filter::Stop;
 
     #[test]
-    fn a_service_is_a_port_and_a_host() {
-        let table = [
-            ("yes", 512, "localhost"),
-            ("1", 512, "localhost"),
-            ("4711@mail.example", 4711, "mail.example"),
-            ("@mail.example", 512, "mail.example"),
-            ("biff@mail.example", 512, "mail.example"),
-        ];
-        for (service, port, host) in table {
-            assert_eq!(address(service), Some((port, host.to_owned())), "{service}");
-        }
-        assert_eq!(address("0"), None);
+    fn a_datagram_is_sent_unless_programs_are_refused() {
+        let service = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let notice = |message: &str| Notice {
+            service: service.local_addr().unwrap().port().to_string().into_bytes(),
+            host: b"127.0.0.1".to_vec(),
+            message: message.as_bytes().to_vec(),
+        };
+        let host = || Host::new("/", Stop::new().unwrap());
+        host().with_programs(Programs::Refuse).notify(&notice("refused"));
+        host().notify(&notice("joe@0:/var/mail/joe"));
+        let mut buffer = [0; 64];
+        let (size, _) = service.recv_from(&mut buffer).unwrap();
+        assert_eq!(&buffer[..size], b"joe@0:/var/mail/joe");
     }
 }

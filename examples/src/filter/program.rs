@@ -10,7 +10,7 @@ use std::process::{Child, Command as Process, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use procmail_engine::effect::{Command, Exit, Output, Ran, Run};
+use procmail_engine::effect::{Command, Exit, Output, Purpose, Ran, Run};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::Access;
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -23,6 +23,8 @@ use super::stop::{self, Stop};
 const CHUNK: usize = 64 * 1024;
 /// How often a program is looked at where the system cannot tell of its end.
 const GLANCE: Duration = Duration::from_millis(5);
+/// The code of a program that could not be executed.
+const NOT_FOUND: i32 = 127;
 /// The code of a program of whose end nothing is known.
 const UNKNOWN: i32 = 71;
 /// What reads a program that cannot be executed.
@@ -96,14 +98,15 @@ impl Left {
 }
 
 impl Host {
-    pub(super) fn execute(&mut self, run: &Run, limits: &Limits) -> Ran {
+    /// Runs a program; nothing if it was asked to stop meanwhile.
+    pub(super) fn execute(&mut self, run: &Run, limits: &Limits) -> Option<Ran> {
         let started = self.start(run, limits, false).or_else(|error| match error.kind() {
             io::ErrorKind::ArgumentListTooLong => Err(error),
             _ => self.start(run, limits, true),
         });
         let Ok(started) = started else {
             self.complain("Failed to execute", run.command.name());
-            return Ran { fed: false, ..Ran::ended(Exit::Code(127)) };
+            return Some(Ran { fed: false, ..Ran::ended(Exit::Code(NOT_FOUND)) });
         };
         let mut session = Session::new(run, limits, started);
         let ran = session.attend(&self.stop);
@@ -248,12 +251,11 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn attend(&mut self, stop: &Stop) -> Ran {
+    fn attend(&mut self, stop: &Stop) -> Option<Ran> {
         while !self.is_done() {
-            if stop.requested().is_some() {
+            if self.heeds_stop() && stop.requested().is_some() {
                 signal(&self.child, Signal::TERM);
-                self.timed_out = true;
-                break;
+                return None;
             }
             self.give();
             self.take();
@@ -266,13 +268,18 @@ impl<'a> Session<'a> {
                 self.end();
             }
         }
-        Ran {
+        Some(Ran {
             exit: self.exit.unwrap_or(Exit::Unknown),
             output: std::mem::take(&mut self.taken),
             cut_off: self.cut_off,
             fed: self.fed,
             timed_out: self.timed_out,
-        }
+        })
+    }
+
+    /// What runs at the end, when the mail is delivered, is not broken off.
+    fn heeds_stop(&self) -> bool {
+        self.run.purpose != Purpose::Trap
     }
 
     /// A program that was ended is done when it is gone; what holds its pipes open does not count.
@@ -356,7 +363,10 @@ impl<'a> Session<'a> {
 
     /// Waits until there is something to do.
     fn sleep(&self, stop: &Stop) {
-        let mut fds = vec![PollFd::from_borrowed_fd(stop.fd(), PollFlags::IN)];
+        let mut fds = Vec::with_capacity(4);
+        if self.heeds_stop() {
+            fds.push(PollFd::from_borrowed_fd(stop.fd(), PollFlags::IN));
+        }
         if let Some(pipe) = &self.input {
             fds.push(PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::OUT));
         }

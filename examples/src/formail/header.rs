@@ -26,6 +26,12 @@ impl Field {
         Some(Field { text, name })
     }
 
+    /// A field of the command line, as it stands there.
+    pub(super) fn given(text: &[u8]) -> Field {
+        let name = given_name(text);
+        Field::new(name, &text[name.len()..])
+    }
+
     /// A field made of its parts; the content may be folded.
     pub(super) fn new(name: &[u8], content: &[u8]) -> Field {
         let mut text = [name, content].concat();
@@ -63,8 +69,10 @@ impl Field {
         self.name().eq_ignore_ascii_case(name)
     }
 
-    /// Puts another name in place of the part that `old` matched.
+    /// Puts another name in place of the part that `old` matched, or of all of the name.
     pub(super) fn rename(&mut self, old: usize, new: &[u8]) {
+        let whole = new == FROM || new.ends_with(b":");
+        let old = if whole { self.name } else { old };
         if self.is_from() {
             // Older postmarks become lines that continue a field.
             let mut at = 0;
@@ -90,7 +98,7 @@ impl Field {
 
 /// Octets of the name at the start of a line with its colon, and how many blanks stand before that.
 fn name_length(line: &[u8]) -> Option<(usize, usize)> {
-    if line.starts_with(FROM) {
+    if is_from(line) {
         return Some((FROM.len(), 0));
     }
     let end = line.iter().position(|&byte| byte <= b' ' || byte == b':' || byte == 0x7f)?;
@@ -98,51 +106,75 @@ fn name_length(line: &[u8]) -> Option<(usize, usize)> {
     (end > 0 && line.get(end + blanks) == Some(&b':')).then_some((end + 1, blanks))
 }
 
+/// Whether a line begins as a postmark does, and not as `From:` with blanks before the colon.
+fn is_from(line: &[u8]) -> bool {
+    let blank = |byte: &&u8| !matches!(byte, b' ' | b'\t');
+    line.strip_prefix(FROM).is_some_and(|rest| rest.iter().find(blank) != Some(&b':'))
+}
+
 /// Octets up to the end of the first line, its LF included.
 pub(super) fn line_length(text: &[u8]) -> usize {
     memchr(b'\n', text).map_or(text.len(), |at| at + 1)
 }
 
-/// Octets of the field that `text` begins with, with the lines that continue it.
-fn field_length(text: &[u8]) -> Option<usize> {
-    name_length(&text[..line_length(text)])?;
-    let from = text.starts_with(FROM);
-    let mut length = line_length(text);
-    loop {
-        let rest = &text[length..];
-        let continues = match from {
-            true => rest.starts_with(b">From "),
-            false => matches!(rest.first(), Some(b' ' | b'\t')),
+/// The name in a field of the command line, or all of it if that is a part of a name.
+pub(super) fn given_name(field: &[u8]) -> &[u8] {
+    if field.starts_with(FROM) {
+        return FROM;
+    }
+    memchr(b':', field).map_or(field, |colon| &field[..=colon])
+}
+
+/// What a line is to the header it may belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// A field begins; `postmark` says whether it is `From `, which is continued by `>From `.
+    Field { postmark: bool },
+    /// The field before it goes on.
+    Continued,
+    /// The header has ended.
+    Other,
+}
+
+impl Line {
+    /// What `line` is behind a field, if any, that is a postmark or not.
+    pub(super) fn of(line: &[u8], field: Option<bool>) -> Line {
+        let continues = match field {
+            None => false,
+            Some(true) => {
+                let quoted = line.iter().take_while(|&&byte| byte == b'>').count();
+                quoted > 0 && line[quoted..].starts_with(FROM)
+            }
+            Some(false) => matches!(line.first(), Some(b' ' | b'\t')),
         };
-        if !continues {
-            return Some(length);
+        let postmark = is_from(line);
+        match () {
+            () if continues => Line::Continued,
+            // A postmark counts only as the first field.
+            () if postmark && field.is_some() || name_length(line).is_none() => Line::Other,
+            () => Line::Field { postmark },
         }
-        length += line_length(rest);
     }
 }
 
-/// The fields at the start of `text`, and the octets they take. A postmark counts only as the first.
+/// The fields at the start of `text`, and the octets they take.
 pub(super) fn parse(text: &[u8]) -> (Vec<Field>, usize) {
-    parse_at_most(text, usize::MAX)
-}
-
-/// The first fields at the start of `text`, but no more than so many.
-pub(super) fn leading(text: &[u8], most: usize) -> Vec<Field> {
-    parse_at_most(text, most).0
-}
-
-fn parse_at_most(text: &[u8], most: usize) -> (Vec<Field>, usize) {
-    let (mut fields, mut at) = (Vec::new(), 0);
-    while fields.len() < most
-        && let Some(length) = field_length(&text[at..])
-    {
-        if at > 0 && text[at..].starts_with(FROM) {
-            break;
+    let (mut fields, mut start, mut at) = (Vec::new(), 0, 0);
+    let mut field = None;
+    loop {
+        let line = &text[at..at + line_length(&text[at..])];
+        let kind = Line::of(line, field);
+        if kind != Line::Continued && at > start {
+            fields.extend(Field::parse(&text[start..at]));
+            start = at;
         }
-        fields.extend(Field::parse(&text[at..at + length]));
-        at += length;
+        match kind {
+            Line::Field { postmark } => field = Some(postmark),
+            Line::Continued => {}
+            Line::Other => return (fields, at),
+        }
+        at += line.len();
     }
-    (fields, at)
 }
 
 /// Whether `text` begins with a line that starts a message in an mbox.

@@ -4,7 +4,10 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use super::header::{FROM, Field};
+use super::header::{FROM, Field, given_name};
+
+/// Fields that make a header.
+const FIELDS: usize = 2;
 
 /// What is done, as the command line says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +35,26 @@ pub(super) struct Options {
     pub(super) last_only: Vec<Vec<u8>>,
     pub(super) rename: Vec<(Vec<u8>, Vec<u8>)>,
     pub(super) split: Option<Split>,
+}
+
+impl Options {
+    /// Whether fields are extracted.
+    pub(super) fn extracts(&self) -> bool {
+        !self.extract.is_empty() || !self.extract_whole.is_empty()
+    }
+
+    /// Whether the command line says something about the postmark, so that none is made up.
+    pub(super) fn names_postmark(&self) -> bool {
+        let given = self.rename_and_add.iter().chain(&self.replace).map(|field| given_name(field));
+        given
+            .chain(self.rename.iter().map(|(old, _)| old.as_slice()))
+            .any(|name| FROM.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
+    }
+
+    /// Whether the body is written too.
+    pub(super) fn keeps_body(&self) -> bool {
+        self.keep_body || !(self.extracts() || self.reply)
+    }
 }
 
 /// How the input is split.
@@ -80,7 +103,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
         digest: false,
         anywhere: false,
         babyl: false,
-        fields: 2,
+        fields: FIELDS,
         programs: 1,
     };
     let (mut splitting, mut only_when_splitting) = (false, false);
@@ -93,7 +116,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
                 only_when_splitting = true;
                 continue;
             }
-            [b'-', letters @ ..] if !letters.is_empty() => letters,
+            [b'-', letters @ ..] => letters,
             _ => return Err(Refused::Usage),
         };
         let mut at = 0;
@@ -140,7 +163,8 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
                 }
                 b'm' => {
                     let fields = number(&value(&mut at)?).ok_or(Refused::Usage)?;
-                    split.fields = usize::try_from(fields).unwrap_or(usize::MAX);
+                    let fields = usize::try_from(fields).unwrap_or(usize::MAX);
+                    split.fields = if fields == 0 { FIELDS } else { fields };
                     only_when_splitting = true;
                 }
                 b'n' => {
@@ -179,25 +203,30 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
                 b'A' => options.add.push(check(value(&mut at)?, Kind::Whole)?),
                 b'i' => options.rename_and_add.push(check(value(&mut at)?, Kind::Part)?),
                 b'I' => options.replace.push(check(value(&mut at)?, Kind::Part)?),
-                b'u' => options.first_only.push(check(value(&mut at)?, Kind::Part)?),
-                b'U' => options.last_only.push(check(value(&mut at)?, Kind::Part)?),
-                b'x' => options.extract.push(check(value(&mut at)?, Kind::Part)?),
-                b'X' => options.extract_whole.push(check(value(&mut at)?, Kind::Part)?),
+                b'u' => options.first_only.push(name(value(&mut at)?)?),
+                b'U' => options.last_only.push(name(value(&mut at)?)?),
+                b'x' => options.extract.push(name(value(&mut at)?)?),
+                b'X' => options.extract_whole.push(name(value(&mut at)?)?),
                 b'R' => {
                     let old = check(value(&mut at)?, Kind::Part)?;
                     let new = arguments.next().ok_or(Refused::Usage)?.into_vec();
+                    let content = old[given_name(&old).len()..].trim_ascii();
+                    if !content.is_empty() {
+                        return Err(Refused::FieldName(content.to_vec()));
+                    }
+                    let old = given_name(&old).to_vec();
                     let whole = Field::parse(&old).is_some();
                     let kind = if whole { Kind::Whole } else { Kind::Part };
-                    options.rename.push((old, check(new, kind)?));
+                    let new = given_name(&check(new, kind)?).to_vec();
+                    options.rename.push((old, new));
                 }
                 _ => return Err(Refused::Usage),
             }
         }
     }
-    let extracting = !options.extract.is_empty() || !options.extract_whole.is_empty();
     let contradictory = (only_when_splitting && !splitting)
-        || (options.keep_body && !options.reply && !extracting)
-        || (options.log_folder.is_some() && (extracting || options.keep_body));
+        || (options.keep_body && !options.reply && !options.extracts())
+        || (options.log_folder.is_some() && options.extracts());
     if contradictory {
         return Err(Refused::Usage);
     }
@@ -210,6 +239,11 @@ fn number(digits: &[u8]) -> Option<u64> {
         return None;
     }
     std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// The name of a field, or a part of a name.
+fn name(field: Vec<u8>) -> Result<Vec<u8>, Refused> {
+    check(field, Kind::Part).map(|field| given_name(&field).to_vec())
 }
 
 /// Lets a field pass whose name can be one.
@@ -252,7 +286,6 @@ mod tests {
             "-D|x|c",
             "-m",
             "foo",
-            "-",
             "--",
             "+",
             "-k",

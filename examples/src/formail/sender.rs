@@ -88,15 +88,15 @@ fn quality(address: &[u8]) -> Quality {
     }
 }
 
-/// The address that says most; among equals, that of the best field. [`NOBODY`] if the envelope has a null reverse-path.
+/// The address that says most; among equals, that of the best field. [`NOBODY`] if there is a null reverse-path.
 pub(super) fn sender(fields: &[Field], wanted: Wanted) -> Option<Vec<u8>> {
     let mut best: Option<(Quality, Vec<u8>)> = None;
     for name in wanted.fields() {
         for field in fields.iter().filter(|field| field.is(name)) {
-            let Some(found) = address(newest(field)) else {
+            let Some(found) = address_in(field) else {
                 // Nobody wants to hear of the fate of such a message.
-                if wanted == Wanted::Envelope && *name == b"Return-Path:" && field.content().contains(&b'<') {
-                    return Some(best.map_or_else(|| NOBODY.to_vec(), |(_, address)| address));
+                if *name == b"Return-Path:" && !field.content().trim_ascii().is_empty() {
+                    return Some(NOBODY.to_vec());
                 }
                 continue;
             };
@@ -109,44 +109,94 @@ pub(super) fn sender(fields: &[Field], wanted: Wanted) -> Option<Vec<u8>> {
     best.map(|(_, address)| address)
 }
 
-/// The content of a field; of a postmark, the part behind older ones.
-fn newest(field: &Field) -> &[u8] {
-    const OLDER: &[u8] = b"\n>From ";
-    let content = field.content();
-    let older = memchr::memmem::rfind(content, OLDER).filter(|_| field.is_from());
-    older.map_or(content, |at| &content[at + OLDER.len()..])
+/// The address in a field, in angle brackets if it would be taken for a list without.
+fn address_in(field: &Field) -> Option<Vec<u8>> {
+    let found = match field.is_from() {
+        true => address(&envelope_sender(field.content()), Form::Word),
+        false => address(field.content(), Form::Field),
+    }?;
+    let quoted = found.contains(&b'"') || found.contains(&b':');
+    let listed = found.iter().any(|byte| matches!(byte, b',' | b';')) && !quoted;
+    Some(if listed { [b"<", found.as_slice(), b">"].concat() } else { found })
 }
 
-/// The first address in a field, without comments and blanks.
-fn address(content: &[u8]) -> Option<Vec<u8>> {
+/// The sender in a postmark and the older ones behind it: the first word of the last, behind the hosts that it is remote
+/// from.
+fn envelope_sender(content: &[u8]) -> Vec<u8> {
+    const MARKS: [&[u8]; 2] = [b" remote from ", b" forwarded by "];
+    let mut path = Vec::new();
+    let mut word: &[u8] = b"";
+    for line in content.split(|&byte| byte == b'\n') {
+        let line = line.strip_prefix(b">From ".as_slice()).unwrap_or(line);
+        let end = line.iter().position(|&byte| matches!(byte, b' ' | b'\t')).unwrap_or(line.len());
+        word = &line[..end];
+        let host = MARKS.iter().find_map(|mark| Some(memchr::memmem::find(line, mark)? + mark.len()));
+        if let Some(host) = host {
+            path.extend(line[host..].iter().filter(|&&byte| byte > b' '));
+            path.push(b'!');
+        }
+    }
+    [path.as_slice(), word].concat()
+}
+
+/// What an address stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// A field that may hold a list and comments.
+    Field,
+    /// A word of a postmark.
+    Word,
+}
+
+/// The first address, without comments and blanks.
+fn address(content: &[u8], form: Form) -> Option<Vec<u8>> {
     let tokens = tokens(content);
-    let bracketed = tokens.iter().position(|token| token == b"<");
+    let mut group = false;
+    let bracketed = tokens
+        .iter()
+        .take_while(|token| {
+            group |= token.text == b":";
+            group || form == Form::Word || !matches!(token.text, b"," | b";")
+        })
+        .position(|token| token.text == b"<");
+    let bare = bracketed.is_none() && form == Form::Field;
     let mut address = Vec::new();
     let from = bracketed.map_or(0, |at| at + 1);
     let mut last: &[u8] = b"";
     for token in &tokens[from..] {
-        match token.as_slice() {
+        let group = address.contains(&b':');
+        match token.text {
             b">" => break,
-            // Outside of brackets, a list ends with the first, unless it is a group.
-            b"," | b";" if bracketed.is_none() && !address.contains(&b':') => break,
-            token => {
+            // A list ends with the first, unless it is a group.
+            b"," | b";" if bare && !group => break,
+            text => {
                 // Two words side by side are no address: the first must do.
-                let joins = |token: &[u8]| matches!(token, [b'@' | b'.' | b':' | b'!' | b'%' | b',' | b';']);
-                if !last.is_empty() && !joins(last) && !joins(token) {
+                let joins = |text: &[u8]| matches!(text, [b'@' | b'.' | b':' | b'!' | b'%' | b',' | b';']);
+                let apart = token.apart && bare && !text.starts_with(b"\"");
+                if !last.is_empty() && apart && !joins(last) && !joins(text) {
                     break;
                 }
-                address.extend_from_slice(token);
-                last = token;
+                address.extend_from_slice(text);
+                last = text;
+                if text == b";" && group {
+                    break;
+                }
             }
         }
     }
     (!address.is_empty()).then_some(address)
 }
 
+/// A part of an address, and whether blanks or comments stand before it.
+struct Token<'a> {
+    text: &'a [u8],
+    apart: bool,
+}
+
 /// Words, quoted strings, domain literals and single specials; comments are left out.
-fn tokens(content: &[u8]) -> Vec<Vec<u8>> {
-    let mut tokens: Vec<Vec<u8>> = Vec::new();
-    let mut at = 0;
+fn tokens(content: &[u8]) -> Vec<Token<'_>> {
+    let mut tokens = Vec::new();
+    let (mut at, mut apart) = (0, false);
     while let Some(&byte) = content.get(at) {
         let rest = &content[at..];
         let length = match byte {
@@ -160,9 +210,11 @@ fn tokens(content: &[u8]) -> Vec<Vec<u8>> {
                 .position(|byte| *byte <= b' ' || b"()<>,;:@.!%\"[".contains(byte))
                 .unwrap_or(rest.len()),
         };
-        if byte > b' ' && byte != b'(' {
-            tokens.push(rest[..length].to_vec());
+        let blank = byte <= b' ' || byte == b'(';
+        if !blank {
+            tokens.push(Token { text: &rest[..length], apart });
         }
+        apart = blank;
         at += length.max(1);
     }
     tokens
@@ -230,7 +282,8 @@ mod tests {
             (" (", None),
         ];
         for (content, expected) in table {
-            let found = address(content.as_bytes()).map(|found| String::from_utf8(found).unwrap());
+            let field = Field::new(b"From:", content.as_bytes());
+            let found = address_in(&field).map(|found| String::from_utf8(found).unwrap());
             assert_eq!(found.as_deref(), expected, "{content:?}");
         }
     }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail where it stands")]
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -109,7 +109,7 @@ fn files(directory: &Path) -> Vec<File> {
 fn the_programs_answer_as_those_of_procmail() {
     let cases: Cases = toml::from_str(include_str!("cases.toml")).unwrap();
     let plain = cases.case.iter().find(|case| case.name == "plain").unwrap().output.clone();
-    assert_eq!(cases.case.len(), 122);
+    assert_eq!(cases.case.len(), 178);
     std::thread::scope(|scope| {
         for worker in 0..8 {
             let (cases, plain) = (&cases, &plain);
@@ -184,6 +184,34 @@ fn a_name_that_is_too_long_is_shortened() {
     assert_eq!(done.status.code(), Some(0));
     assert!(dir.path().join("x".repeat(255)).exists());
     assert_eq!(done.stderr.iter().filter(|&&byte| byte == b'\n').count(), 2);
+}
+
+#[test]
+fn a_large_mailbox_is_split_as_it_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = command(None, dir.path())
+        .args(["-s", "sh", "-c", "cat >/dev/null; echo $FILENO"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let message = format!("From a b\nTo: x\n\n{}\n\n", "line\n".repeat(50_000));
+    for number in 0..8 {
+        stdin.write_all(message.as_bytes()).unwrap();
+        if number > 0 {
+            // The message before this one is through, though the input goes on.
+            let mut line = [0; 4];
+            stdout.read_exact(&mut line).unwrap();
+            assert_eq!(line, *format!("{:03}\n", number - 1).as_bytes());
+        }
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let most: u64 = most.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(most < 24 * 1024, "{most} KiB");
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

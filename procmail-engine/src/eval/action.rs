@@ -14,31 +14,31 @@ use crate::syntax::{Action, Capture, Item, Mode, Part, Rc, Text, parse_text};
 
 /// What the line of a recipe says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Head {
-    searches_header: bool,
-    searches_body: bool,
-    pub(super) exact_case: bool,
-    also: bool,
-    also_if_succeeded: bool,
-    or_else: bool,
-    on_error: bool,
-    gives_header: bool,
-    gives_body: bool,
-    filters: bool,
-    copies: bool,
-    waits: bool,
-    waits_quietly: bool,
-    ignores_write_errors: bool,
-    raw: bool,
+pub(crate) struct Head {
+    pub(crate) searches_header: bool,
+    pub(crate) searches_body: bool,
+    pub(crate) exact_case: bool,
+    pub(crate) also: bool,
+    pub(crate) also_if_succeeded: bool,
+    pub(crate) or_else: bool,
+    pub(crate) on_error: bool,
+    pub(crate) gives_header: bool,
+    pub(crate) gives_body: bool,
+    pub(crate) filters: bool,
+    pub(crate) copies: bool,
+    pub(crate) waits: bool,
+    pub(crate) waits_quietly: bool,
+    pub(crate) ignores_write_errors: bool,
+    pub(crate) raw: bool,
     /// The lock, if there is to be one; empty if its name is to be derived.
-    lock: Option<Vec<u8>>,
+    pub(crate) lock: Option<Vec<u8>>,
     /// What could not be read.
-    pub(super) rest: Vec<u8>,
+    pub(crate) rest: Vec<u8>,
 }
 
 impl Head {
     /// Reads the expanded words behind the colon.
-    pub(super) fn parse(words: &[Vec<u8>]) -> Self {
+    pub(crate) fn parse(words: &[Vec<u8>]) -> Self {
         let mut head = Self::default();
         let line = words.join(&b' ');
         let mut at = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -79,12 +79,17 @@ impl Head {
     }
 
     /// The area that conditions search.
-    pub(super) fn searched(&self) -> Area {
+    pub(crate) fn searched(&self) -> Area {
         match (self.searches_header, self.searches_body) {
             (true, true) => Area::Whole,
             (false, true) => Area::Body,
             _ => Area::Header,
         }
+    }
+
+    /// The part of the mail that the action gets, if it is not all.
+    pub(crate) fn given_part(&self) -> Option<Area> {
+        Some(self.given()).filter(|area| *area != Area::Whole)
     }
 
     /// The area that the action gets.
@@ -299,6 +304,10 @@ impl Evaluator {
         match action {
             Action::Block { .. } => {
                 self.find_lock(act, action);
+            }
+            Action::Pipe { command, .. } if command.len() >= self.numbers.line_buffer => {
+                self.overflow();
+                self.chain.succeeded = false;
             }
             Action::Pipe { capture, .. } => {
                 self.extraneous_copy(&mut act, capture.as_ref());
@@ -572,6 +581,7 @@ impl Evaluator {
             }
         } else {
             let shown = self.shown.take().unwrap_or_else(|| command.text(b" "));
+            self.place = None;
             self.assign_quietly(b"LASTFOLDER", &shown);
             self.settle(act, (!failed).then_some(size as u64));
             return;
@@ -605,8 +615,10 @@ impl Evaluator {
     pub(super) fn delivered_to(&mut self) -> Option<u64> {
         let Some(Outcome::Delivered(Delivered { notes, size })) = self.outcome.take() else { return None };
         let mut folders: Vec<Vec<u8>> = Vec::new();
+        let mut start = 0;
         for note in notes {
             match note {
+                Note::Start(at) => start = at,
                 Note::NotDirectory(name) => self.complain_of("Unable to treat as directory", &name),
                 Note::Skipped(name) => self.complain_of("Skipped", &name),
                 Note::Folder(name) => {
@@ -623,6 +635,7 @@ impl Evaluator {
                 Note::Truncated => self.complain("Truncated file to former size"),
             }
         }
+        self.place = Some((start, folders.first().cloned().unwrap_or_default()));
         if folders.len() > 1 {
             self.set_variable(b"LASTFOLDER", &folders.join(&b' '));
         }

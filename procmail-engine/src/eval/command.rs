@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::action::Writing;
 use super::expand::Expand;
 use super::{Evaluator, Task, Value};
 use crate::effect::{Command, Effect, Exit, Outcome, Output, Purpose, Ran, Run};
-use crate::mail::Area;
 use crate::syntax::{Mode, parse_text};
 
 /// A command on its way.
@@ -74,11 +72,10 @@ impl Evaluator {
                     };
                     self.start(run, command);
                 }
+                // Too long to be expanded here: the shell may try.
                 _ => {
-                    self.value = match run.purpose {
-                        Purpose::Substitution => Value::Output(Vec::new()),
-                        _ => Value::Overflow,
-                    }
+                    let command = self.shell(&run.line);
+                    self.start(run, command);
                 }
             },
             Stage::Ran(command) => self.ended(&run, command),
@@ -114,7 +111,7 @@ impl Evaluator {
         };
         let input = match run.input.take() {
             Some(input) => input,
-            None => self.content(Area::Whole, Writing::Repaired).with_end().into(),
+            None => self.mail.with_end().into(),
         };
         let effect = Run {
             command: command.clone(),
@@ -146,7 +143,7 @@ impl Evaluator {
             return;
         }
         let mut output = ran.output;
-        if ran.cut_off || run.limit.is_some_and(|limit| output.len() > limit) {
+        if ran.cut_off || run.limit.is_some_and(|limit| output.len() >= limit) {
             output.truncate(run.limit.unwrap_or(output.len()));
             self.complain_of("Excessive output quenched from", command.name());
             self.assign_quietly(b"PROCMAIL_OVERFLOW", b"yes");

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use super::action::Head;
 use super::command::RunCommand;
 use super::expand::Expand;
-use super::score::{LIMIT, Weight, shown};
+use super::score::{LIMIT, Weight, shown, told, whole};
 use super::trace::{Found, MOST_TEXT, MailPlace, Subject, Tested, Verdict as Judged};
 use super::{Evaluator, Task, Trace, Value, trace};
 use crate::effect::Purpose;
 use crate::mail::{Area, Mail};
 use crate::regex::{Case, Match, Regex, expand_macros};
-use crate::syntax::{Item, Mode, Rc, Span, command_text, parse_text};
+use crate::syntax::{Item, Mode, Part, Rc, Span, command_text, parse_text};
 
 /// The conditions of a recipe, being tested.
 #[derive(Debug, Clone)]
@@ -111,6 +111,12 @@ impl Evaluator {
                     return;
                 };
                 run.which += 1;
+                if condition.text.len() >= self.numbers.line_buffer {
+                    self.overflow();
+                    self.score = shown(run.total);
+                    self.matched(&run, false, &recipe.action);
+                    return;
+                }
                 run.test = Some(Test {
                     text: condition.text.clone(),
                     negated: false,
@@ -193,7 +199,11 @@ impl Evaluator {
                     if self.unneeded(run, &test) {
                         return Some(Verdict::Score(run.total));
                     }
-                    let text = parse_text(&test.text, 0, Mode::Quoted);
+                    // Words, but values do not split.
+                    let mut text = parse_text(&test.text, 0, Mode::Words);
+                    for part in text.parts.iter_mut().filter(|part| **part == Part::Break) {
+                        *part = Part::Bytes(b" ".to_vec());
+                    }
                     test.stage = Stage::Size;
                     run.test = Some(test);
                     self.tasks.push(Task::Conditions(run.clone()));
@@ -221,7 +231,7 @@ impl Evaluator {
                     if let Some((weight, used)) = Weight::parse(&test.text) {
                         test.weight = Some(weight);
                         test.text.drain(..used);
-                    } else if let Some((name, used)) = variable(&test.text) {
+                    } else if let Some((name, used)) = searched_variable(&test.text) {
                         test.subject = Some(match name.as_slice() {
                             b"H" => Subject::Area(Area::Header),
                             b"B" => Subject::Area(Area::Body),
@@ -375,7 +385,7 @@ impl Evaluator {
     fn scored(&mut self, total: f64, test: &Test, text: &[u8], score: f64) -> Verdict {
         let total = total + score;
         let not = if test.negated { " !" } else { "" };
-        let line = format!("Score: {:7} {:7}{not} \"", shown(score), shown(total));
+        let line = format!("Score: {:7} {:>7}{not} \"", whole(score), told(total));
         self.tell(&[line.as_bytes(), text, b"\""].concat());
         Verdict::Score(total)
     }
@@ -383,11 +393,14 @@ impl Evaluator {
     fn size(&mut self, run: &Conditions, test: &Test, text: Vec<u8>) -> Verdict {
         let operand = text.get(1..).unwrap_or_default();
         let blanks = operand.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        let digits = operand[blanks..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let limit = operand[blanks..blanks + digits]
+        let sign = usize::from(matches!(operand.get(blanks), Some(b'+' | b'-')));
+        let digits = operand[blanks + sign..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let used = if digits > 0 { blanks + sign + digits } else { blanks };
+        let limit = operand[used - digits..used]
             .iter()
-            .fold(0u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
-        let rest = operand[blanks + digits..].trim_ascii();
+            .fold(0i64, |sum, digit| sum.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
+        let limit = if digits > 0 && operand[blanks] == b'-' { -limit } else { limit };
+        let rest = operand[used..].trim_ascii();
         if !rest.is_empty() {
             self.complain_of("Skipped", rest);
         }
@@ -395,17 +408,15 @@ impl Evaluator {
             None => self.mail.bytes().len(),
             Some(Subject::Area(area)) => self.mail.area(*area).len(),
             Some(Subject::Variable(name)) => self.lookup(name).unwrap_or_default().len(),
-        } as u64;
+        } as i64;
         let less = text.first() == Some(&b'<');
         let verdict = match test.weight {
             None => self.plain(test, &text, if less { size < limit } else { size > limit }),
             Some(weight) => {
                 let (size, limit) = (size as f64, limit as f64);
-                let score = if less != test.negated {
-                    weight.of_ratio(limit, size)
-                } else {
-                    weight.of_ratio(size, limit)
-                };
+                let less = less != test.negated;
+                let (size, limit) = if less { (limit, size) } else { (size, limit) };
+                let score = weight.of_ratio(size, limit, less);
                 self.scored(run.total, test, &text, score)
             }
         };
@@ -454,7 +465,7 @@ fn untested(test: &Test) -> trace::Test {
 }
 
 /// `NAME ??` at the start of a condition: the name, and how many bytes it takes.
-fn variable(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+pub(crate) fn searched_variable(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     let name = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
     if name == 0 || text[0].is_ascii_digit() {
         return None;

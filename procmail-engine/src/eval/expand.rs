@@ -130,17 +130,18 @@ impl Evaluator {
                     }
                 }
                 Part::Command { command, .. } => {
+                    if command.len() >= self.numbers.line_buffer {
+                        self.overflow();
+                        self.value = Value::Overflow;
+                        return;
+                    }
                     let limit = self.numbers.line_buffer.saturating_sub(expand.used + expand.total + 2);
                     let run = RunCommand::new(command.clone(), Purpose::Substitution).limited(limit);
                     self.tasks.push(Task::Expand(expand));
                     self.tasks.push(Task::Command(run));
                     return;
                 }
-                Part::BadSubstitution(name) => {
-                    if !name.is_empty() {
-                        self.complain_of("Bad substitution of", name);
-                    }
-                }
+                Part::BadSubstitution(name) => self.complain_of("Bad substitution of", name),
                 Part::UnexpectedEnd => self.complain("Unexpected EOL"),
             }
             expand.at += 1;

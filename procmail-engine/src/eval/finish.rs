@@ -5,7 +5,7 @@ use super::command::RunCommand;
 use super::lock::TakeLock;
 use super::variables::number;
 use super::{Evaluator, Fate, Finished, Task, Value};
-use crate::effect::{Command, Deliver, Effect, LogText, Purpose};
+use crate::effect::{Command, Deliver, Effect, LogText, Notice, Purpose};
 use crate::mail::Area;
 
 const CANNOT_CREATE: i32 = 73;
@@ -28,24 +28,30 @@ pub(super) enum Finish {
     Dropped,
     /// The trap has run.
     Trapped(Finished),
-    /// A rest of the command line is told of.
-    Skipped(Vec<u8>),
+}
+
+/// Whether a last folder stands for the standard output, as where procmail is used as a filter.
+fn prints(folder: &[u8]) -> bool {
+    folder.starts_with(b"|")
 }
 
 impl Evaluator {
     pub(super) fn finish(&mut self, finish: Finish) {
         match finish {
-            Finish::Skipped(rest) => self.complain_of("Skipped", &rest),
             Finish::Default => {
                 self.files.clear();
                 self.release_local_lock();
+                if !self.default_set {
+                    self.fail();
+                    return;
+                }
                 let folder = self.variables.value("DEFAULT").to_vec();
-                if folder.is_empty() || !self.default_set {
+                if folder.is_empty() {
                     self.original();
                     return;
                 }
                 let lock = [folder.as_slice(), self.variables.value("LOCKEXT")].concat();
-                if folder == b"/dev/null" || self.lock_file.as_ref() == Some(&lock) {
+                if folder == b"/dev/null" || prints(&folder) || self.lock_file.as_ref() == Some(&lock) {
                     self.deliver_to(folder, Finish::DefaultTried);
                 } else {
                     self.tasks.push(Task::Finish(Finish::DefaultLocked(lock.clone())));
@@ -98,6 +104,11 @@ impl Evaluator {
 
     fn deliver_to(&mut self, folder: Vec<u8>, then: Finish) {
         let content = self.content(Area::Whole, Writing::Repaired);
+        if prints(&folder) {
+            self.tasks.push(Task::Finish(then));
+            self.emit(Effect::Print(Box::new(content)));
+            return;
+        }
         let message_prefix = self.variables.value("MSGPREFIX").to_vec();
         self.tasks.push(Task::Finish(then));
         self.emit(Effect::Deliver(Box::new(Deliver { folders: vec![folder], content, message_prefix })));
@@ -107,11 +118,7 @@ impl Evaluator {
         self.release_local_lock();
         self.files.clear();
         self.tasks.clear();
-        let service = self.variables.get(b"COMSAT").unwrap_or(b"yes").to_vec();
-        if number(&service, 1) != 0 && !service.is_empty() {
-            let folder = self.variables.value("LASTFOLDER").to_vec();
-            self.emit(Effect::Notify { service, folder });
-        }
+        self.notify();
         self.log_abstract(size);
         self.trap(Finished { code: 0, fate: Fate::Delivered });
     }
@@ -137,6 +144,23 @@ impl Evaluator {
         self.files.clear();
         self.release_local_lock();
         self.end(Finished { code, fate });
+    }
+
+    fn notify(&mut self) {
+        let Some((service, host)) = comsat(self.variables.get(b"COMSAT").unwrap_or_default()) else { return };
+        let (start, folder) = match self.place.take() {
+            Some((start, folder)) => (start.to_string(), folder),
+            None => (String::new(), self.variables.value("LASTFOLDER").to_vec()),
+        };
+        let mut message = self.variables.value("LOGNAME").to_vec();
+        message.extend_from_slice(format!("@{start}:").as_bytes());
+        if !folder.starts_with(b"/") {
+            message.extend_from_slice(self.variables.value("MAILDIR"));
+            message.push(b'/');
+        }
+        message.extend_from_slice(&folder);
+        self.tell_of("Notified comsat:", &message);
+        self.emit(Effect::Notify(Notice { service, host, message }));
     }
 
     fn fail(&mut self) {
@@ -200,6 +224,17 @@ impl Evaluator {
     }
 }
 
+/// Service and host as `COMSAT` has them; nothing if none is to be told.
+pub(super) fn comsat(value: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let Some(at) = memchr::memchr(b'@', value) else {
+        return (number(value, 1) != 0).then(|| (b"biff".to_vec(), b"localhost".to_vec()));
+    };
+    let (service, host) = (&value[..at], &value[at + 1..]);
+    let service = if service.is_empty() { b"biff" } else { service };
+    let known = matches!(service, b"biff" | b"comsat") || service.iter().all(u8::is_ascii_digit);
+    known.then(|| (service.to_vec(), if host.is_empty() { b"localhost".to_vec() } else { host.to_vec() }))
+}
+
 /// The lines that `LOGABSTRACT` gives: sender, subject, folder and size.
 fn log_abstract(mail: &crate::mail::Mail, folder: &[u8], size: u64) -> Vec<u8> {
     const WIDTH: usize = 79;
@@ -213,8 +248,8 @@ fn log_abstract(mail: &crate::mail::Mail, folder: &[u8], size: u64) -> Vec<u8> {
         out.extend_from_slice(line);
         out.push(b'\n');
     }
-    if let Some(subject) = mail.field(b"Subject") {
-        let line = [b" Subject:", plain(subject).as_slice()].concat();
+    if let Some(subject) = mail.field_line(b"Subject") {
+        let line = [b" ", plain(subject).as_slice()].concat();
         out.extend_from_slice(&line[..line.len().min(WIDTH)]);
         out.push(b'\n');
     }

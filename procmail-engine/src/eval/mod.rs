@@ -19,14 +19,17 @@ mod variables;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use action::{Act, Head};
+use action::Act;
 use command::RunCommand;
 use condition::Conditions;
+pub(crate) use condition::searched_variable;
 use expand::Expand;
 use finish::Finish;
 use lock::TakeLock;
+pub(crate) use score::Weight;
 use variables::{Numbers, Variables, number};
 
+pub(crate) use action::Head;
 pub use trace::{
     ChainFlag, Chained, Found, MailPlace, Opened, Reached, Subject, Test, Tested, Trace, Verdict,
 };
@@ -34,7 +37,7 @@ pub use trace::{
 use crate::effect::{Command, Effect, LogText, Outcome, Ran, ReadRc};
 use crate::mail::Mail;
 use crate::regex::Library;
-use crate::syntax::{Action, Item, Mode, Rc, parse_text};
+use crate::syntax::{Action, Item, Mode, Part, Rc, parse_text};
 
 /// What an evaluator starts with.
 #[derive(Debug, Clone)]
@@ -206,6 +209,8 @@ pub struct Evaluator {
     arguments_at: Option<usize>,
     /// How the command is shown, if not as it is run.
     shown: Option<Vec<u8>>,
+    /// Where in which file the mail was delivered last, if it was to a file.
+    place: Option<(u64, Vec<u8>)>,
 }
 
 /// An rc file that is being read.
@@ -307,6 +312,7 @@ impl Evaluator {
             arguments_at: None,
             shown: None,
             setup: Arc::new(setup),
+            place: None,
         }
     }
 
@@ -406,24 +412,15 @@ impl Evaluator {
         };
         self.tasks.push(Task::CommandLine(at + 1));
         let Some(equals) = memchr::memchr(b'=', &assignment) else { return };
-        let text = parse_text(&assignment, equals + 1, Mode::Value);
-        let rest = &assignment[text.span.end..];
-        let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         let name = assignment[..equals].to_vec();
-        if blanks < rest.len() {
-            // Told after the assignment: tasks run last in, first out, and this one has no task.
-            let rest = rest[blanks..].to_vec();
-            self.assign_text(name, Arc::new(text));
-            self.queue_skipped_after(rest);
-        } else {
-            self.assign_text(name, Arc::new(text));
+        let mut text = parse_text(&assignment, equals + 1, Mode::Words);
+        // Other than in rc files, blanks end nothing: all of them between two words are one.
+        for (number, part) in text.parts.iter_mut().enumerate() {
+            if *part == Part::Break {
+                *part = Part::Bytes(if number == 0 { Vec::new() } else { b" ".to_vec() });
+            }
         }
-    }
-
-    fn queue_skipped_after(&mut self, rest: Vec<u8>) {
-        // The assignment is the two tasks on top; this goes below them.
-        let at = self.tasks.len().saturating_sub(2);
-        self.tasks.insert(at, Task::Finish(Finish::Skipped(rest)));
+        self.assign_text(name, Arc::new(text));
     }
 
     fn assign_text(&mut self, name: Vec<u8>, text: Arc<crate::syntax::Text>) {
@@ -661,6 +658,11 @@ impl Evaluator {
                 self.numbers.delivered = true;
                 self.emit(Effect::Acknowledge);
             }
+            b"DROPPRIVS" if number(&value, 0) != 0 => {
+                self.tell(b"Assuming identity of the recipient, VERBOSE=off");
+                self.emit(Effect::DropPrivileges);
+            }
+            b"COMSAT" if finish::comsat(&value).is_none() => self.assign_quietly(b"COMSAT", b"no"),
             b"INCLUDERC" if value.is_empty() || value == b"/dev/null" || self.files.len() >= MAX_NESTING => {}
             b"INCLUDERC" if self.in_rc => {
                 self.tasks.push(Task::Include { path: value.clone(), switch: false });

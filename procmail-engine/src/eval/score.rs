@@ -7,14 +7,14 @@ pub(super) const LIMIT: f64 = 2_147_483_647.0;
 
 /// `w^x`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Weight {
-    pub(super) weight: f64,
-    pub(super) exponent: f64,
+pub(crate) struct Weight {
+    pub(crate) weight: f64,
+    pub(crate) exponent: f64,
 }
 
 impl Weight {
     /// Reads a weight at the start of a condition. Gives it and how many bytes it took.
-    pub(super) fn parse(text: &[u8]) -> Option<(Self, usize)> {
+    pub(crate) fn parse(text: &[u8]) -> Option<(Self, usize)> {
         let blanks = |text: &[u8]| text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         let (weight, mut at) = float(text)?;
         at += blanks(&text[at..]);
@@ -23,7 +23,7 @@ impl Weight {
         }
         at += 1;
         at += blanks(&text[at..]);
-        let (exponent, used) = float(&text[at..])?;
+        let (exponent, used) = float(&text[at..]).or_else(|| endless(&text[at..]))?;
         Some((Self { weight, exponent }, at + used))
     }
 
@@ -67,24 +67,29 @@ impl Weight {
         score
     }
 
-    /// For the ratio of two sizes.
-    pub(super) fn of_ratio(self, size: f64, limit: f64) -> f64 {
-        if limit == 0.0 {
-            return match (self.exponent > 0.0, self.weight) {
-                (_, 0.0) => 0.0,
-                (true, weight) if weight < 0.0 => -LIMIT,
-                (true, _) => LIMIT,
-                (false, _) if self.exponent == 0.0 => self.weight,
-                (false, _) => 0.0,
-            };
+    /// For the ratio of two sizes. Nothing divided by nothing goes the way that the comparison goes.
+    pub(super) fn of_ratio(self, size: f64, limit: f64, less: bool) -> f64 {
+        match (size == 0.0, limit == 0.0) {
+            (true, true) if less => -LIMIT,
+            (_, true) => LIMIT,
+            _ => self.weight * (size / limit).powf(self.exponent),
         }
-        self.weight * (size / limit).powf(self.exponent)
     }
 }
 
-/// A score as it is told: without its fraction, but never 0 when it is more.
+/// A score as `$=` has it: without its fraction, but never 0 when it is more.
 pub(super) fn shown(score: f64) -> i64 {
-    if score > 0.0 && score < 1.0 { 1 } else { score.clamp(-LIMIT, LIMIT) as i64 }
+    if score > 0.0 && score < 1.0 { 1 } else { whole(score) }
+}
+
+/// A score without its fraction.
+pub(super) fn whole(score: f64) -> i64 {
+    score.clamp(-LIMIT, LIMIT) as i64
+}
+
+/// A total as the log has it: a plus before a zero that is more than nothing.
+pub(super) fn told(total: f64) -> String {
+    if total > 0.0 && total < 1.0 { "+0".to_owned() } else { whole(total).to_string() }
 }
 
 /// A number as `strtod` reads it, except for infinity and NaN, and how many bytes it took.
@@ -99,13 +104,9 @@ fn float(text: &[u8]) -> Option<(f64, usize)> {
     };
     if text.get(sign) == Some(&b'0')
         && matches!(text.get(sign + 1), Some(b'x' | b'X'))
-        && digits(sign + 2, true) > 0
+        && let Some((value, used)) = hexadecimal(&text[sign + 2..])
     {
-        let count = digits(sign + 2, true);
-        let value = text[sign + 2..sign + 2 + count]
-            .iter()
-            .fold(0.0, |sum, byte| sum * 16.0 + f64::from(char::from(*byte).to_digit(16).unwrap_or(0)));
-        return Some((if negative { -value } else { value }, sign + 2 + count));
+        return Some((if negative { -value } else { value }, sign + 2 + used));
     }
     let whole = digits(sign, false);
     let mut end = sign + whole;
@@ -128,6 +129,53 @@ fn float(text: &[u8]) -> Option<(f64, usize)> {
     }
     let value: f64 = std::str::from_utf8(&text[..end]).ok()?.parse().ok()?;
     Some((value, end))
+}
+
+/// What stands behind `0x`.
+fn hexadecimal(text: &[u8]) -> Option<(f64, usize)> {
+    let mut value = 0.0;
+    let mut scale = 1.0;
+    let (mut digits, mut point, mut at) = (0, false, 0);
+    while let Some(&byte) = text.get(at) {
+        match char::from(byte).to_digit(16) {
+            Some(digit) => {
+                digits += 1;
+                value = value * 16.0 + f64::from(digit);
+                if point {
+                    scale /= 16.0;
+                }
+            }
+            None if byte == b'.' && !point => point = true,
+            None => break,
+        }
+        at += 1;
+    }
+    if digits == 0 {
+        return None;
+    }
+    value *= scale;
+    if matches!(text.get(at), Some(b'p' | b'P')) {
+        let negative = text.get(at + 1) == Some(&b'-');
+        let from = at + 1 + usize::from(matches!(text.get(at + 1), Some(b'-' | b'+')));
+        let count = text[from.min(text.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if count > 0 {
+            let power: i32 = std::str::from_utf8(&text[from..from + count]).ok()?.parse().unwrap_or(i32::MAX);
+            value *= 2f64.powi(if negative { -power } else { power });
+            at = from + count;
+        }
+    }
+    Some((value, at))
+}
+
+/// Infinity and NaN, as `strtod` reads them.
+fn endless(text: &[u8]) -> Option<(f64, usize)> {
+    let sign = usize::from(matches!(text.first(), Some(b'-' | b'+')));
+    let (name, value) = [("infinity", f64::INFINITY), ("inf", f64::INFINITY), ("nan", f64::NAN)]
+        .into_iter()
+        .find(|(name, _)| {
+            text.get(sign..sign + name.len()).is_some_and(|text| text.eq_ignore_ascii_case(name.as_bytes()))
+        })?;
+    Some((if text.first() == Some(&b'-') { -value } else { value }, sign + name.len()))
 }
 
 #[cfg(test)]

@@ -157,9 +157,9 @@ pub enum Test {
         /// Whether it is to be less than the limit, or more.
         less: bool,
         /// The limit.
-        limit: u64,
+        limit: i64,
         /// The size that was found.
-        size: u64,
+        size: i64,
     },
     /// A program.
     Program {

@@ -6,6 +6,7 @@ use super::{Assumption, Entry, Event, Explanation, Folder, FolderKind};
 use crate::effect::{Exit, Purpose};
 use crate::eval::{ChainFlag, Fate, Opened, Reached, Subject, Test, Tested, Verdict};
 use crate::mail::Area;
+use crate::shown;
 
 /// How what holds and what does not is marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -23,6 +24,10 @@ const WIDEST: usize = 48;
 const DEEPEST: usize = 20;
 /// How many characters of a text are shown.
 const MOST_CHARACTERS: usize = 72;
+
+fn shown(bytes: &[u8]) -> String {
+    shown::shown(bytes, MOST_CHARACTERS)
+}
 
 struct Row {
     line: Option<usize>,
@@ -333,33 +338,4 @@ fn plain(score: f64) -> String {
 
 fn signed(score: f64) -> String {
     if score < 0.0 { plain(score) } else { format!("+{}", plain(score)) }
-}
-
-/// Bytes on one line: control characters and what is not UTF-8 escaped, the rest as it is.
-pub(crate) fn shown(bytes: &[u8]) -> String {
-    let mut out = String::new();
-    let mut count = 0;
-    for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if count >= MOST_CHARACTERS {
-                out.push_str("...");
-                return out;
-            }
-            count += 1;
-            if character.is_control() {
-                out.extend(character.escape_default());
-            } else {
-                out.push(character);
-            }
-        }
-        for byte in chunk.invalid() {
-            if count >= MOST_CHARACTERS {
-                out.push_str("...");
-                return out;
-            }
-            count += 1;
-            let _ = write!(out, "\\x{byte:02x}");
-        }
-    }
-    out
 }

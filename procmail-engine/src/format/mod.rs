@@ -1,12 +1,12 @@
 //! The layout of an rc file: `fmt` for procmail.
 //!
-//! [`format`] gives each recipe one shape, indents blocks, and keeps every comment. It never changes what the file does:
+//! [`format()`] gives each recipe one shape, indents blocks, and keeps every comment. It never changes what the file does:
 //! its result is parsed and compared with what it was given, and if the two were not [the same](same_meaning), the file
 //! would be handed back as it is. Formatting what is formatted changes nothing.
 //!
 //! ```
 //! let untidy = b"MAILDIR = $HOME/Mail\n:0fw : spam.lock\n*   < 256000\n| spamc\n:0\n*^X-Spam-Status: Yes\n{\n:0:\nspam\n}\n";
-//! let tidy = b"MAILDIR=$HOME/Mail\n\n:0 fw: spam.lock\n* < 256000\n| spamc\n\n:0\n* ^X-Spam-Status: Yes\n{\n  :0:\n  spam\n}\n";
+//! let tidy = b"MAILDIR=$HOME/Mail\n:0 fw: spam.lock\n* < 256000\n| spamc\n\n:0\n* ^X-Spam-Status: Yes\n{\n  :0:\n  spam\n}\n";
 //! assert_eq!(procmail_engine::format::format(untidy), tidy);
 //! ```
 //!

@@ -36,12 +36,6 @@ struct Closure {
     stack: Vec<usize>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Place {
-    at_start: bool,
-    at_end: bool,
-}
-
 impl Automaton {
     pub(super) fn new(program: &Program) -> Self {
         let mut classes = [0u8; 256];
@@ -71,7 +65,7 @@ impl Automaton {
         if from > text.len() {
             return None;
         }
-        let base = self.state(program, &[program.start], Place::default());
+        let base = self.state(program, &[program.start]);
         let mut state = base;
         if self.states[state as usize].accepts {
             return Some(from);
@@ -139,20 +133,21 @@ impl Automaton {
     }
 
     fn compute(&mut self, program: &Program, state: u32, byte: u8, at_start: bool) -> u32 {
-        let mut starts: Vec<usize> = self.states[state as usize]
-            .set
+        let set = &self.states[state as usize].set;
+        let mut starts: Vec<usize> = set
             .iter()
             .filter_map(|&inst| match program.insts[inst as usize] {
                 Inst::Bytes(set, next) if program.sets[set].contains(byte) => Some(next),
+                Inst::Edge(next) if at_start => Some(next),
                 _ => None,
             })
             .collect();
         starts.push(program.start);
-        self.state(program, &starts, Place { at_start, at_end: false })
+        self.state(program, &starts)
     }
 
-    fn state(&mut self, program: &Program, starts: &[usize], place: Place) -> u32 {
-        let set = self.work.of(program, starts, place);
+    fn state(&mut self, program: &Program, starts: &[usize]) -> u32 {
+        let set = self.work.of(program, starts);
         self.number(program, set)
     }
 
@@ -161,16 +156,11 @@ impl Automaton {
             return number;
         }
         let number = u32::try_from(self.states.len()).expect("the table is bounded");
-        let accepts = |set: &[u32]| set.iter().any(|&inst| program.insts[inst as usize] == Inst::Accept);
-        let at_end = {
-            let starts: Vec<usize> = set.iter().map(|&inst| inst as usize).collect();
-            self.work.of(program, &starts, Place { at_start: false, at_end: true })
-        };
-        self.states.push(State {
-            accepts: accepts(&set),
-            accepts_at_end: accepts(&at_end),
-            set: set.clone(),
-        });
+        let insts = || set.iter().map(|&inst| program.insts[inst as usize]);
+        let accepts = insts().any(|inst| inst == Inst::Accept);
+        let accepts_at_end =
+            accepts || insts().any(|inst| matches!(inst, Inst::Edge(next) if program.ends_at(next)));
+        self.states.push(State { accepts, accepts_at_end, set: set.clone() });
         self.numbers.insert(set, number);
         self.table.resize(self.table.len() + self.stride, UNKNOWN);
         number
@@ -178,8 +168,8 @@ impl Automaton {
 }
 
 impl Closure {
-    /// What can be reached without consuming a byte: the instructions that consume one, wait for the end, or accept.
-    fn of(&mut self, program: &Program, starts: &[usize], place: Place) -> Box<[u32]> {
+    /// What can be reached without consuming a byte: the instructions that consume one, wait for an edge, or accept.
+    fn of(&mut self, program: &Program, starts: &[usize]) -> Box<[u32]> {
         self.found.clear();
         self.seen.iter_mut().for_each(|seen| *seen = false);
         self.stack.extend_from_slice(starts);
@@ -188,17 +178,9 @@ impl Closure {
                 continue;
             }
             match program.insts[at] {
-                Inst::Jump(next) | Inst::Mark(next) => self.stack.push(next),
-                Inst::Fork(one, other) => self.stack.extend([one, other]),
-                Inst::TextStart(next) if place.at_start => self.stack.push(next),
-                Inst::TextStart(_) => {}
-                Inst::TextEnd(next) => {
-                    if place.at_end {
-                        self.stack.push(next);
-                    }
-                    self.found.push(at as u32);
-                }
-                Inst::Bytes(..) | Inst::Accept => self.found.push(at as u32),
+                Inst::Jump(next) | Inst::Empty(next) | Inst::Mark(next) => self.stack.push(next),
+                Inst::Fork(one, other) | Inst::Again(one, other) => self.stack.extend([one, other]),
+                Inst::Bytes(..) | Inst::Edge(_) | Inst::Accept => self.found.push(at as u32),
             }
         }
         self.found.sort_unstable();

@@ -12,12 +12,14 @@ pub(super) enum Inst {
     Jump(usize),
     /// Go on at both, the first preferred.
     Fork(usize, usize),
+    /// Behind what stands before a `+`: go on behind it, or, less preferred, once more.
+    Again(usize, usize),
     /// Consume one byte that is in the set of this number.
     Bytes(usize, usize),
-    /// Only at the very start of the text.
-    TextStart(usize),
-    /// Only at the very end of the text.
-    TextEnd(usize),
+    /// An empty group: goes on, but stands between what is before and what is behind it.
+    Empty(usize),
+    /// `^^`: at the very start of the text, before anything is consumed; or at its very end, with nothing behind it.
+    Edge(usize),
     /// The `\/` that starts what `MATCH` gets.
     Mark(usize),
     /// The expression has matched.
@@ -34,10 +36,27 @@ pub(super) struct Program {
     pub(super) marks: bool,
 }
 
+impl Program {
+    /// Whether what stands at `at` is the end of the expression, with nothing between.
+    pub(super) fn ends_at(&self, at: usize) -> bool {
+        self.insts[self.resolve(at)] == Inst::Accept
+    }
+
+    /// The instruction to which the jumps at `at` lead.
+    pub(super) fn resolve(&self, mut at: usize) -> usize {
+        while let Inst::Jump(next) = self.insts[at] {
+            at = next;
+        }
+        at
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Piece {
     start: usize,
     end: usize,
+    /// The first of its instructions.
+    first: usize,
 }
 
 #[derive(Debug, Default)]
@@ -52,6 +71,7 @@ pub(super) fn parse(pattern: &[u8], fold: bool) -> Program {
     let mut parser = Parser {
         program: Program { insts: Vec::new(), sets: Vec::new(), start: 0, balanced: true, marks: false },
         fold,
+        mark: None,
     };
     parser.run(pattern);
     parser.program
@@ -60,6 +80,8 @@ pub(super) fn parse(pattern: &[u8], fold: bool) -> Program {
 struct Parser {
     program: Program,
     fold: bool,
+    /// The last `\/`.
+    mark: Option<usize>,
 }
 
 impl Parser {
@@ -102,8 +124,7 @@ impl Parser {
                 }
                 b'^' if rest.first() == Some(&b'^') => {
                     at += 1;
-                    let first = group.sequence.is_none() && group.last.is_none();
-                    let piece = self.single(if first { Inst::TextStart } else { Inst::TextEnd });
+                    let piece = self.single(Inst::Edge);
                     self.item(&mut group, piece);
                 }
                 b'^' | b'$' => {
@@ -128,7 +149,9 @@ impl Parser {
                             match escaped {
                                 b'/' => {
                                     self.program.marks = true;
-                                    self.single(Inst::Mark)
+                                    let piece = self.single(Inst::Mark);
+                                    self.mark = Some(piece.start);
+                                    piece
                                 }
                                 b'<' | b'>' => self.set(ByteSet::word().complement()),
                                 literal => self.literal(literal),
@@ -165,7 +188,7 @@ impl Parser {
 
     fn single(&mut self, inst: fn(usize) -> Inst) -> Piece {
         let end = self.open_end();
-        Piece { start: self.push(inst(end)), end }
+        Piece { start: self.push(inst(end)), end, first: end }
     }
 
     fn set(&mut self, set: ByteSet) -> Piece {
@@ -174,7 +197,7 @@ impl Parser {
             self.program.sets.len() - 1
         });
         let end = self.open_end();
-        Piece { start: self.push(Inst::Bytes(number, end)), end }
+        Piece { start: self.push(Inst::Bytes(number, end)), end, first: end }
     }
 
     fn literal(&mut self, byte: u8) -> Piece {
@@ -202,17 +225,14 @@ impl Parser {
             None => piece,
             Some(before) => {
                 self.program.insts[before.end] = Inst::Jump(piece.start);
-                Piece { start: before.start, end: piece.end }
+                Piece { end: piece.end, ..before }
             }
         });
     }
 
     fn sequence(&mut self, group: &mut Group) -> Piece {
         self.settle(group);
-        group.sequence.take().unwrap_or_else(|| {
-            let end = self.open_end();
-            Piece { start: end, end }
-        })
+        group.sequence.take().unwrap_or_else(|| self.single(Inst::Empty))
     }
 
     fn close(&mut self, mut group: Group) -> Piece {
@@ -222,18 +242,29 @@ impl Parser {
             let end = self.open_end();
             self.program.insts[piece.end] = Inst::Jump(end);
             self.program.insts[whole.end] = Inst::Jump(end);
-            whole = Piece { start: self.push(Inst::Fork(piece.start, whole.start)), end };
+            whole = Piece { start: self.push(Inst::Fork(piece.start, whole.start)), end, first: piece.first };
         }
         whole
     }
 
     fn repeat(&mut self, piece: Piece, how: u8) -> Piece {
+        if self.program.insts[piece.start] == Inst::Mark(piece.end) {
+            return piece;
+        }
         let end = self.open_end();
         // The order does not matter for what matches, but for what `MATCH` gets.
-        let fork =
-            self.push(if how == b'+' { Inst::Fork(end, piece.start) } else { Inst::Fork(piece.start, end) });
+        let fork = if self.mark.is_some_and(|mark| mark >= piece.first) {
+            // Kept apart from what follows it, so that the way over the mark counts for the way out.
+            let over = self.push(Inst::Empty(piece.start));
+            self.push(Inst::Again(over, end))
+        } else {
+            self.push(match how {
+                b'+' => Inst::Again(end, piece.start),
+                _ => Inst::Fork(end, piece.start),
+            })
+        };
         self.program.insts[piece.end] = Inst::Jump(if how == b'?' { end } else { fork });
-        Piece { start: if how == b'+' { piece.start } else { fork }, end }
+        Piece { start: if how == b'+' { piece.start } else { fork }, end, first: piece.first }
     }
 }
 

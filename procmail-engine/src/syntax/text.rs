@@ -107,6 +107,7 @@ struct Brace {
 
 struct Lexer<'a> {
     source: &'a [u8],
+    mode: Mode,
     at: usize,
     parts: Vec<Part>,
     quotes: Quotes,
@@ -128,6 +129,7 @@ pub(super) fn read_text(source: &[u8], start: usize, mode: Mode, reading: Readin
     let quotes = if mode == Mode::Quoted { Quotes::Double } else { Quotes::None };
     let mut lexer = Lexer {
         source,
+        mode,
         at: start,
         parts: Vec::new(),
         quotes,
@@ -136,7 +138,7 @@ pub(super) fn read_text(source: &[u8], start: usize, mode: Mode, reading: Readin
         reading,
         ambiguous: false,
     };
-    lexer.run(mode);
+    lexer.run();
     (Text { span: Span { start, end: lexer.at }, parts: lexer.parts }, lexer.ambiguous)
 }
 
@@ -157,8 +159,8 @@ impl Lexer<'_> {
         }
     }
 
-    fn run(&mut self, mode: Mode) {
-        let start = self.at;
+    fn run(&mut self) {
+        let (mode, start) = (self.mode, self.at);
         let mut in_word = false;
         while let Some(byte) = self.peek() {
             if self.quotes == Quotes::None && mode != Mode::Quoted {
@@ -224,11 +226,9 @@ impl Lexer<'_> {
                 Some(_) => true,
             };
         }
-        let end = self.parts.len();
+        // What is never closed stays, whatever the variable is.
         for brace in std::mem::take(&mut self.braces) {
-            if let Part::Alternative { end: to, .. } = &mut self.parts[brace.part] {
-                *to = end;
-            }
+            self.parts[brace.part] = Part::Bytes(Vec::new());
         }
         if self.quotes != Quotes::None && mode != Mode::Quoted {
             self.parts.push(Part::UnexpectedEnd);
@@ -315,10 +315,9 @@ impl Lexer<'_> {
 
     fn braced(&mut self, quoted: bool) {
         let mut name = self.name();
-        if name.is_empty() && self.peek().is_some_and(|byte| matches!(byte, b'#' | b'$' | b'?' | b'-' | b'='))
-        {
-            name.push(self.source[self.at]);
-            self.at += 1;
+        if name == b"_" {
+            // Between braces it is no special variable, and no other can be called so.
+            name.clear();
         }
         let valid = !name.first().is_some_and(u8::is_ascii_digit) || name.len() == 1;
         let operator = self.peek();
@@ -347,6 +346,9 @@ impl Lexer<'_> {
     }
 
     fn alternative(&mut self, name: Vec<u8>, empty_is_unset: bool, if_set: bool, quoted: bool) {
+        if !quoted && (self.mode == Mode::Words || self.parts.is_empty()) {
+            self.at += self.source[self.at..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        }
         self.braces.push(Brace { part: self.parts.len(), quoted });
         self.parts.push(Part::Alternative { name, empty_is_unset, if_set, quoted, end: 0 });
     }

@@ -1,9 +1,11 @@
 //! The format of the case files.
 //!
 //! `== NAME` starts a case; `-- PATH LENGTH` a file of it, followed by so many bytes and a newline; `-- mail-repeat FIRST
-//! LENGTH COUNT` a mail whose last LENGTH bytes stand for COUNT of them; `-- big PATH` a file that is too large to keep.
+//! LENGTH COUNT` a mail whose last LENGTH bytes stand for COUNT of them; `-- big PATH` a file that is too large to keep;
+//! `-- needs` a program that must be there.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 pub(crate) struct Case {
     pub(crate) name: String,
@@ -13,6 +15,14 @@ pub(crate) struct Case {
 impl Case {
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.files.get(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    }
+}
+
+impl Case {
+    /// Whether the program is installed that the case needs.
+    pub(crate) fn can_be_played(&self) -> bool {
+        let is_there = |program: &str| Path::new("/usr/bin").join(program.trim()).is_file();
+        self.text("needs").is_none_or(|program| is_there(&program))
     }
 }
 

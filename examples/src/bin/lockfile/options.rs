@@ -41,9 +41,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec
                 b'v' => return Err(Refused::Version),
                 b'h' | b'?' => return Err(Refused::Help),
                 b'0'..=b'9' => {
-                    let (seconds, _) = number(letters.strip_prefix(b"!").unwrap_or(letters));
+                    let start = letters.len() - behind.len() - 1;
+                    let (seconds, digits) = number(&letters[start..]);
                     items.push(Item::Sleep(u64::try_from(seconds).unwrap_or(0)));
-                    break;
+                    rest = &letters[start + digits..];
                 }
                 b'r' | b'l' | b's' => {
                     let value = match rest.is_empty() {
@@ -126,6 +127,8 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
+        let together = [Item::Invert, Item::Sleep(15), Item::Retries(Some(0)), Item::File("a".into())];
+        assert_eq!(parse_words("-!15r|0|a").unwrap(), together);
         for words in ["-q|a", "-", "--", "-ab", "-r", "-mx", "-m", "-l|a"] {
             assert_eq!(parse_words(words), Err(Refused::Usage), "{words}");
         }

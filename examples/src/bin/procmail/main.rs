@@ -6,17 +6,25 @@
 //! procmail [-ptoY] [-f sender] [NAME=value | rcfile] ...
 //! procmail [-toY] [-f sender] [-a argument] ... -d user ...
 //! procmail [-ptY] [-f sender] -m [NAME=value] ... rcfile [argument] ...
+//!
+//! procmail --check [--fix] rcfile ...
+//! procmail --explain [--ascii] [--run-programs] [NAME=value ...] rcfile < mail
+//! procmail --format [--in-place | --test] rcfile ...
+//! procmail --to-sieve [--programs] [NAME=value ...] rcfile
 //! ```
 //!
 //! The mail comes on the standard input. It is filed as the first rc file says that can be read, else as `/etc/procmailrc`
 //! and `~/.procmailrc` say; what they do not file goes to `DEFAULT`, and if that fails to `ORGMAIL`. The options are those of
 //! procmail(1); the language is that of procmailrc(5).
 //!
+//! The long options look at rc files, and deliver nothing; `procmail --help` tells of them.
+//!
 //! # Exit codes
 //!
 //! 0: the mail is delivered, on stable storage. 64: usage. 66: no rc file with `-m`. 67: no such user. 71: the system refused.
 //! 73: the mail could not be delivered, and is to be returned. 75: the same, to be tried again (`-t`, SIGTERM, no memory for
-//! the mail). 77: `-d` without the rights for it. `EXITCODE` overrides.
+//! the mail). 77: `-d` without the rights for it. `EXITCODE` overrides. `--check`, `--format --test` and `--to-sieve` end with
+//! 1 if there is something to mend.
 //!
 //! # What differs from procmail 3.22
 //!
@@ -38,6 +46,7 @@ mod environment;
 mod options;
 mod read;
 mod sender;
+mod study;
 mod usage;
 
 use std::io::Write;
@@ -53,6 +62,7 @@ pub(crate) const EX_NOINPUT: u8 = 66;
 pub(crate) const EX_NOUSER: u8 = 67;
 pub(crate) const EX_OSERR: u8 = 71;
 pub(crate) const EX_CANTCREAT: u8 = 73;
+pub(crate) const EX_IOERR: u8 = 74;
 pub(crate) const EX_TEMPFAIL: u8 = 75;
 pub(crate) const EX_NOPERM: u8 = 77;
 
@@ -64,8 +74,11 @@ fn run() -> u8 {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(deliver::UMASK));
     let hint = std::env::var_os("LOGNAME");
     let own = || Account::own(hint.as_ref().map(|name| name.as_bytes()));
-    let arguments = std::env::args_os().map(OsStringExt::into_vec);
-    let options = match options::parse(arguments) {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if let Some(code) = study::run(arguments.get(1..).unwrap_or_default(), own) {
+        return code;
+    }
+    let options = match options::parse(arguments.into_iter().map(OsStringExt::into_vec)) {
         Ok(options) => options,
         Err(refused) => {
             say(&usage::text(refused, &own().mailbox()));

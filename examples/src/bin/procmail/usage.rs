@@ -38,6 +38,27 @@ Flags of recipes:
 \ti ignore write errors\t\tr write the mail as it is
 ";
 
+const TOOLS: &str = "
+What goes beyond procmail 3.22 looks at rc files, and delivers nothing. An rc file - is the standard input.
+
+procmail --check [--fix] rcfile ...
+\tTell of everything that is wrong, or probably so, with its place. --fix mends what needs no second look.
+\tThe exit code is 1 if there are errors, 0 if there are warnings or nothing.
+procmail --explain [--ascii] [--run-programs] [NAME=value ...] rcfile < mail
+\tTell what becomes of a mail: each recipe and condition, what matched and where, scores, folders, and
+\twhat was assumed. No program is run unless --run-programs says so; programs that deliver never are.
+procmail --format [--in-place | --test] rcfile ...
+\tLay out, without changing what it does. --test names the files that are not laid out so, and ends with 1.
+procmail --to-sieve [--programs] [NAME=value ...] rcfile
+\tWrite a Sieve script that does the same. What cannot be converted is told; the exit code is 1 then.
+\t--programs makes use of Dovecot's extensions for them.
+";
+
+/// Tells of what goes beyond procmail.
+pub(crate) fn tools() -> String {
+    [USAGE, TOOLS].concat()
+}
+
 pub(crate) fn text(refused: Refused, mailbox: &Path) -> String {
     match refused {
         Refused::Help => [USAGE, HELP].concat(),

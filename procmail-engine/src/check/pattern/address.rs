@@ -1,0 +1,215 @@
+//! Expressions that look for addresses, domains and fields of the header.
+
+use super::super::code::Code;
+use super::super::diagnostic::{Applicability, Edit, Severity};
+use super::super::report::{Report, quoted};
+use super::super::spelling::distance;
+use super::super::tokens::{Kind, Token};
+use super::{Pattern, repeats};
+
+/// The last labels of domains that are not known by their length.
+const DOMAINS: [&str; 12] =
+    ["com", "org", "net", "edu", "gov", "mil", "info", "biz", "name", "int", "arpa", "coop"];
+
+impl Pattern<'_> {
+    pub(super) fn macros(&self, report: &mut Report<'_>, tokens: &[Token]) {
+        let bytes = self.text.bytes.as_slice();
+        for (at, token) in tokens.iter().enumerate() {
+            let next = tokens.get(at + 1).map(|next| next.kind);
+            match token.kind {
+                Kind::To | Kind::ToWord if next == Some(Kind::Literal(b':')) => {
+                    report
+                        .add(
+                            Code::ToWithColon,
+                            self.span(token.start, token.end + 1),
+                            "this abbreviation has the colon of the field in it, and does not match with another",
+                        )
+                        .try_edit(
+                            "leave the colon out, or name the field: `^To:`",
+                            self.span(token.start, token.end + 1),
+                            "^TO_",
+                        );
+                }
+                Kind::To => {
+                    let inner =
+                        at + 1 + tokens[at + 1..].iter().take_while(|token| token.kind == Kind::Open).count();
+                    let word = tokens[inner..].iter().take_while(|token| is_of_address(token.kind));
+                    let address = word.clone().any(|token| {
+                        matches!(token.kind, Kind::Literal(b'@') | Kind::Dot | Kind::Escaped(b'.'))
+                    });
+                    if address {
+                        report
+                            .add(
+                                Code::LooseTo,
+                                self.token(token),
+                                "`^TO` finds addresses that merely end like this one; `^TO_` is for addresses",
+                            )
+                            .fix("use `^TO_`", self.token(token), "^TO_");
+                    } else if word.count() > 0 {
+                        report
+                            .add(
+                                Code::LooseTo,
+                                self.token(token),
+                                "`^TO` is for words: this also finds it behind a digit, dot or hyphen",
+                            )
+                            .severity(Severity::Hint)
+                            .try_edit(
+                                "use `^TO_` if this is the start of an address",
+                                self.token(token),
+                                "^TO_",
+                            );
+                    }
+                }
+                Kind::Newline(b'^') => {
+                    let rest = &bytes[token.end..];
+                    if let Some((wrong, right)) = misspelt(rest) {
+                        let span = self.span(token.start, token.end + wrong);
+                        report
+                            .add(
+                                Code::MisspeltMacro,
+                                span,
+                                format!("this is no abbreviation; `{right}` is, in capitals"),
+                            )
+                            .fix("write it in full", span, right);
+                    }
+                }
+                Kind::Literal(b'T' | b'F')
+                    if matches!(
+                        at.checked_sub(1).map(|before| tokens[before].kind),
+                        None | Some(Kind::Open | Kind::Alternative)
+                    ) =>
+                {
+                    let rest = &bytes[token.start..];
+                    for name in ["TO_", "FROM_DAEMON", "FROM_MAILER"] {
+                        if rest.starts_with(name.as_bytes()) {
+                            let span = self.span(token.start, token.start + name.len());
+                            report
+                                .add(
+                                    Code::MisspeltMacro,
+                                    span,
+                                    format!("without a `^` this is only the text `{name}`"),
+                                )
+                                .fix("put a `^` before it", span, format!("^{name}"));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Dots of addresses and domains that stand for any byte.
+    pub(super) fn dots(&self, report: &mut Report<'_>, tokens: &[Token]) {
+        let mut at = 0;
+        let mut first = None;
+        let mut edits = Vec::new();
+        let mut addresses = 0usize;
+        while at < tokens.len() {
+            let length = tokens[at..].iter().take_while(|token| is_of_address(token.kind)).count();
+            if length == 0 {
+                at += 1;
+                continue;
+            }
+            let (from, to) = (at, at + length);
+            at = to;
+            // What is repeated is no part of an address: a dot with a star is any text.
+            let to = if repeats(tokens.get(to)) { to - 1 } else { to };
+            let dots = bare_dots(tokens, from, to);
+            let Some(&dot) = dots.first() else { continue };
+            first.get_or_insert((dot, from, to));
+            addresses += 1;
+            let quoted =
+                |at: &usize| Edit { span: self.before(tokens[*at].start), replacement: "\\".to_owned() };
+            edits.extend(dots.iter().map(quoted));
+        }
+        let Some((dot, from, to)) = first else { return };
+        let address = quoted(&self.text.bytes[tokens[from].start..tokens[to - 1].end]);
+        let more = if addresses > 1 { format!(", and in {} more", addresses - 1) } else { String::new() };
+        report
+            .add(
+                Code::UnescapedDot,
+                self.token(&tokens[dot]),
+                format!("a dot stands for any byte in `{address}`{more}"),
+            )
+            .suggest("write `\\.` for a dot", edits, Applicability::Automatic);
+    }
+
+    /// `^Field:text`, which misses the blank that stands behind the colon of nearly all fields.
+    pub(super) fn field(&self, report: &mut Report<'_>, tokens: &[Token]) {
+        if tokens.first().map(|token| token.kind) != Some(Kind::Newline(b'^')) {
+            return;
+        }
+        let named = |token: &&Token| {
+            matches!(token.kind, Kind::Literal(byte) if byte.is_ascii_alphanumeric() || byte == b'-')
+                || matches!(token.kind, Kind::Open | Kind::Close | Kind::Alternative | Kind::Repeat(b'?'))
+        };
+        let colon = 1 + tokens[1..].iter().take_while(named).count();
+        let starts_word =
+            |token: &Token| matches!(token.kind, Kind::Literal(byte) if byte.is_ascii_alphanumeric());
+        let is_colon = tokens.get(colon).is_some_and(|token| token.kind == Kind::Literal(b':'));
+        if colon > 1 && is_colon && tokens.get(colon + 1).is_some_and(starts_word) {
+            let end = tokens[colon].end;
+            report
+                .add(
+                    Code::NoBlankAfterField,
+                    self.span(tokens[0].start, end + 1),
+                    "a blank follows the colon of a field, as a rule, and this does not match it",
+                )
+                .fix("allow for blanks", self.before(end), " *");
+        }
+    }
+}
+
+/// The dots of an address or domain that stand for any byte; none if it is no address.
+fn bare_dots(tokens: &[Token], from: usize, to: usize) -> Vec<usize> {
+    let word = |token: Option<&Token>| {
+        token.is_some_and(|token| matches!(token.kind, Kind::Literal(byte) if byte.is_ascii_alphanumeric()))
+    };
+    let bare = |at: usize| {
+        let before = at.checked_sub(1).map(|before| &tokens[before]);
+        let joins =
+            word(before) || matches!(before, Some(Token { kind: Kind::Close | Kind::Class { .. }, .. }));
+        tokens[at].kind == Kind::Dot && joins && at + 1 < to && word(tokens.get(at + 1))
+    };
+    let dots: Vec<usize> = (from..to).filter(|&at| bare(at)).collect();
+    let letters = tokens[from..to].iter().rev().map_while(|token| match token.kind {
+        Kind::Literal(byte) if byte.is_ascii_alphabetic() => Some(byte.to_ascii_lowercase()),
+        _ => None,
+    });
+    // More letters are no label of a domain.
+    let mut label: Vec<u8> = letters.take(24).collect();
+    label.reverse();
+    let at_sign = tokens[from..to].iter().any(|token| token.kind == Kind::Literal(b'@'));
+    let points =
+        tokens[from..to].iter().filter(|token| matches!(token.kind, Kind::Dot | Kind::Escaped(b'.')));
+    let known = DOMAINS.iter().any(|domain| domain.as_bytes() == label);
+    let domain = known || (label.len() == 2 && points.count() > 1);
+    if domain || at_sign && label.len() >= 2 { dots } else { Vec::new() }
+}
+
+fn is_of_address(kind: Kind) -> bool {
+    match kind {
+        Kind::Literal(byte) => byte.is_ascii_alphanumeric() || b"-_@+%".contains(&byte),
+        Kind::Escaped(byte) => b".-_@+".contains(&byte),
+        Kind::Dot => true,
+        _ => false,
+    }
+}
+
+/// What stands behind a `^`, if it is almost an abbreviation: how long it is, and what is meant.
+fn misspelt(text: &[u8]) -> Option<(usize, &'static str)> {
+    let starts =
+        |name: &str| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()));
+    if starts("TO_") {
+        return Some((3, "^TO_"));
+    }
+    if !starts("FROM_") {
+        return None;
+    }
+    let length = text.iter().take(16).take_while(|byte| byte.is_ascii_alphabetic() || **byte == b'_').count();
+    let name = text[5..length].to_ascii_uppercase();
+    ["DAEMON", "MAILER"]
+        .into_iter()
+        .find(|known| distance(&name, known.as_bytes()) <= 2)
+        .map(|known| (length, if known == "DAEMON" { "^FROM_DAEMON" } else { "^FROM_MAILER" }))
+}

@@ -1,0 +1,636 @@
+//! Procmail's expressions as trees, and how much of one Sieve can say.
+//!
+//! The trees follow `crate::regex`, which goes from the text straight to a program; a test sees to it that both read the same.
+
+use super::Reason;
+
+/// How deep parentheses may nest.
+const DEEPEST: usize = 24;
+/// How long an expression may be.
+const LONGEST: usize = 2048;
+/// How many steps the look behind a blank takes at most.
+pub(super) const MOST_STEPS: usize = 500;
+/// How many sequences one may be spread to.
+pub(super) const MOST_BRANCHES: usize = 48;
+
+pub(super) type Sequence = Vec<Node>;
+
+/// A piece of an expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Node {
+    /// One byte.
+    Set(Set),
+    /// `^` or `$`: a newline.
+    Newline,
+    /// `\<` or `\>`: a byte that is not of a word, or a newline.
+    NotOfWord,
+    /// `^^` at the start.
+    TextStart,
+    /// `^^` elsewhere.
+    TextEnd,
+    /// Alternatives.
+    Group(Vec<Sequence>),
+    /// `*`, `+`, `?`.
+    Repeat(Box<Node>, u8),
+}
+
+/// Some bytes, never a newline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Set {
+    /// Whether it has all bytes but these.
+    pub(super) negated: bool,
+    /// Sorted; letters in lower case, if case does not matter.
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Set {
+    fn new(negated: bool, mut bytes: Vec<u8>, fold: bool) -> Self {
+        if fold {
+            bytes.make_ascii_lowercase();
+        }
+        bytes.sort_unstable();
+        bytes.dedup();
+        Self { negated, bytes }
+    }
+
+    pub(super) fn contains(&self, byte: u8) -> bool {
+        self.bytes.binary_search(&byte).is_ok() != self.negated
+    }
+
+    /// The byte, if there is only one.
+    pub(super) fn single(&self) -> Option<u8> {
+        match self.bytes.as_slice() {
+            [byte] if !self.negated => Some(*byte),
+            _ => None,
+        }
+    }
+
+    /// Whether it is `.`.
+    pub(super) fn is_any(&self) -> bool {
+        self.negated && self.bytes.is_empty()
+    }
+}
+
+impl Node {
+    /// Whether it is `.*`.
+    pub(super) fn is_anything(&self) -> bool {
+        matches!(self, Self::Repeat(node, b'*') if matches!(&**node, Self::Set(set) if set.is_any()))
+    }
+}
+
+#[derive(Default)]
+struct Group {
+    alternatives: Vec<Sequence>,
+    sequence: Sequence,
+    /// Whether the last node may be repeated.
+    repeatable: bool,
+}
+
+impl Group {
+    fn item(&mut self, node: Node) {
+        self.sequence.push(node);
+        self.repeatable = true;
+    }
+
+    fn close(mut self) -> Vec<Sequence> {
+        self.alternatives.push(self.sequence);
+        self.alternatives
+    }
+}
+
+/// Reads an expression: its alternatives. `\/` is left out, since it does not change what matches.
+pub(super) fn parse(pattern: &[u8], fold: bool) -> Result<Vec<Sequence>, Reason> {
+    if pattern.len() > LONGEST {
+        return Err(Reason::TooComplex);
+    }
+    let mut stack: Vec<Group> = Vec::new();
+    let mut group = Group::default();
+    let mut at = 0;
+    let single = |byte: u8| match byte {
+        b'\n' => Node::Newline,
+        byte => Node::Set(Set::new(false, vec![byte], fold)),
+    };
+    while let Some(&byte) = pattern.get(at) {
+        let rest = &pattern[at + 1..];
+        at += 1;
+        match byte {
+            b'(' => {
+                if stack.len() >= DEEPEST {
+                    return Err(Reason::TooComplex);
+                }
+                stack.push(std::mem::take(&mut group));
+            }
+            b')' => {
+                let node = Node::Group(std::mem::take(&mut group).close());
+                match stack.pop() {
+                    Some(outer) => {
+                        group = outer;
+                        group.item(node);
+                    }
+                    None => {
+                        group.item(node);
+                        break;
+                    }
+                }
+            }
+            b'|' => {
+                let sequence = std::mem::take(&mut group.sequence);
+                group.alternatives.push(sequence);
+                group.repeatable = false;
+            }
+            b'*' | b'+' | b'?' if group.repeatable => {
+                group.repeatable = false;
+                if let Some(node) = group.sequence.pop() {
+                    group.sequence.push(Node::Repeat(Box::new(node), byte));
+                }
+            }
+            b'^' if rest.first() == Some(&b'^') => {
+                at += 1;
+                let first = group.sequence.is_empty();
+                group.item(if first { Node::TextStart } else { Node::TextEnd });
+            }
+            b'^' | b'$' => group.item(Node::Newline),
+            b'.' => group.item(Node::Set(Set::new(true, Vec::new(), fold))),
+            b'[' => {
+                let (set, used) = class(rest, fold)?;
+                at += used;
+                group.item(Node::Set(set));
+            }
+            b'\\' => match rest.first() {
+                None => group.item(single(b'\\')),
+                Some(&escaped) => {
+                    at += 1;
+                    match escaped {
+                        // Stands for nothing, yet it may be repeated.
+                        b'/' => group.item(Node::Group(vec![Vec::new()])),
+                        b'<' | b'>' => group.item(Node::NotOfWord),
+                        literal => group.item(single(literal)),
+                    }
+                }
+            },
+            literal => group.item(single(literal)),
+        }
+    }
+    while let Some(mut outer) = stack.pop() {
+        outer.item(Node::Group(group.close()));
+        group = outer;
+    }
+    Ok(group.close())
+}
+
+/// Reads a class behind its `[`, as `crate::regex` does.
+fn class(text: &[u8], fold: bool) -> Result<(Set, usize), Reason> {
+    let mut bytes = Vec::new();
+    let negated = text.first() == Some(&b'^');
+    let first = usize::from(negated);
+    let mut at = first;
+    while let Some(&byte) = text.get(at) {
+        if byte == b']' && at > first {
+            break;
+        }
+        match (text.get(at + 1), text.get(at + 2)) {
+            (Some(b'-'), Some(&last)) if last != b']' => {
+                bytes.extend([byte, last]);
+                bytes.extend(byte..=last);
+                at += 3;
+            }
+            _ => {
+                bytes.push(byte);
+                at += 1;
+            }
+        }
+    }
+    if bytes.contains(&b'\n') {
+        if !negated {
+            return Err(Reason::SeveralLines);
+        }
+        bytes.retain(|&byte| byte != b'\n');
+    }
+    Ok((Set::new(negated, bytes, fold), (at + 1).min(text.len())))
+}
+
+/// What of a sequence is left behind a blank: the sequences that go on there. None if it cannot start with one; an empty one
+/// if it matches already.
+pub(super) fn behind_blank(
+    sequence: &[Node],
+    out: &mut Vec<Sequence>,
+    steps: &mut usize,
+) -> Result<(), Reason> {
+    if out.len() > MOST_BRANCHES || *steps == 0 {
+        return Err(Reason::TooComplex);
+    }
+    *steps -= 1;
+    let Some((first, rest)) = sequence.split_first() else {
+        out.push(Vec::new());
+        return Ok(());
+    };
+    let with = |before: &[Node]| [before, rest].concat();
+    match first {
+        Node::Set(set) => {
+            if set.contains(b' ') {
+                out.push(rest.to_vec());
+            }
+        }
+        Node::NotOfWord => out.push(rest.to_vec()),
+        Node::Newline | Node::TextStart | Node::TextEnd => {}
+        Node::Group(alternatives) => {
+            for alternative in alternatives {
+                behind_blank(&with(alternative), out, steps)?;
+            }
+        }
+        Node::Repeat(node, how) => {
+            let mut once = Vec::new();
+            if nullable(node) {
+                return Err(Reason::TooComplex);
+            }
+            behind_blank(std::slice::from_ref(node), &mut once, steps)?;
+            for begun in once {
+                let again = if *how == b'?' { None } else { Some(Node::Repeat(node.clone(), b'*')) };
+                out.push(begun.into_iter().chain(again).chain(rest.iter().cloned()).collect());
+            }
+            if *how != b'+' {
+                behind_blank(rest, out, steps)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether it matches nothing at all, too.
+pub(super) fn nullable(node: &Node) -> bool {
+    match node {
+        Node::Set(_) | Node::Newline | Node::NotOfWord => false,
+        Node::TextStart | Node::TextEnd => true,
+        Node::Group(alternatives) => alternatives.iter().any(|alternative| alternative.iter().all(nullable)),
+        Node::Repeat(node, how) => *how != b'+' || nullable(node),
+    }
+}
+
+/// What an expression looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Where {
+    /// The value of a field: one line, the sequence starting where it starts.
+    Value,
+    /// A text of several lines.
+    Text,
+}
+
+/// A newline in a text, which may be written CR LF.
+const NEWLINE: &str = "\r?\n";
+
+/// Writes sequences as a POSIX expression. Newlines come only with [`Where::Text`].
+pub(super) fn posix(alternatives: &[Sequence], place: Where) -> Result<String, Reason> {
+    let mut out = Vec::new();
+    let start = place == Where::Text;
+    write_alternatives(alternatives, place, (start, true), &mut out)?;
+    String::from_utf8(out).map_err(|_| Reason::NotUtf8)
+}
+
+/// Writes a node that something precedes and something follows.
+pub(super) fn inner(node: &Node) -> Result<String, Reason> {
+    let mut out = Vec::new();
+    write_node(node, Where::Value, (false, false), &mut out)?;
+    String::from_utf8(out).map_err(|_| Reason::NotUtf8)
+}
+
+/// `ends`: whether the sequence may start at the start, and end at the end.
+fn write_alternatives(
+    alternatives: &[Sequence],
+    place: Where,
+    ends: (bool, bool),
+    out: &mut Vec<u8>,
+) -> Result<(), Reason> {
+    for (number, sequence) in alternatives.iter().enumerate() {
+        if number > 0 {
+            out.push(b'|');
+        }
+        let mut start = ends.0;
+        for (at, node) in sequence.iter().enumerate() {
+            let end = ends.1 && at + 1 == sequence.len();
+            write_node(node, place, (start, end), out)?;
+            start = start && nullable(node);
+        }
+    }
+    Ok(())
+}
+
+fn write_node(node: &Node, place: Where, ends: (bool, bool), out: &mut Vec<u8>) -> Result<(), Reason> {
+    match node {
+        Node::Set(set) => write_set(set, place, out)?,
+        Node::Newline => match (place, ends) {
+            (_, (true, true)) => return Err(Reason::SeveralLines),
+            (Where::Value, (_, true)) => out.push(b'$'),
+            (Where::Value, _) => return Err(Reason::SeveralLines),
+            (Where::Text, (true, _)) => out.extend_from_slice(b"(^|\n)"),
+            (Where::Text, (_, true)) => out.extend_from_slice(format!("($|{NEWLINE})").as_bytes()),
+            (Where::Text, _) => out.extend_from_slice(NEWLINE.as_bytes()),
+        },
+        Node::NotOfWord => {
+            let (start, end) = (if ends.0 { "^|" } else { "" }, if ends.1 { "$|" } else { "" });
+            let class = "[^a-zA-Z0-9_]";
+            let text =
+                if ends == (false, false) { class.to_owned() } else { format!("({start}{end}{class})") };
+            out.extend_from_slice(text.as_bytes());
+        }
+        Node::TextStart if place == Where::Text && ends.0 => out.push(b'^'),
+        Node::TextEnd if place == Where::Text && ends.1 => out.push(b'$'),
+        Node::TextStart | Node::TextEnd => return Err(Reason::SeveralLines),
+        Node::Group(alternatives) => {
+            let full: Vec<Sequence> =
+                alternatives.iter().filter(|alternative| !alternative.is_empty()).cloned().collect();
+            if full.is_empty() {
+                return Ok(());
+            }
+            out.push(b'(');
+            write_alternatives(&full, place, ends, out)?;
+            out.push(b')');
+            if full.len() < alternatives.len() {
+                out.push(b'?');
+            }
+        }
+        Node::Repeat(node, how) => {
+            let before = out.len();
+            // Where one follows the other, none of them is at both ends.
+            let ends = if *how == b'?' { ends } else { (false, false) };
+            write_node(node, place, ends, out)?;
+            if out.len() == before {
+                return Ok(());
+            }
+            let whole = matches!(**node, Node::Set(_))
+                || matches!(&**node, Node::Group(alternatives) if alternatives.iter().all(|one| !one.is_empty()));
+            if !whole {
+                out.insert(before, b'(');
+                out.push(b')');
+            }
+            out.push(*how);
+        }
+    }
+    Ok(())
+}
+
+fn write_set(set: &Set, place: Where, out: &mut Vec<u8>) -> Result<(), Reason> {
+    if let Some(byte) = set.single() {
+        if matches!(byte, 0 | b'\r' | b'\n') {
+            return Err(Reason::NotUtf8);
+        }
+        if b"\\.[]{}()*+?|^$".contains(&byte) {
+            out.push(b'\\');
+        }
+        out.push(byte);
+        return Ok(());
+    }
+    if set.is_any() && place == Where::Value {
+        out.push(b'.');
+        return Ok(());
+    }
+    let mut members: Vec<u8> =
+        set.bytes.iter().copied().filter(|byte| !matches!(byte, 0 | b'\r' | b'\n')).collect();
+    if members.iter().any(|byte| !byte.is_ascii()) {
+        return Err(Reason::NotUtf8);
+    }
+    if set.negated && place == Where::Text {
+        members.push(b'\n');
+        members.sort_unstable();
+    }
+    if members.is_empty() {
+        return Err(Reason::NotUtf8);
+    }
+    out.push(b'[');
+    if set.negated {
+        out.push(b'^');
+    }
+    // What is special in a class stands where it is not: `]` first, then the rest, then `[`, `^` and `-`.
+    let special = |byte: &u8| b"][^-".contains(byte);
+    if members.contains(&b']') {
+        out.push(b']');
+    }
+    let plain: Vec<u8> = members.iter().copied().filter(|byte| !special(byte)).collect();
+    let mut at = 0;
+    while let Some(&first) = plain.get(at) {
+        let class = |byte: u8| (byte.is_ascii_digit(), byte.is_ascii_lowercase(), byte.is_ascii_uppercase());
+        let run = (1..)
+            .take_while(|&step| {
+                first.is_ascii_alphanumeric()
+                    && plain.get(at + step).is_some_and(|&byte| {
+                        usize::from(byte.saturating_sub(first)) == step && class(byte) == class(first)
+                    })
+            })
+            .count();
+        if run >= 2 {
+            out.extend([first, b'-', plain[at + run]]);
+        } else {
+            out.extend_from_slice(&plain[at..=at + run]);
+        }
+        at += run + 1;
+    }
+    let lone_caret = members == [b'^', b'-'] || members == [b'-', b'^'];
+    let rest: &[u8] = if lone_caret && !set.negated { b"-^" } else { b"[^-" };
+    out.extend(rest.iter().filter(|byte| members.contains(byte)));
+    out.push(b']');
+    Ok(())
+}
+
+/// A part of a text that has no more than literals and what stands for anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Token {
+    Byte(u8),
+    /// Any one byte.
+    One,
+    /// Anything.
+    Many,
+}
+
+/// Sequences as globs, if they are no more than that. The sequence ends at the end only if its last node is a newline.
+pub(super) fn globs(sequences: &[Sequence], open_end: bool) -> Option<Vec<Vec<Token>>> {
+    let mut out = Vec::new();
+    for sequence in sequences {
+        let mut found = vec![Vec::new()];
+        let (body, anchored) = match sequence.split_last() {
+            Some((Node::Newline, body)) => (body, true),
+            _ => (sequence.as_slice(), false),
+        };
+        spread(body, &mut found)?;
+        for mut glob in found {
+            if !anchored && open_end {
+                glob.push(Token::Many);
+            }
+            glob.dedup_by(|one, other| *one == Token::Many && *other == Token::Many);
+            if !out.contains(&glob) {
+                out.push(glob);
+            }
+        }
+        if out.len() > MOST_BRANCHES {
+            return None;
+        }
+    }
+    Some(out)
+}
+
+fn spread(sequence: &[Node], found: &mut Vec<Vec<Token>>) -> Option<()> {
+    for node in sequence {
+        let tokens = match node {
+            node if node.is_anything() => vec![vec![Token::Many]],
+            Node::Set(set) if set.is_any() => vec![vec![Token::One]],
+            Node::Set(set) => match set.single() {
+                Some(byte) => vec![vec![Token::Byte(byte)]],
+                None if !set.negated && set.bytes.len() <= 4 => {
+                    set.bytes.iter().map(|&byte| vec![Token::Byte(byte)]).collect()
+                }
+                None => return None,
+            },
+            Node::Repeat(node, b'+') if matches!(&**node, Node::Set(set) if set.is_any()) => {
+                vec![vec![Token::One, Token::Many]]
+            }
+            Node::Repeat(node, b'?') => {
+                let mut with = vec![Vec::new()];
+                spread(std::slice::from_ref(node), &mut with)?;
+                with.push(Vec::new());
+                with
+            }
+            Node::Group(alternatives) => {
+                let mut all = Vec::new();
+                for alternative in alternatives {
+                    let mut with = vec![Vec::new()];
+                    spread(alternative, &mut with)?;
+                    all.extend(with);
+                    if all.len() > MOST_BRANCHES {
+                        return None;
+                    }
+                }
+                all
+            }
+            _ => return None,
+        };
+        if found.len() * tokens.len() > MOST_BRANCHES {
+            return None;
+        }
+        *found = found
+            .iter()
+            .flat_map(|before| tokens.iter().map(move |more| [before.as_slice(), more].concat()))
+            .collect();
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::regex::{Case, Regex};
+    use proptest::prelude::*;
+
+    /// Whether the tree matches somewhere in the text, tried by hand.
+    fn matches(alternatives: &[Sequence], text: &[u8]) -> bool {
+        // One newline is thought before the text and one behind it.
+        let whole = [b"\n", text, b"\n"].concat();
+        // A newline that is thought before the text is the start of a match only.
+        (0..=whole.len())
+            .any(|from| alternatives.iter().any(|sequence| !ends(sequence, &whole, vec![from]).is_empty()))
+    }
+
+    fn ends(sequence: &[Node], text: &[u8], starts: Vec<usize>) -> Vec<usize> {
+        sequence.iter().fold(starts, |places, node| {
+            let mut found: Vec<usize> = places.iter().flat_map(|&at| node_ends(node, text, at)).collect();
+            found.sort_unstable();
+            found.dedup();
+            found
+        })
+    }
+
+    fn node_ends(node: &Node, text: &[u8], at: usize) -> Vec<usize> {
+        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let one = |ok: bool| if ok { vec![at + 1] } else { Vec::new() };
+        match node {
+            Node::Set(set) => one(text
+                .get(at)
+                .is_some_and(|&byte| byte != b'\n' && set.contains(byte.to_ascii_lowercase()))),
+            Node::Newline => one(text.get(at) == Some(&b'\n')),
+            Node::NotOfWord => one(text.get(at).is_some_and(|&byte| !word(byte))),
+            Node::TextStart => {
+                if at == 1 {
+                    vec![at]
+                } else {
+                    Vec::new()
+                }
+            }
+            Node::TextEnd => {
+                if at + 1 == text.len() {
+                    vec![at]
+                } else {
+                    Vec::new()
+                }
+            }
+            Node::Group(alternatives) => {
+                alternatives.iter().flat_map(|sequence| ends(sequence, text, vec![at])).collect()
+            }
+            Node::Repeat(node, how) => {
+                let mut all = if *how == b'+' { Vec::new() } else { vec![at] };
+                let mut new = node_ends(node, text, at);
+                while let Some(end) = new.pop() {
+                    if !all.contains(&end) {
+                        all.push(end);
+                        if *how != b'?' {
+                            new.extend(node_ends(node, text, end));
+                        }
+                    }
+                }
+                all
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn the_tree_matches_what_the_expression_matches(
+            pattern in "[ab.()|*+?$\\\\/<>\\[\\]^-]{0,12}",
+            text in "[abA \n]{0,10}",
+        ) {
+            let tree = parse(pattern.as_bytes(), true).expect("is not deep");
+            let regex = Regex::new(pattern.as_bytes(), Case::Fold);
+            prop_assert_eq!(matches(&tree, text.as_bytes()), regex.is_match(text.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn sets_are_written_so_that_nothing_in_them_is_special() {
+        for (class, written) in [
+            ("[]a]", "[]a]"),
+            ("[^]a-f-]", "[^]a-f-]"),
+            ("[a^]", "[a^]"),
+            ("[-^]", "[-^]"),
+            ("[[:]", "[:[]"),
+            ("[xyz0-9_.]", "[.0-9_x-z]"),
+            ("[ab]", "[ab]"),
+            ("[.]", "\\."),
+            ("[A-C]", "[a-c]"),
+            ("a{2}", "a\\{2\\}"),
+            ("(a||b)+", "((a|b)?)+"),
+            ("()a()", "a"),
+        ] {
+            let tree = parse(class.as_bytes(), true).expect("is not deep");
+            assert_eq!(posix(&tree, Where::Value).as_deref(), Ok(written), "{class}");
+        }
+    }
+
+    #[test]
+    fn what_follows_a_blank_is_what_the_value_has() {
+        for (pattern, written) in [
+            (".*x", vec![".*x"]),
+            (" x", vec!["x"]),
+            ("x", vec![]),
+            ("[ \t]*x", vec!["[\t ]*x"]),
+            (".*[^a]x", vec![".*[^a]x", "x"]),
+            ("(.*[^a])?x", vec![".*[^a]x", "x"]),
+            ("\\<x", vec!["x"]),
+            ("", vec![""]),
+        ] {
+            let mut found = Vec::new();
+            for sequence in parse(pattern.as_bytes(), true).expect("is not deep") {
+                behind_blank(&sequence, &mut found, &mut 100).expect("is not complex");
+            }
+            let found: Vec<_> =
+                found.into_iter().map(|one| posix(&[one], Where::Value).expect("is one line")).collect();
+            assert_eq!(found, written, "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,1070 @@
+//! The way through an rc file: recipes, blocks, and the flags that chain them.
+
+use std::collections::BTreeSet;
+
+use super::conditions::{condition, simple_command};
+use super::fields::length as test_length;
+use super::folders::{Place, place};
+use super::script::{Command, Test, Value, Verb, ends};
+use super::values::{Binding, Variables};
+use super::{Note, NoteKind, Options, Reason};
+use crate::eval::Head;
+use crate::shown::shown;
+use crate::syntax::{Action, Assignment, Capture, Item, Mode, Rc, Recipe, Span};
+
+/// How deep blocks may nest: every implementation has at least so many levels (RFC 5228 §2.10.5), and a recipe needs two.
+const DEEPEST: usize = 12;
+/// How long a script may become; what comes then is left out, and told.
+const LONGEST: usize = 1 << 20;
+/// How long the tests of a recipe may be.
+const MOST_OF_TESTS: usize = 1 << 16;
+/// How long a line of a comment may be.
+const WIDEST: usize = 400;
+
+/// What is known of something that the flags `A a E e` go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Truth {
+    Yes,
+    No,
+    /// The script knows, by this flag.
+    Flag(usize),
+    /// Nobody knows, since what stands in this line is not converted.
+    Unknown(usize),
+}
+
+impl Truth {
+    fn test(self) -> Result<Test, Reason> {
+        match self {
+            Self::Yes => Ok(Test::Always),
+            Self::No => Ok(Test::Never),
+            Self::Flag(flag) => Ok(Test::Flag(flag)),
+            Self::Unknown(line) => Err(Reason::DependsOn(line)),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Chain {
+    last: Truth,
+    previous: Truth,
+    succeeded: Truth,
+    /// Whether the command written last is one that an `elsif` may go on for the next `E`.
+    elsif: bool,
+    /// Whether the body of its last branch is where the next `A` goes.
+    nest: bool,
+    /// The same for `a`.
+    nest_succeeded: bool,
+}
+
+impl Chain {
+    const fn at_start(matched: Truth) -> Self {
+        Self {
+            last: matched,
+            previous: matched,
+            succeeded: Truth::Yes,
+            elsif: false,
+            nest: false,
+            nest_succeeded: false,
+        }
+    }
+}
+
+pub(super) struct Converter<'a> {
+    rc: &'a Rc,
+    options: &'a Options,
+    lines: Vec<usize>,
+    pub(super) notes: Vec<Note>,
+    variables: Variables,
+    root: Option<Value>,
+    chain: Chain,
+    /// Within the block of a copy: the flag that says that the copy is delivered.
+    copying: Option<usize>,
+    /// Whether that flag is set already.
+    done: Done,
+    flags: usize,
+    included: BTreeSet<Vec<u8>>,
+    /// Where copies go.
+    copies: BTreeSet<Value>,
+    depth: usize,
+    written: usize,
+}
+
+/// Whether a copy is delivered at some place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Done {
+    No,
+    Maybe,
+    Surely,
+}
+
+/// What an action becomes.
+struct Body {
+    commands: Vec<Command>,
+    /// Whether it delivers the mail for good.
+    delivers: bool,
+    /// What may be different, if it is not whether it succeeds.
+    inexact: Vec<Reason>,
+    /// Whether it succeeds, if that is known later.
+    succeeded: Truth,
+}
+
+impl Body {
+    fn of(commands: Vec<Command>) -> Self {
+        Self { commands, delivers: false, inexact: Vec::new(), succeeded: Truth::Yes }
+    }
+}
+
+impl<'a> Converter<'a> {
+    pub(super) fn new(rc: &'a Rc, options: &'a Options) -> Self {
+        let starts = memchr::memchr_iter(b'\n', rc.source()).map(|at| at + 1);
+        let mut variables = Variables::default();
+        for (name, value) in &options.variables {
+            variables.set(name, Binding::Known(Value::text(value.clone())));
+        }
+        Self {
+            rc,
+            options,
+            lines: std::iter::once(0).chain(starts).collect(),
+            notes: Vec::new(),
+            root: match variables.get(b"MAILDIR") {
+                Binding::Known(value) => Some(value),
+                _ => None,
+            },
+            variables,
+            chain: Chain::at_start(Truth::No),
+            copying: None,
+            done: Done::No,
+            flags: 0,
+            included: BTreeSet::new(),
+            copies: BTreeSet::new(),
+            depth: 0,
+            written: 0,
+        }
+    }
+
+    pub(super) fn script(&mut self) -> Vec<Command> {
+        let mut commands: Vec<Command> = Vec::new();
+        for (name, value) in &self.options.variables {
+            let value = Value::text(value.clone());
+            if value.is_writable() {
+                commands.push(Command::Set { name: name.clone(), value });
+            }
+        }
+        commands.extend(self.sequence(0, self.rc.items().len()));
+        if !ends(&commands) {
+            self.fall_back(&mut commands);
+        }
+        commands
+    }
+
+    /// Mail that no recipe delivered goes to `DEFAULT`.
+    fn fall_back(&mut self, commands: &mut Vec<Command>) {
+        let value = match self.variables.get(b"DEFAULT") {
+            Binding::Unknown | Binding::Unset => return,
+            _ => self.variables.value(b"DEFAULT"),
+        };
+        if value.0.is_empty() {
+            return;
+        }
+        let end = self.rc.source().len();
+        match place(&value, self.root.as_ref(), &self.variables, self.options) {
+            Ok(Place::Inbox) => {}
+            Ok(Place::Nowhere) => commands.extend([Command::Comment("DEFAULT".to_owned()), Command::Discard]),
+            Ok(Place::Mailbox(mailbox)) => {
+                commands.push(Command::Comment("DEFAULT".to_owned()));
+                commands.push(Command::FileInto { mailbox, copy: false, create: self.options.create });
+            }
+            Err(reason) => {
+                let text = "mail that nothing above files goes to the inbox instead of DEFAULT";
+                self.left_out(Span { start: end, end }, reason, true, Some(text), commands);
+            }
+        }
+    }
+
+    fn line(&self, offset: usize) -> usize {
+        self.lines.partition_point(|&start| start <= offset)
+    }
+
+    fn note(&mut self, span: Span, kind: NoteKind, reason: Reason) {
+        let line = self.line(span.start);
+        let start = self.lines.get(line.wrapping_sub(1)).copied().unwrap_or(0);
+        self.notes.push(Note { line, column: span.start - start + 1, kind, reason });
+    }
+
+    /// Leaves something out of the script: notes why, and writes it as a comment.
+    fn left_out(
+        &mut self,
+        span: Span,
+        reason: Reason,
+        delivers: bool,
+        warning: Option<&str>,
+        out: &mut Vec<Command>,
+    ) {
+        let text = format!("NOT CONVERTED, line {}: {reason}", self.line(span.start));
+        out.push(Command::Comment(text));
+        self.quote(span, out);
+        let warning = warning.or(delivers
+            .then_some("procmail may deliver mail here, which goes on to what follows in this script"));
+        if let Some(warning) = warning {
+            out.push(Command::Comment(format!("ATTENTION: {warning}.")));
+        }
+        out.push(Command::Gap);
+        self.note(span, NoteKind::NotConverted { delivers }, reason);
+    }
+
+    /// The source as a comment.
+    fn quote(&mut self, span: Span, out: &mut Vec<Command>) {
+        let source = self.rc.text(span);
+        if source.is_empty() {
+            return;
+        }
+        for line in source.split(|&byte| byte == b'\n') {
+            self.written += line.len();
+            out.push(Command::Comment(format!("  {}", shown(&untabbed(line), WIDEST)).trim_end().to_owned()));
+        }
+    }
+
+    fn sequence(&mut self, from: usize, to: usize) -> Vec<Command> {
+        let mut out = Vec::new();
+        let mut comments = Vec::new();
+        let mut at = from;
+        while at < to {
+            let Some(item) = self.rc.items().get(at) else { break };
+            at += 1;
+            if self.written > LONGEST {
+                let span = Span { start: start_of(item), end: start_of(item) };
+                self.left_out(span, Reason::TooLong, true, None, &mut out);
+                self.chain = Chain::at_start(Truth::Unknown(self.line(span.start)));
+                break;
+            }
+            match item {
+                Item::Comment(span) => {
+                    let text = self.rc.text(*span);
+                    let text = text.strip_prefix(b"#").unwrap_or(text);
+                    let text = text.strip_prefix(b" ").unwrap_or(text);
+                    self.written += text.len();
+                    comments.push(Command::Comment(shown(&untabbed(text), WIDEST).trim_end().to_owned()));
+                }
+                Item::Recipe(recipe) => {
+                    let before = std::mem::take(&mut comments);
+                    self.recipe(recipe, at, before, &mut out);
+                    if let Action::Block { close } = recipe.action {
+                        at = close.saturating_add(1);
+                    }
+                }
+                Item::Assignment(assignment) => {
+                    let before = out.len();
+                    out.append(&mut comments);
+                    self.assignment(assignment, &mut out);
+                    self.apart(out.len() > before);
+                }
+                Item::Removal { span, name } => {
+                    let before = out.len();
+                    out.append(&mut comments);
+                    self.removal(*span, name, &mut out);
+                    self.apart(out.len() > before);
+                }
+                Item::Close(_) | Item::MissingClose(_) => {}
+                Item::UnexpectedClose(span) | Item::Skipped(span) => {
+                    self.note(*span, NoteKind::Ignored, Reason::Malformed);
+                }
+            }
+            if ends(&out) || (self.copying.is_some() && self.done == Done::Surely) {
+                // What stands behind is never reached; procmail does not get there either.
+                let is_comment = |item: &Item| matches!(item, Item::Comment(_));
+                if self.rc.items().get(at..to).is_some_and(|rest| !rest.iter().all(is_comment)) {
+                    let span = self.rc.items().get(at).map_or_else(Span::default, |item| Span {
+                        start: start_of(item),
+                        end: start_of(item),
+                    });
+                    self.note(span, NoteKind::Ignored, Reason::Unreachable);
+                }
+                break;
+            }
+        }
+        out.append(&mut comments);
+        out
+    }
+
+    /// A command came between recipes.
+    fn apart(&mut self, really: bool) {
+        if really {
+            self.chain = Chain { elsif: false, nest: false, nest_succeeded: false, ..self.chain };
+        }
+    }
+
+    fn flag(&mut self) -> usize {
+        self.flags += 1;
+        self.flags
+    }
+
+    fn recipe(&mut self, recipe: &Recipe, next: usize, mut comments: Vec<Command>, out: &mut Vec<Command>) {
+        for span in &recipe.comments {
+            let text = self.rc.text(*span);
+            let text = text.strip_prefix(b"#").unwrap_or(text);
+            comments.push(Command::Comment(shown(&untabbed(text.trim_ascii()), WIDEST)));
+        }
+        let close = match recipe.action {
+            Action::Block { close } => Some(close),
+            _ => None,
+        };
+        let whole = Span {
+            start: recipe.span.start,
+            end: close.map_or(recipe.span.end, |close| match self.rc.items().get(close) {
+                Some(Item::Close(span)) => span.end,
+                _ => self.rc.source().len(),
+            }),
+        };
+        let before = self.variables.clone();
+        let (notes, flags, chain) = (self.notes.len(), self.flags, self.chain);
+        if let Err((span, reason)) = self.convert(recipe, next, &comments, out) {
+            self.notes.truncate(notes);
+            self.flags = flags;
+            self.chain = chain;
+            self.variables = before;
+            out.append(&mut comments);
+            self.give_up(recipe, whole, next, (span, reason), out);
+        }
+    }
+
+    /// Leaves a recipe out of the script.
+    fn give_up(
+        &mut self,
+        recipe: &Recipe,
+        whole: Span,
+        next: usize,
+        (span, reason): (Span, Reason),
+        out: &mut Vec<Command>,
+    ) {
+        let delivers = self.may_deliver(recipe, next);
+        self.left_out(whole, reason.clone(), delivers, None, out);
+        if span.start != whole.start
+            && let Some(note) = self.notes.last_mut()
+        {
+            let line = self.lines.partition_point(|&start| start <= span.start);
+            let start = self.lines.get(line.wrapping_sub(1)).copied().unwrap_or(0);
+            (note.line, note.column) = (line, span.start - start + 1);
+        }
+        let line = self.line(whole.start);
+        let head = recipe.head.literal().map(|head| Head::parse(&[head])).unwrap_or_default();
+        let chained = head.also || head.also_if_succeeded;
+        self.chain = Chain {
+            last: if chained { self.chain.last } else { Truth::Unknown(line) },
+            previous: Truth::Unknown(line),
+            succeeded: Truth::Unknown(line),
+            elsif: false,
+            nest: false,
+            nest_succeeded: false,
+        };
+        // What it may set is not known any more.
+        let mut names: Vec<Vec<u8>> = vec![b"LASTFOLDER".to_vec()];
+        let items: &[Item] = match recipe.action {
+            Action::Block { close } => {
+                self.rc.items().get(next..close.min(self.rc.items().len())).unwrap_or_default()
+            }
+            _ => &[],
+        };
+        names.extend(captured(&recipe.action));
+        for item in items {
+            match item {
+                Item::Assignment(assignment) => names.push(assignment.name.clone()),
+                Item::Removal { name, .. } => names.push(name.clone()),
+                Item::Recipe(recipe) => names.extend(captured(&recipe.action)),
+                _ => {}
+            }
+        }
+        for name in names {
+            self.variables.set(&name, Binding::Unknown);
+        }
+    }
+
+    fn may_deliver(&self, recipe: &Recipe, next: usize) -> bool {
+        match &recipe.action {
+            Action::Block { close } => self
+                .rc
+                .items()
+                .iter()
+                .take((*close).min(self.rc.items().len()))
+                .skip(next)
+                .any(|item| matches!(item, Item::Recipe(recipe) if delivers(recipe))),
+            _ => delivers(recipe),
+        }
+    }
+
+    /// Converts a recipe, or tells why not and where.
+    fn convert(
+        &mut self,
+        recipe: &Recipe,
+        next: usize,
+        comments: &[Command],
+        out: &mut Vec<Command>,
+    ) -> Result<(), (Span, Reason)> {
+        let at_head = |reason| (recipe.span, reason);
+        let words = self.variables.known(&recipe.head, Mode::Words).map_err(at_head)?;
+        let mut head = Head::parse(&words);
+        if !head.rest.is_empty() {
+            self.note(recipe.head.span, NoteKind::Ignored, Reason::Malformed);
+        }
+        if matches!(recipe.action, Action::Missing | Action::Incomplete) {
+            return Err(at_head(Reason::Malformed));
+        }
+        head.also_if_succeeded &= !head.on_error;
+        head.or_else &= !head.on_error;
+        if head.on_error {
+            return Err(at_head(Reason::OnError));
+        }
+        let mut tests = Vec::new();
+        let mut length = 0;
+        for written in &recipe.conditions {
+            let converted = condition(&written.text, &head, &self.variables, self.options)
+                .map_err(|reason| (written.span, reason))?;
+            for what in converted.inexact {
+                self.note(written.span, NoteKind::Approximate, Reason::Inexact(what));
+            }
+            length += 64 + test_length(&converted.test);
+            if length > MOST_OF_TESTS {
+                return Err((written.span, Reason::TooComplex));
+            }
+            tests.push(converted.test);
+        }
+        self.written += length;
+        let test = Test::all(tests);
+        let chain = self.chain;
+        let placing = self.placing(&head, chain);
+        let mut guards = Vec::new();
+        if let Placing::Apart = placing {
+            if head.also || head.also_if_succeeded {
+                guards.push(chain.last.test().map_err(at_head)?);
+            }
+            if head.also_if_succeeded {
+                guards.push(chain.succeeded.test().map_err(at_head)?);
+            }
+            if head.or_else {
+                guards.push(chain.previous.test().map_err(at_head)?.negated());
+            }
+        }
+        let conditional = test != Test::Always || !guards.is_empty() || placing != Placing::Apart;
+        if let Some(done) = self.copying.filter(|_| self.done != Done::No) {
+            guards.push(Test::Flag(done).negated());
+        }
+        guards.push(test);
+        let test = Test::all(guards);
+        if test == Test::Never {
+            self.note(recipe.span, NoteKind::Ignored, Reason::NeverApplies);
+            // A recipe that does not match is one that did not match.
+            if !head.also && !head.also_if_succeeded {
+                self.chain.last = Truth::No;
+            }
+            self.chain.previous = if head.or_else { chain.previous } else { Truth::No };
+            self.apart(true);
+            out.extend_from_slice(comments);
+            out.push(Command::Comment(format!(
+                "line {}: {}",
+                self.line(recipe.span.start),
+                Reason::NeverApplies
+            )));
+            return Ok(());
+        }
+        let before = self.done;
+        let own = self.flag();
+        let body = match &recipe.action {
+            Action::Block { close } => self.block(recipe, &head, next, *close)?,
+            action => self.action(&head, action).map_err(|reason| (recipe.action_span(), reason))?,
+        };
+        self.written += 64 + body.commands.iter().map(Command::length).sum::<usize>();
+        for reason in &body.inexact {
+            self.note(recipe.action_span(), NoteKind::Approximate, reason.clone());
+        }
+        if self.copying.is_some() {
+            let inside = if body.delivers { Done::Surely } else { self.done };
+            self.done = if conditional { before.max(inside.min(Done::Maybe)) } else { before.max(inside) };
+        }
+        self.put(&head, chain, placing, test, own, body, comments, out);
+        Ok(())
+    }
+
+    fn placing(&self, head: &Head, chain: Chain) -> Placing {
+        let also = head.also || head.also_if_succeeded;
+        let nests =
+            (!head.also_if_succeeded || chain.nest_succeeded) && (head.also_if_succeeded || chain.nest);
+        if head.or_else && !also && chain.elsif {
+            Placing::Elsif
+        } else if also && !head.or_else && nests {
+            Placing::Nested
+        } else {
+            Placing::Apart
+        }
+    }
+
+    /// Puts what a recipe became where it belongs, and keeps account of what the next ones go by.
+    #[allow(clippy::too_many_arguments, reason = "all of what is known of one recipe")]
+    fn put(
+        &mut self,
+        head: &Head,
+        chain: Chain,
+        placing: Placing,
+        test: Test,
+        own: usize,
+        body: Body,
+        comments: &[Command],
+        out: &mut Vec<Command>,
+    ) {
+        let also = head.also || head.also_if_succeeded;
+        let always = test == Test::Always;
+        let stops = ends(&body.commands);
+        let matched = match (stops, always, placing) {
+            (true, ..) => Truth::No,
+            (false, true, Placing::Apart) => Truth::Yes,
+            _ => Truth::Flag(own),
+        };
+        let mut commands = Vec::new();
+        if !stops {
+            commands.push(Command::Flag(own));
+        }
+        // The chain of `E` goes on with the flag of its first.
+        let previous = match (head.or_else, chain.previous) {
+            (false, _) | (true, Truth::No) => matched,
+            (true, Truth::Flag(flag)) => {
+                if !stops {
+                    commands.push(Command::Flag(flag));
+                }
+                Truth::Flag(flag)
+            }
+            (true, other) => other,
+        };
+        commands.extend(body.commands);
+        let mut next = Chain {
+            last: if also { chain.last } else { matched },
+            previous,
+            succeeded: body.succeeded,
+            elsif: false,
+            nest: false,
+            nest_succeeded: false,
+        };
+        let known_success = body.succeeded == Truth::Yes;
+        match placing {
+            Placing::Elsif => {
+                let Some(Command::If { branches, otherwise }) = out.last_mut() else { return };
+                let commands = [comments.to_vec(), commands].concat();
+                if always {
+                    *otherwise = Some(commands);
+                } else {
+                    branches.push((test, commands));
+                    next.elsif = true;
+                    next.nest = !stops;
+                    next.nest_succeeded = !stops && known_success;
+                }
+            }
+            Placing::Nested => {
+                let Some(Command::If { branches, .. }) = out.last_mut() else { return };
+                let Some((_, inside)) = branches.last_mut() else { return };
+                inside.extend_from_slice(comments);
+                if always {
+                    inside.extend(commands);
+                } else {
+                    inside.push(Command::If { branches: vec![(test, commands)], otherwise: None });
+                }
+                if ends(inside) {
+                    next.last = Truth::No;
+                    next.previous = Truth::No;
+                } else {
+                    next.nest = chain.nest;
+                    next.nest_succeeded = chain.nest_succeeded && known_success;
+                }
+            }
+            Placing::Apart => {
+                out.extend_from_slice(comments);
+                if always {
+                    out.extend(commands);
+                } else {
+                    out.push(Command::If { branches: vec![(test, commands)], otherwise: None });
+                    next.elsif = !head.or_else;
+                    next.nest = !also && !stops;
+                    next.nest_succeeded = !also && !stops && known_success;
+                }
+            }
+        }
+        // What delivers a copy for good ends the block of the copy.
+        if body.delivers && self.copying.is_some() {
+            next.nest = false;
+            next.nest_succeeded = false;
+        }
+        self.chain = next;
+    }
+
+    fn block(
+        &mut self,
+        recipe: &Recipe,
+        head: &Head,
+        from: usize,
+        close: usize,
+    ) -> Result<Body, (Span, Reason)> {
+        if self.depth >= DEEPEST {
+            return Err((recipe.span, Reason::TooDeep));
+        }
+        let outer = (self.copying, self.done);
+        let done = head.copies.then(|| self.flag());
+        if done.is_some() {
+            (self.copying, self.done) = (done, Done::No);
+        }
+        self.depth += 1;
+        self.chain = Chain::at_start(Truth::Yes);
+        let before = self.variables.clone();
+        let mut commands = self.sequence(from, close);
+        self.depth -= 1;
+        let delivered = self.done;
+        if done.is_some() {
+            (self.copying, self.done) = outer;
+        }
+        self.variables = if head.copies {
+            before.restored(&self.variables, &mut commands)
+        } else if recipe.conditions.is_empty() && self.chain_is_free(head) {
+            std::mem::take(&mut self.variables)
+        } else {
+            before.merged(&self.variables)
+        };
+        let mut body = Body::of(commands);
+        body.succeeded = if head.copies { Truth::Yes } else { self.chain.succeeded };
+        if done.is_some() && delivered != Done::Surely {
+            body.inexact.push(Reason::CopyGoesOn);
+        }
+        Ok(body)
+    }
+
+    fn chain_is_free(&self, head: &Head) -> bool {
+        !(head.also || head.also_if_succeeded || head.or_else)
+    }
+
+    fn action(&mut self, head: &Head, action: &Action) -> Result<Body, Reason> {
+        let copy = head.copies || self.copying.is_some();
+        let mut body = match action {
+            Action::Folders(text) => self.folders(text, head, copy)?,
+            Action::Forward { capture: Some(_), .. } => return Err(Reason::Capture),
+            Action::Forward { capture: None, arguments } => {
+                let mut body = Body::of(Vec::new());
+                for word in self.variables.expand(arguments, Mode::Words)? {
+                    for address in addresses(&word)? {
+                        body.commands.push(Command::Redirect { address, copy });
+                    }
+                }
+                if body.commands.is_empty() {
+                    return Err(Reason::NoAddress);
+                }
+                if head.given_part().is_some() {
+                    body.inexact.push(Reason::Inexact("all of the mail is forwarded, not a part of it"));
+                }
+                body
+            }
+            Action::Pipe { capture, command, .. } => self.pipe(head, capture.as_ref(), command, copy)?,
+            Action::Block { .. } | Action::Missing | Action::Incomplete => return Err(Reason::Malformed),
+        };
+        let takes = matches!(action, Action::Folders(_) | Action::Forward { .. })
+            || matches!(action, Action::Pipe { capture: None, .. } if !head.filters);
+        if takes && !head.copies && body.succeeded == Truth::Yes {
+            body.delivers = true;
+            match self.copying {
+                Some(done) => body.commands.push(Command::Flag(done)),
+                None => {
+                    // Of two deliveries to one place some servers take only the first, the copy, and keep the mail besides.
+                    if body.commands.iter().any(|command| self.had_copy(command)) {
+                        body.commands.push(Command::Discard);
+                    }
+                    body.commands.push(Command::Stop);
+                }
+            }
+        }
+        for command in &body.commands {
+            if let Command::FileInto { mailbox: to, copy: true, .. }
+            | Command::Redirect { address: to, copy: true } = command
+            {
+                self.copies.insert(to.clone());
+            }
+        }
+        Ok(body)
+    }
+
+    fn had_copy(&self, command: &Command) -> bool {
+        match command {
+            Command::FileInto { mailbox: to, .. } | Command::Redirect { address: to, .. } => {
+                self.copies.contains(to)
+            }
+            _ => false,
+        }
+    }
+
+    fn folders(&mut self, text: &crate::syntax::Text, head: &Head, copy: bool) -> Result<Body, Reason> {
+        let words = self.variables.expand(text, Mode::Words)?;
+        let mut body = Body::of(Vec::new());
+        let is_directory = |word: &Value| match word.0.last() {
+            Some(super::script::Piece::Text(text)) => text.ends_with(b"/") || text.ends_with(b"/."),
+            _ => false,
+        };
+        let links = words.first().is_some_and(is_directory);
+        for (number, word) in words.iter().enumerate() {
+            if number > 0 && !(links && is_directory(word)) {
+                body.inexact
+                    .push(Reason::Inexact("only directories get links; this is left out as procmail does"));
+                continue;
+            }
+            match place(word, self.root.as_ref(), &self.variables, self.options)? {
+                Place::Nowhere if copy => {}
+                Place::Nowhere => body.commands.push(self.nowhere()),
+                Place::Inbox => body.commands.push(Command::Keep),
+                Place::Mailbox(mailbox) => {
+                    body.commands.push(Command::FileInto { mailbox, copy, create: self.options.create });
+                }
+            }
+        }
+        if words.is_empty() {
+            return Err(Reason::NoFolder);
+        }
+        if head.given_part().is_some() && body.commands.iter().any(|command| *command != Command::Discard) {
+            body.inexact.push(Reason::Inexact("all of the mail is stored, not a part of it"));
+        }
+        Ok(body)
+    }
+
+    /// What becomes of mail for `/dev/null`: with an `EXITCODE` that has the sender told, it is rejected.
+    fn nowhere(&self) -> Command {
+        let code = match self.variables.get(b"EXITCODE") {
+            Binding::Known(value) => value.known(),
+            _ => None,
+        };
+        let text = match code.as_deref() {
+            Some(b"67") => "User unknown",
+            Some(b"69") => "Service unavailable",
+            Some(b"77") => "Permission denied",
+            Some(b"65" | b"76") => "Message refused",
+            _ => return Command::Discard,
+        };
+        Command::Reject(text.to_owned())
+    }
+
+    fn pipe(
+        &mut self,
+        head: &Head,
+        capture: Option<&Capture>,
+        command: &[u8],
+        copy: bool,
+    ) -> Result<Body, Reason> {
+        let command = command.trim_ascii();
+        if command.is_empty() && !head.filters {
+            return Err(Reason::StandardOutput);
+        }
+        let words: Vec<&[u8]> =
+            command.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect();
+        let program =
+            words.first().and_then(|word| word.rsplit(|&byte| byte == b'/').next()).unwrap_or_default();
+        let simple = !command.iter().any(|byte| b"&|<>~;?*[".contains(byte));
+        if capture.is_none() && !head.filters && simple {
+            match program {
+                b"formail" if words.get(1) == Some(&&b"-D"[..]) && words.len() == 4 => {
+                    return Ok(self.duplicates(head));
+                }
+                b"dovecot-lda" | b"deliver" => {
+                    if let Some(folder) = lda_mailbox(&words[1..]) {
+                        let text = crate::syntax::parse_text(folder, 0, Mode::Words);
+                        return self.folders(&text, head, copy);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let replies = memchr::memmem::find(command, b"formail").is_some()
+            && [&b" -r"[..], b" -rt", b"-k -r"]
+                .iter()
+                .any(|flag| memchr::memmem::find(command, flag).is_some());
+        if replies {
+            return Err(Reason::Reply);
+        }
+        if capture.is_some() && !self.options.programs {
+            return Err(Reason::Capture);
+        }
+        if head.filters && !self.options.programs {
+            return Err(Reason::Filter);
+        }
+        if !self.options.programs {
+            return Err(Reason::Program);
+        }
+        if head.given_part().is_some() {
+            return Err(Reason::PartToProgram);
+        }
+        let (name, arguments) = simple_command(command)?;
+        let (verb, output) = match capture {
+            Some(capture) => {
+                self.variables.set(capture.variable(), Binding::AtRunTime);
+                (Verb::Execute, Some(capture.variable().to_vec()))
+            }
+            None if head.filters => (Verb::Filter, None),
+            None => (Verb::Pipe, None),
+        };
+        let copy = copy && verb == Verb::Pipe;
+        let mut body = Body::of(vec![Command::Program { verb, copy, name, arguments, output }]);
+        body.inexact
+            .push(Reason::Inexact("the program must lie where the server looks for programs of scripts"));
+        Ok(body)
+    }
+
+    /// `| formail -D size cache` takes what came before: a recipe that succeeds only for duplicates.
+    fn duplicates(&mut self, head: &Head) -> Body {
+        let mut body = Body::of(Vec::new());
+        body.inexact
+            .push(Reason::Inexact("the server remembers what came, in its own way and for its own time"));
+        let succeeded = self.flag();
+        let mut inside = vec![Command::Flag(succeeded)];
+        if !head.copies {
+            match self.copying {
+                Some(done) => inside.push(Command::Flag(done)),
+                None => inside.extend([Command::Discard, Command::Stop]),
+            }
+        }
+        body.commands.push(Command::If { branches: vec![(Test::Duplicate, inside)], otherwise: None });
+        body.succeeded = Truth::Flag(succeeded);
+        body
+    }
+
+    fn assignment(&mut self, assignment: &Assignment, out: &mut Vec<Command>) {
+        let name = assignment.name.as_slice();
+        let value = match self.variables.expand(&assignment.value, Mode::Value) {
+            Ok(words) => Ok(words.into_iter().next().unwrap_or_default()),
+            Err(reason) => Err(reason),
+        };
+        match name {
+            b"INCLUDERC" => return self.include(assignment.span, value, out),
+            b"SWITCHRC" => {
+                if matches!(&value, Ok(value) if value.0.is_empty() || value.known().as_deref() == Some(b"/dev/null"))
+                {
+                    self.end_of_file(assignment.span, out);
+                    return;
+                }
+                let before = out.len();
+                self.include(assignment.span, value, out);
+                if matches!(out[before..].last(), Some(Command::Include(_))) {
+                    out.push(Command::Stop);
+                }
+                return;
+            }
+            b"HOST" => return self.host(assignment.span, value, out),
+            b"TRAP" => {
+                self.left_out(assignment.span, Reason::Trap, false, None, out);
+                return;
+            }
+            b"LOG" | b"LOGFILE" | b"LOGABSTRACT" | b"VERBOSE" | b"COMSAT" | b"UMASK" | b"TIMEOUT"
+            | b"SHELL" | b"SHELLFLAGS" | b"SHELLMETAS" | b"PATH" | b"LOCKFILE" | b"LOCKEXT"
+            | b"LOCKSLEEP" | b"LOCKTIMEOUT" | b"SUSPEND" | b"NORESRETRY" | b"LINEBUF" | b"MSGPREFIX"
+            | b"DROPPRIVS" | b"DELIVERED" | b"SENDMAIL" | b"SENDMAILFLAGS" | b"SHIFT" => {
+                if let Err(Reason::Backquotes) = value {
+                    self.note(assignment.span, NoteKind::Ignored, Reason::Backquotes);
+                }
+                self.note(assignment.span, NoteKind::Ignored, Reason::NoMeaning);
+                let binding = value.map_or(Binding::Unknown, Binding::Known);
+                self.variables.set(name, binding);
+                return;
+            }
+            _ => {}
+        }
+        match value {
+            Ok(value) => {
+                if name == b"MAILDIR" && self.root.is_none() {
+                    self.root = Some(value.clone());
+                }
+                self.variables.set(name, Binding::Known(value.clone()));
+                if value.unknown().is_none() && value.is_writable() && settable(name) {
+                    self.written += value.len();
+                    out.push(Command::Set { name: name.to_vec(), value });
+                }
+            }
+            Err(reason) => {
+                self.variables.set(name, Binding::Unknown);
+                self.left_out(assignment.span, reason, false, None, out);
+            }
+        }
+    }
+
+    fn removal(&mut self, span: Span, name: &[u8], out: &mut Vec<Command>) {
+        match name {
+            b"HOST" => self.host(span, Ok(Value::default()), out),
+            b"SWITCHRC" => self.end_of_file(span, out),
+            _ => {
+                self.variables.set(name, Binding::Unset);
+                if settable(name) {
+                    out.push(Command::Set { name: name.to_vec(), value: Value::default() });
+                }
+            }
+        }
+    }
+
+    /// The rest of the file is not read.
+    fn end_of_file(&mut self, span: Span, out: &mut Vec<Command>) {
+        if self.copying.is_some() {
+            self.left_out(span, Reason::SwitchInCopy, false, None, out);
+            return;
+        }
+        match self.variables.get(b"DEFAULT") {
+            Binding::Unknown => {}
+            _ => self.fall_back(out),
+        }
+        out.push(Command::Stop);
+    }
+
+    /// A `HOST` that is not this one ends all, and the mail is dropped.
+    fn host(&mut self, span: Span, value: Result<Value, Reason>, out: &mut Vec<Command>) {
+        match value {
+            Ok(value) if value.0.is_empty() && self.copying.is_none() => {
+                out.extend([self.nowhere(), Command::Stop]);
+            }
+            _ => self.left_out(span, Reason::Host, true, None, out),
+        }
+    }
+
+    fn include(&mut self, span: Span, value: Result<Value, Reason>, out: &mut Vec<Command>) {
+        let line = self.line(span.start);
+        let known = match value {
+            Ok(value) if value.0.is_empty() => return,
+            Ok(value) => script_name(&value),
+            Err(reason) => Err(reason),
+        };
+        self.chain = Chain::at_start(Truth::Unknown(line));
+        match known {
+            Ok(name) if name == "null" => {}
+            Ok(_) if !self.options.includes => self.left_out(span, Reason::Include, true, None, out),
+            Ok(_) if self.copying.is_some() => self.left_out(span, Reason::SwitchInCopy, true, None, out),
+            Ok(name) if !self.included.insert(name.clone().into_bytes()) => {
+                self.left_out(span, Reason::IncludedAgain, true, None, out);
+            }
+            Ok(name) => {
+                self.note(span, NoteKind::Approximate, Reason::IncludeApart(name.clone()));
+                out.push(Command::Include(name));
+            }
+            Err(reason) => self.left_out(span, reason, true, None, out),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Placing {
+    Elsif,
+    Nested,
+    Apart,
+}
+
+fn start_of(item: &Item) -> usize {
+    match item {
+        Item::Comment(span)
+        | Item::Close(span)
+        | Item::UnexpectedClose(span)
+        | Item::MissingClose(span)
+        | Item::Skipped(span)
+        | Item::Removal { span, .. } => span.start,
+        Item::Assignment(assignment) => assignment.span.start,
+        Item::Recipe(recipe) => recipe.span.start,
+    }
+}
+
+/// Whether a recipe delivers for good, as far as its flags say.
+fn delivers(recipe: &Recipe) -> bool {
+    let head = recipe.head.literal().map(|head| Head::parse(&[head])).unwrap_or_default();
+    match &recipe.action {
+        Action::Folders(_) => !head.copies,
+        Action::Forward { capture, .. } | Action::Pipe { capture, .. } => {
+            capture.is_none() && !head.copies && !head.filters
+        }
+        Action::Block { .. } | Action::Missing | Action::Incomplete => false,
+    }
+}
+
+fn captured(action: &Action) -> Option<Vec<u8>> {
+    match action {
+        Action::Pipe { capture: Some(capture), .. } | Action::Forward { capture: Some(capture), .. } => {
+            Some(capture.variable().to_vec())
+        }
+        _ => None,
+    }
+}
+
+/// Whether a script can have a variable of this name.
+fn settable(name: &[u8]) -> bool {
+    name.len() <= 32 && name.first().is_some_and(|&byte| byte.is_ascii_alphabetic() || byte == b'_')
+}
+
+fn untabbed(line: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(line.len());
+    for &byte in line {
+        if byte == b'\t' {
+            out.push(b' ');
+        } else {
+            out.push(byte);
+        }
+    }
+    out
+}
+
+/// The addresses in a word of a forward.
+fn addresses(word: &Value) -> Result<Vec<Value>, Reason> {
+    if let Some(name) = word.unknown() {
+        return Err(Reason::UnknownVariable(name.to_vec()));
+    }
+    let Some(text) = word.known() else {
+        return Ok(vec![word.clone()]);
+    };
+    let mut found = Vec::new();
+    for address in text.split(|&byte| byte == b',').filter(|address| !address.is_empty()) {
+        if address.starts_with(b"-") {
+            return Err(Reason::MailerOption);
+        }
+        if !is_address(address) {
+            return Err(Reason::NoAddress);
+        }
+        found.push(Value::text(address));
+    }
+    Ok(found)
+}
+
+/// Whether it is an address that needs no thought: of letters, digits and the commonest signs.
+fn is_address(text: &[u8]) -> bool {
+    let mut parts = text.rsplitn(2, |&byte| byte == b'@');
+    let (Some(domain), Some(local)) = (parts.next(), parts.next()) else { return false };
+    let atoms = |text: &[u8], signs: &[u8]| {
+        !text.is_empty()
+            && text.split(|&byte| byte == b'.').all(|atom| {
+                !atom.is_empty()
+                    && atom.iter().all(|byte| byte.is_ascii_alphanumeric() || signs.contains(byte))
+            })
+    };
+    atoms(local, b"!#%&'*+/=?^_{}|~-") && atoms(domain, b"-")
+}
+
+/// The mailbox in `-m mailbox` or `-mmailbox`, if nothing but a user is said besides.
+fn lda_mailbox<'w>(words: &[&'w [u8]]) -> Option<&'w [u8]> {
+    let mut words = words.iter();
+    let mut mailbox = None;
+    while let Some(word) = words.next() {
+        match *word {
+            b"-d" => {
+                words.next()?;
+            }
+            b"-m" => mailbox = Some(*words.next()?),
+            word => mailbox = Some(word.strip_prefix(b"-m")?),
+        }
+    }
+    mailbox
+}
+
+/// The name of a script for an rc file: that of the file.
+fn script_name(value: &Value) -> Result<String, Reason> {
+    let path = match value.0.last() {
+        Some(super::script::Piece::Text(text)) => text,
+        _ => return Err(Reason::UnknownVariable(value.unknown().unwrap_or_default().to_vec())),
+    };
+    if path == b"/dev/null" {
+        return Ok("null".to_owned());
+    }
+    let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    let is_whole = value.0.len() == 1 || path.contains(&b'/');
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+    if !is_whole || name.is_empty() || !name.iter().all(plain) || name.starts_with(b".") {
+        return Err(Reason::IncludeName);
+    }
+    let name = name.strip_suffix(b".rc").unwrap_or(name);
+    String::from_utf8(name.to_vec()).map_err(|_| Reason::IncludeName)
+}
