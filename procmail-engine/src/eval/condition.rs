@@ -288,7 +288,8 @@ impl Evaluator {
     }
 
     fn expression(&mut self, run: &Conditions, test: &Test) -> Verdict {
-        let written_out = expand_macros(&test.text);
+        let joined = without_continuations(&test.text);
+        let written_out = expand_macros(&joined);
         let case = if run.head.exact_case && !written_out.folds { Case::Exact } else { Case::Fold };
         let shown_text = written_out.pattern.into_owned();
         // A leading backslash quotes what would otherwise be special to conditions.
@@ -458,6 +459,23 @@ impl Verdict {
             Self::Score(total) => Judged::Scores { added: total - before, total },
         }
     }
+}
+
+/// An expression without the continued lines that values of variables bring.
+fn without_continuations(text: &[u8]) -> Cow<'_, [u8]> {
+    let mut rest = text;
+    let mut joined = Vec::new();
+    while let Some(at) = memchr::memmem::find(rest, b"\\\n") {
+        joined.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 2..];
+        let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        rest = &rest[blanks..];
+    }
+    if joined.is_empty() && rest.len() == text.len() {
+        return Cow::Borrowed(text);
+    }
+    joined.extend_from_slice(rest);
+    Cow::Owned(joined)
 }
 
 fn untested(test: &Test) -> trace::Test {

@@ -60,8 +60,8 @@ pub enum Part {
     UnexpectedEnd,
 }
 
-/// Whether a text is one that is evaluated. Procmail reads what it skips a little differently: there a double quote does
-/// not end backquotes.
+/// Whether a text is one that is evaluated. Procmail reads what it skips a little differently: between double quotes, a
+/// double quote does not end backquotes there, and a backslash does not keep a backquote from doing so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
     Evaluated,
@@ -365,7 +365,9 @@ impl Lexer<'_> {
                     break;
                 }
                 b'\\' => match self.peek() {
+                    Some(b'`') if quoted && self.reading == Reading::Skipped => command.push(b'\\'),
                     Some(next @ (b'\\' | b'$' | b'`')) => {
+                        self.ambiguous |= quoted && next == b'`';
                         self.at += 1;
                         command.push(next);
                     }
