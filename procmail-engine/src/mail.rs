@@ -76,15 +76,14 @@ impl Mail {
         line.starts_with(b"From ").then_some(line)
     }
 
-    /// The value of a header field, continued lines joined. The name is compared without regard to case.
+    /// The first line of a header field, without its name. The name is compared without regard to case.
     pub fn field(&self, name: &[u8]) -> Option<&[u8]> {
         self.field_line(name).map(|line| &line[name.len() + 1..])
     }
 
-    /// A header field with its name as it is written, continued lines joined.
+    /// The first line of a header field with its name as it is written.
     pub(crate) fn field_line(&self, name: &[u8]) -> Option<&[u8]> {
-        let header = self.joined.as_deref().unwrap_or(&self.bytes[..self.body]);
-        header.split(|&byte| byte == b'\n').find(|line| {
+        self.area(Area::Header).split(|&byte| byte == b'\n').find(|line| {
             let parts = line.split_at_checked(name.len());
             parts.is_some_and(|(start, rest)| start.eq_ignore_ascii_case(name) && rest.starts_with(b":"))
         })

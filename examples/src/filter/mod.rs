@@ -47,7 +47,7 @@ use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -388,7 +388,13 @@ impl Host {
     fn open_log(&self, name: &[u8]) -> Option<File> {
         let path = self.path(name)?;
         let mode = 0o666 & !self.umask;
-        OpenOptions::new().append(true).create(true).mode(mode).open(path).ok()
+        let is_new = !path.exists();
+        let file = OpenOptions::new().append(true).create(true).mode(mode).open(path).ok()?;
+        if is_new {
+            // The mask of the process may have taken more.
+            file.set_permissions(std::fs::Permissions::from_mode(mode)).ok()?;
+        }
+        Some(file)
     }
 
     fn read_rc(&self, rc: &ReadRc) -> Option<Vec<u8>> {

@@ -10,7 +10,7 @@ use super::lock::TakeLock;
 use super::{COPY_COST, Chain, ChainFlag, Chained, Evaluator, Reached, Task, Trace, Value};
 use crate::effect::{Deliver, Delivered, Effect, Exit, Note, Outcome, Purpose};
 use crate::mail::{Area, Content};
-use crate::syntax::{Action, Capture, Item, Mode, Rc, Text, parse_text};
+use crate::syntax::{Action, Capture, Item, Mode, Part, Rc, Text, parse_text};
 
 /// What the line of a recipe says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -202,6 +202,23 @@ impl Evaluator {
         }
     }
 
+    /// Tells of what the line of a recipe says that means nothing to its action, whether it is performed or not.
+    pub(super) fn complain_of_extras(&mut self, head: &Head, action: &Action) {
+        let block = matches!(action, Action::Block { .. });
+        let folders = matches!(action, Action::Folders(_));
+        let extras = [
+            (block && head.lock.is_some() && !head.copies, "Extraneous locallockfile ignored"),
+            ((block || folders) && head.filters, "Extraneous filter-flag ignored"),
+            (block && head.gives_body, "Extraneous deliver-body flag ignored"),
+            (block && head.gives_header, "Extraneous deliver-head flag ignored"),
+            (block && head.ignores_write_errors, "Extraneous ignore-write-error flag ignored"),
+            (block && head.raw, "Extraneous raw-mode flag ignored"),
+        ];
+        for (_, text) in extras.iter().filter(|(set, _)| *set) {
+            self.complain(text);
+        }
+    }
+
     /// The conditions of a recipe are tested.
     pub(super) fn matched(&mut self, run: &Conditions, matches: bool, action: &Action) {
         let (rc, item, head) = run.parts();
@@ -211,6 +228,7 @@ impl Evaluator {
         }
         self.chain.previous = matches || was_chain;
         self.trace(|_| Trace::Decided { matches, score: run.score() });
+        self.complain_of_extras(&head, action);
         match action {
             Action::Missing => self.complain("Missing action"),
             Action::Incomplete => self.complain("Incomplete recipe"),
@@ -252,6 +270,11 @@ impl Evaluator {
                     Value::Words(words) => words.into_iter().next().unwrap_or_default(),
                     _ => Vec::new(),
                 };
+                if let Action::Pipe { command, .. } = action
+                    && name.is_empty()
+                {
+                    self.complain_of_lock(command);
+                }
                 self.lock_beside(act, &name, action);
             }
             Stage::Locked => {
@@ -280,20 +303,6 @@ impl Evaluator {
     fn start_action(&mut self, mut act: Box<Act>, action: &Action) {
         match action {
             Action::Block { .. } => {
-                if !act.head.copies {
-                    let head = &act.head;
-                    let ignored = [
-                        (head.lock.is_some(), "Extraneous locallockfile ignored"),
-                        (head.filters, "Extraneous filter-flag ignored"),
-                        (head.gives_body, "Extraneous deliver-body flag ignored"),
-                        (head.gives_header, "Extraneous deliver-head flag ignored"),
-                        (head.ignores_write_errors, "Extraneous ignore-write-error flag ignored"),
-                        (head.raw, "Extraneous raw-mode flag ignored"),
-                    ];
-                    for (_, text) in ignored.iter().filter(|(set, _)| *set) {
-                        self.complain(text);
-                    }
-                }
                 self.find_lock(act, action);
             }
             Action::Pipe { command, .. } if command.len() >= self.numbers.line_buffer => {
@@ -319,7 +328,6 @@ impl Evaluator {
             }
             Action::Folders(folders) => {
                 if act.head.filters {
-                    self.complain("Extraneous filter-flag ignored");
                     act.head.gives_header = false;
                     act.head.gives_body = false;
                     act.head.filters = false;
@@ -379,7 +387,7 @@ impl Evaluator {
                         self.tasks.push(Task::Expand(Expand::new(Arc::new(text), Mode::Value, 0)));
                     }
                     None => {
-                        self.complain_of("Couldn't determine implicit lockfile from", command);
+                        self.complain_of_lock(command);
                         self.lock_beside(act, b"", action);
                     }
                 }
@@ -391,6 +399,24 @@ impl Evaluator {
             }
             _ => self.perform(act, action),
         }
+    }
+
+    /// Tells that no name for a lock was found in a command: of one that a shell runs all is shown, of others the program.
+    fn complain_of_lock(&mut self, command: &[u8]) {
+        let mut shown = command.to_vec();
+        if !self.needs_shell(command) {
+            let text = parse_text(command, 0, Mode::Words);
+            let word = text.parts.iter().take_while(|part| **part != Part::Break);
+            shown = word.fold(Vec::new(), |mut shown, part| {
+                match part {
+                    Part::Bytes(bytes) => shown.extend_from_slice(bytes),
+                    Part::Variable { name, .. } => shown.extend(self.lookup(name).unwrap_or_default()),
+                    _ => {}
+                }
+                shown
+            });
+        }
+        self.complain_of("Couldn't determine implicit lockfile from", &shown);
     }
 
     fn lock_beside(&mut self, act: Box<Act>, name: &[u8], action: &Action) {
@@ -531,6 +557,9 @@ impl Evaluator {
             _ => (None, 0),
         };
         let head = &act.head;
+        if capture.is_none() && !head.filters {
+            self.written = size as u64;
+        }
         let mut failed = false;
         if !ran.fed && !head.ignores_write_errors && !ran.timed_out {
             self.complain_of("Error while writing to", command.name());
@@ -616,6 +645,7 @@ impl Evaluator {
         if folders.len() > 1 {
             self.set_variable(b"LASTFOLDER", &folders.join(&b' '));
         }
+        self.written = size.unwrap_or(self.written);
         size
     }
 

@@ -52,8 +52,7 @@ impl Evaluator {
     pub(super) fn command(&mut self, mut run: RunCommand) {
         match std::mem::replace(&mut run.stage, Stage::Words) {
             Stage::Parse => {
-                let metas = self.variables.value("SHELLMETAS");
-                if run.line.iter().any(|byte| metas.contains(byte)) {
+                if self.needs_shell(&run.line) {
                     let command = self.shell(&run.line);
                     self.start(run, command);
                 } else {
@@ -81,6 +80,12 @@ impl Evaluator {
             },
             Stage::Ran(command) => self.ended(&run, command),
         }
+    }
+
+    /// Whether a command has a byte of `SHELLMETAS`.
+    pub(super) fn needs_shell(&self, line: &[u8]) -> bool {
+        let metas = self.variables.value("SHELLMETAS");
+        line.iter().any(|byte| metas.contains(byte))
     }
 
     fn shell(&self, line: &[u8]) -> Command {

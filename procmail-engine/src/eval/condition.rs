@@ -12,7 +12,7 @@ use super::{Evaluator, Task, Trace, Value, trace};
 use crate::effect::Purpose;
 use crate::mail::{Area, Mail};
 use crate::regex::{Case, Match, Regex, expand_macros};
-use crate::syntax::{Item, Mode, Part, Rc, Span, parse_text};
+use crate::syntax::{Item, Mode, Part, Rc, Span, command_text, parse_text};
 
 /// The conditions of a recipe, being tested.
 #[derive(Debug, Clone)]
@@ -71,6 +71,19 @@ impl Conditions {
             _ => None,
         }
         .map_or_else(Span::default, |condition| condition.span)
+    }
+
+    /// The command behind the `?` with which `text` starts. Shells get its continued lines as they are.
+    fn command(&self, text: &[u8]) -> Vec<u8> {
+        let written = || {
+            let Item::Recipe(recipe) = self.rc.items().get(self.item)? else { return None };
+            let condition = recipe.conditions.get(self.which.checked_sub(1)?)?;
+            let before = condition.text.strip_suffix(text)?;
+            let line = self.rc.text(condition.span).trim_ascii_end();
+            let line = line.strip_prefix(b"*").unwrap_or(line).trim_ascii_start().strip_prefix(before)?;
+            Some(command_text(line))
+        };
+        written().as_deref().unwrap_or(text).split_first().map_or_else(Vec::new, |(_, line)| line.to_vec())
     }
 
     fn subject(&self, test: &Test) -> Subject {
@@ -201,11 +214,12 @@ impl Evaluator {
                     if self.unneeded(run, &test) {
                         return Some(Verdict::Score(run.total));
                     }
-                    let line = test.text[1..].to_vec();
+                    let line = run.command(&test.text);
                     let mut input = self.subject(&self.mail, run, &test).into_owned();
                     if !input.ends_with(b"\n\n") {
                         input.push(b'\n');
                     }
+                    self.written = input.len() as u64;
                     test.stage = Stage::Program;
                     run.test = Some(test);
                     self.tasks.push(Task::Conditions(run.clone()));
@@ -274,7 +288,8 @@ impl Evaluator {
     }
 
     fn expression(&mut self, run: &Conditions, test: &Test) -> Verdict {
-        let written_out = expand_macros(&test.text);
+        let joined = without_continuations(&test.text);
+        let written_out = expand_macros(&joined);
         let case = if run.head.exact_case && !written_out.folds { Case::Exact } else { Case::Fold };
         let shown_text = written_out.pattern.into_owned();
         // A leading backslash quotes what would otherwise be special to conditions.
@@ -444,6 +459,23 @@ impl Verdict {
             Self::Score(total) => Judged::Scores { added: total - before, total },
         }
     }
+}
+
+/// An expression without the continued lines that values of variables bring.
+fn without_continuations(text: &[u8]) -> Cow<'_, [u8]> {
+    let mut rest = text;
+    let mut joined = Vec::new();
+    while let Some(at) = memchr::memmem::find(rest, b"\\\n") {
+        joined.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 2..];
+        let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        rest = &rest[blanks..];
+    }
+    if joined.is_empty() && rest.len() == text.len() {
+        return Cow::Borrowed(text);
+    }
+    joined.extend_from_slice(rest);
+    Cow::Owned(joined)
 }
 
 fn untested(test: &Test) -> trace::Test {

@@ -79,8 +79,7 @@ impl Evaluator {
             Finish::Delivered(size) => self.delivered(size),
             Finish::Dropped => {
                 self.release_local_lock();
-                self.set_variable(b"LASTFOLDER", b"");
-                self.log_abstract(0);
+                self.log_abstract(self.written);
                 self.trap(Finished { code: 0, fate: Fate::Dropped });
             }
             Finish::Trapped(finished) => {
@@ -173,7 +172,7 @@ impl Evaluator {
             (Fate::Bounced, CANNOT_CREATE, b"**Bounced**")
         };
         self.set_variable(b"LASTFOLDER", told);
-        self.log_abstract(0);
+        self.log_abstract(self.written);
         self.trap(Finished { code, fate });
     }
 

@@ -61,7 +61,7 @@ pub struct Setup {
     pub rc_files: Vec<Vec<u8>>,
     /// Whether nothing is said when none of them can be read: nobody has asked for them.
     pub rc_files_are_presets: bool,
-    /// What `MAILDIR` becomes when the first rc file is opened; nothing leaves it alone.
+    /// What `MAILDIR` becomes when the first rc file is opened, unless the command line has set it; nothing leaves it alone.
     pub directory: Option<Vec<u8>>,
     /// Whether rc files whose path is relative and does not start with `./` are looked for in `HOME`. The first that is opened
     /// makes `HOME` the value of `MAILDIR`, or `.` if it starts with `./`, whatever `directory` says.
@@ -197,6 +197,8 @@ pub struct Evaluator {
     chain: Chain,
     status: i32,
     score: i64,
+    /// How much was written last for an action or a condition. It is what the log shows for a mail that goes nowhere.
+    written: u64,
     lock_file: Option<Vec<u8>>,
     local_lock: Option<Vec<u8>>,
     logging: bool,
@@ -303,6 +305,7 @@ impl Evaluator {
             chain: Chain::default(),
             status: 0,
             score: 0,
+            written: 0,
             lock_file: None,
             local_lock: None,
             logging: false,
@@ -475,21 +478,27 @@ impl Evaluator {
             self.tasks.push(Task::NextRc);
             return;
         };
-        self.tell_of("Rcfile:", &path);
-        let here = path.starts_with(b"./");
-        self.in_rc = true;
-        self.dropped = false;
-        self.open_file(path, rc, Opened::First);
-        self.tasks.push(Task::Items);
         let directory = match self.setup.home_relative {
-            true if here => Some(b".".to_vec()),
+            true if path.starts_with(b"./") => Some(b".".to_vec()),
             true => Some(self.variables.value("HOME").to_vec()),
             false => self.setup.directory.clone(),
         };
-        if !std::mem::replace(&mut self.directory_set, true)
-            && let Some(directory) = directory
-        {
-            self.assign(b"MAILDIR".to_vec(), directory);
+        let directory = directory.filter(|_| !self.directory_set);
+        self.directory_set = true;
+        self.in_rc = true;
+        self.dropped = false;
+        self.open_file(path.clone(), rc, Opened::First);
+        self.tasks.push(Task::Items);
+        match directory {
+            Some(directory) if directory == b"." => {
+                self.assign(b"MAILDIR".to_vec(), directory);
+                self.tell_of("Rcfile:", &path);
+            }
+            Some(directory) => {
+                self.tell_of("Rcfile:", &path);
+                self.assign(b"MAILDIR".to_vec(), directory);
+            }
+            None => self.tell_of("Rcfile:", &path),
         }
     }
 
@@ -574,7 +583,9 @@ impl Evaluator {
                 Item::MissingClose(_) => self.complain("Missing closing brace"),
                 Item::Recipe(recipe) => {
                     if let Some(head) = recipe.head.literal().filter(|_| recipe.action != Action::Missing) {
-                        self.complain_of_head(&Head::parse(&[head]));
+                        let head = Head::parse(&[head]);
+                        self.complain_of_head(&head);
+                        self.complain_of_extras(&head, &recipe.action);
                     }
                 }
                 _ => {}
@@ -613,8 +624,15 @@ impl Evaluator {
     fn assigned(&mut self, name: Vec<u8>, value: Vec<u8>) {
         match name.as_slice() {
             b"MAILDIR" => {
+                self.directory_set = true;
                 self.tasks.push(Task::ChangeDirectory(value.clone()));
-                self.emit(Effect::ChangeDirectory(value));
+                // No system has a directory without a name.
+                if !value.is_empty() {
+                    self.emit(Effect::ChangeDirectory(value));
+                }
+            }
+            b"COMSAT" if !value.is_empty() && number(&value, 1) == 0 => {
+                self.assign_quietly(b"COMSAT", b"no");
             }
             b"LOGFILE" => {
                 self.logging = true;
@@ -643,7 +661,10 @@ impl Evaluator {
                 self.arguments.drain(..count);
             }
             b"DEFAULT" => self.default_set = true,
-            b"DROPPRIVS" if number(&value, 0) != 0 => self.emit(Effect::DropPrivileges),
+            b"DROPPRIVS" if number(&value, 0) != 0 => {
+                self.tell(b"Assuming identity of the recipient, VERBOSE=off");
+                self.emit(Effect::DropPrivileges);
+            }
             b"DELIVERED" if number(&value, 0) != 0 && !self.numbers.delivered => {
                 self.numbers.delivered = true;
                 self.emit(Effect::Acknowledge);

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 pub(crate) use line::same_words;
 pub use line::{Lock, RecipeLine};
+pub(crate) use parse::command_text;
 pub use text::{Mode, Part, Text, parse_text};
 
 /// A range of bytes of the source.

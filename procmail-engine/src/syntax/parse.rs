@@ -285,23 +285,27 @@ impl<'a> Parser<'a> {
 
     fn pipe(&mut self, capture: Option<Capture>) -> Action {
         let start = self.at;
-        let mut command = Vec::new();
         loop {
             let end = self.line_end();
-            let line = &self.source[self.at..end];
+            let more = self.source[self.at..end].last() == Some(&b'\\') && end < self.source.len();
             self.at = end;
-            let more = line.last() == Some(&b'\\') && end < self.source.len();
-            // A line with nothing but a backslash becomes an empty one.
-            let alone = more && line.len() == 1 && !command.is_empty();
-            command.extend_from_slice(if alone { b"" } else { line });
             if !more {
                 break;
             }
-            command.push(b'\n');
             self.at += 1;
         }
+        let command = command_text(&self.source[start..self.at]);
         Action::Pipe { capture, span: Span { start, end: self.at }, command }
     }
+}
+
+/// A command over several lines, as it is run: a line with nothing but a backslash becomes an empty one.
+pub(crate) fn command_text(written: &[u8]) -> Vec<u8> {
+    let mut command = Vec::with_capacity(written.len());
+    for (number, line) in written.split_inclusive(|&byte| byte == b'\n').enumerate() {
+        command.extend_from_slice(if number > 0 && line == b"\\\n" { b"\n" } else { line });
+    }
+    command
 }
 
 /// How many conditions may lack their star: the number behind the colon, or one if there is none, or none behind `A a E e`.

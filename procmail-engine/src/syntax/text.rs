@@ -60,8 +60,8 @@ pub enum Part {
     UnexpectedEnd,
 }
 
-/// Whether a text is one that is evaluated. Procmail reads what it skips a little differently: there a double quote does
-/// not end backquotes.
+/// Whether a text is one that is evaluated. Procmail reads what it skips a little differently: between double quotes, a
+/// double quote does not end backquotes there, and a backslash does not keep a backquote from doing so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
     Evaluated,
@@ -160,7 +160,7 @@ impl Lexer<'_> {
     }
 
     fn run(&mut self) {
-        let mode = self.mode;
+        let (mode, start) = (self.mode, self.at);
         let mut in_word = false;
         while let Some(byte) = self.peek() {
             if self.quotes == Quotes::None && mode != Mode::Quoted {
@@ -173,13 +173,14 @@ impl Lexer<'_> {
                         in_word = false;
                         continue;
                     }
-                    // Blanks before anything of the value has come, as in `${NAME:- x}`, are passed over.
-                    b' ' | b'\t' if mode == Mode::Value && in_word && !self.started => {
+                    // Blanks before anything of the value has come, as in `${NAME:- x}` or behind a continued line, are
+                    // passed over.
+                    b' ' | b'\t' if mode == Mode::Value && !self.started && self.at > start => {
                         self.at += 1;
                         continue;
                     }
                     b'\n' | b' ' | b'\t' => break,
-                    b'#' if !in_word => {
+                    b'#' if !in_word || (mode == Mode::Value && !self.started) => {
                         if mode == Mode::Words {
                             self.at += self.rest_of_line();
                         }
@@ -369,7 +370,9 @@ impl Lexer<'_> {
                 }
                 b'\\' => match self.peek() {
                     Some(b'\n') => self.at += 1,
+                    Some(b'`') if quoted && self.reading == Reading::Skipped => command.push(b'\\'),
                     Some(next @ (b'\\' | b'$' | b'`')) => {
+                        self.ambiguous |= quoted && next == b'`';
                         self.at += 1;
                         command.push(next);
                     }
@@ -401,6 +404,9 @@ mod tests {
             ("${A:- b} c", 8),
             ("${A:-} c", 8),
             ("${A:- b c}", 7),
+            ("\\\n  b c", 5),
+            ("\\\n#b", 2),
+            ("${A:-#b}", 5),
             ("a b", 1),
             ("'a b' c", 5),
             ("\"a b\"", 5),

@@ -49,6 +49,7 @@ groups! {
     rc_files_are_read_as_recorded: "basic",
     command_lines_work_as_recorded: "cli",
     conditions_match_as_recorded: "cond",
+    corners_are_as_recorded: "corner",
     flags_work_as_recorded: "flag",
     includes_work_as_recorded: "inc",
     locks_are_taken_as_recorded: "lock",

@@ -158,6 +158,8 @@ fn evaluate(options: &Options, account: &Account, mail: Vec<u8>, stop: &Stop) ->
             }
             owners = Owners::Anybody;
             setup.falls_back = false;
+            // With a full path the rc file starts in the home, else where the program is.
+            setup.home_relative = rc_file.starts_with(b"/");
             setup.directory = Some(b".".to_vec());
             setup.assignments.clone_from(assignments);
             setup.rc_files = vec![rc_file.clone()];
@@ -186,7 +188,7 @@ fn evaluate(options: &Options, account: &Account, mail: Vec<u8>, stop: &Stop) ->
         &account,
         &setup.host,
     );
-    setup.home_relative = setup.falls_back;
+    setup.home_relative |= setup.falls_back;
     setup.requeues = options.fails_softly;
     setup.obeys_content_length = !options.berkeley;
     setup.arguments.clone_from(&options.arguments);
