@@ -35,6 +35,11 @@ fn prints(folder: &[u8]) -> bool {
     folder.starts_with(b"|")
 }
 
+/// Whether a folder is written as a Maildir or an MH folder: each mail is a file of its own there, so that no lock is needed.
+fn is_directory(folder: &[u8]) -> bool {
+    folder.ends_with(b"/") || folder.ends_with(b"/.")
+}
+
 impl Evaluator {
     pub(super) fn finish(&mut self, finish: Finish) {
         match finish {
@@ -51,7 +56,8 @@ impl Evaluator {
                     return;
                 }
                 let lock = [folder.as_slice(), self.variables.value("LOCKEXT")].concat();
-                if folder == b"/dev/null" || prints(&folder) || self.lock_file.as_ref() == Some(&lock) {
+                let unlocked = folder == b"/dev/null" || prints(&folder) || is_directory(&folder);
+                if unlocked || self.lock_file.as_ref() == Some(&lock) {
                     self.deliver_to(folder, Finish::DefaultTried);
                 } else {
                     self.tasks.push(Task::Finish(Finish::DefaultLocked(lock.clone())));

@@ -380,6 +380,7 @@ impl Lexer<'_> {
                         self.at += 1;
                         command.push(b'"');
                     }
+                    Some(b'\n') => self.at += 1,
                     _ => command.push(b'\\'),
                 },
                 _ => command.push(byte),
