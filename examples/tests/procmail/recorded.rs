@@ -18,7 +18,7 @@ fn play_group(text: &[u8]) {
     let cases: Vec<Case> = archive::parse(text)
         .into_iter()
         .filter(|case| !WORDED.contains(&case.name.as_str()))
-        .filter(|case| case.can_be_played())
+        .filter(scene::can_be_played)
         .filter(|case| as_root || !OF_ROOT.contains(&case.name.as_str()))
         .filter(|case| only.as_ref().is_none_or(|only| case.name.contains(only.as_str())))
         .collect();

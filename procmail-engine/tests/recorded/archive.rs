@@ -5,7 +5,6 @@
 //! `-- needs` a program that must be there.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 pub(crate) struct Case {
     pub(crate) name: String,
@@ -13,12 +12,6 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// Whether the program is installed that the case needs.
-    pub(crate) fn can_be_played(&self) -> bool {
-        let is_there = |program: &str| Path::new("/usr/bin").join(program.trim()).is_file();
-        self.text("needs").is_none_or(|program| is_there(&program))
-    }
-
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.files.get(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }

@@ -1,6 +1,7 @@
 //! Plays what the real program was recorded to do: rc file, mail and environment in; files, exit code and logs out.
 //!
-//! The cases lie in `cases/`, many to a file; `record` makes them. A host made of the standard library does what the evaluator asks for.
+//! The cases lie in `cases/`, many to a file; `record` makes them. A host made of the standard library does what the
+//! evaluator asks for.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod archive;
@@ -18,7 +19,7 @@ fn play_group(text: &[u8]) {
     let cases: Vec<Case> = archive::parse(text)
         .into_iter()
         .filter(|case| !OF_THE_PROGRAM.contains(&case.name.as_str()))
-        .filter(Case::can_be_played)
+        .filter(scene::can_be_played)
         .filter(|case| only.as_ref().is_none_or(|only| case.name.contains(only.as_str())))
         .collect();
     let failures: Vec<(String, String)> = std::thread::scope(|scope| {

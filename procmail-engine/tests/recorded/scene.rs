@@ -30,6 +30,12 @@ pub(crate) struct Played {
     pub(crate) stdout: String,
 }
 
+/// Whether the program is installed that a case needs.
+pub(crate) fn can_be_played(case: &Case) -> bool {
+    let is_there = |program: &str| Path::new("/usr/bin").join(program.trim()).is_file();
+    case.text("needs").is_none_or(|program| is_there(&program))
+}
+
 /// Plays a case quietly and in verbose mode, and tells where it ends otherwise than recorded.
 pub(crate) fn differences(case: &Case, run: impl Fn(&Case, bool) -> Played) -> String {
     let mut report = String::new();
