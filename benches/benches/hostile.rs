@@ -47,7 +47,9 @@ fn theirs(expression: &str, body: &[u8]) -> Option<Duration> {
         .spawn()
         .ok()?;
     let mut stdin = child.stdin.take()?;
-    let _ = stdin.write_all(b"From a@b Tue Jan  2 03:04:05 2001\nSubject: x\n\n").and_then(|()| stdin.write_all(body));
+    let _ = stdin
+        .write_all(b"From a@b Tue Jan  2 03:04:05 2001\nSubject: x\n\n")
+        .and_then(|()| stdin.write_all(body));
     drop(stdin);
     let status = child.wait().ok()?;
     let _ = std::fs::remove_file(rc);

@@ -56,7 +56,9 @@ fn mail() -> Vec<u8> {
           Date: Tue, 2 Jan 2001 03:04:05 +0000\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n",
     );
     while mail.len() < 5 * 1024 {
-        mail.extend_from_slice(b"Please find the figures below, and tell me what you think of them before Friday.\n");
+        mail.extend_from_slice(
+            b"Please find the figures below, and tell me what you think of them before Friday.\n",
+        );
     }
     mail
 }
@@ -104,7 +106,8 @@ fn by_hand(tests: &[(bool, Regex)], mail: &[u8]) -> Option<(usize, Vec<u8>)> {
             joined[at - 1] = b' ';
         }
     }
-    let folder = tests.iter().position(|(in_body, regex)| regex.is_match(if *in_body { body } else { &joined }))?;
+    let folder =
+        tests.iter().position(|(in_body, regex)| regex.is_match(if *in_body { body } else { &joined }))?;
     Some((folder, mail))
 }
 
@@ -137,7 +140,8 @@ fn benches(criterion: &mut Criterion) {
         let home = std::env::temp_dir().join(format!("bench-procmail-{}", std::process::id()));
         std::fs::create_dir_all(&home).expect("a folder can be made");
         // So that no folder grows.
-        std::fs::write(home.join("rc"), rc_text.replace("\nfolder-49\n", "\n/dev/null\n")).expect("it can be written");
+        std::fs::write(home.join("rc"), rc_text.replace("\nfolder-49\n", "\n/dev/null\n"))
+            .expect("it can be written");
         group.sample_size(20);
         group.bench_function("procmail, spawned", |bencher| bencher.iter(|| spawned(&home, &mail)));
         std::fs::remove_dir_all(&home).expect("it was made above");
