@@ -8,8 +8,13 @@ pub mod dot_codec;
 mod knobs;
 pub mod line;
 pub mod names;
+pub mod procmail_eval;
+pub mod procmail_rc;
+pub mod procmail_regex;
 pub mod proxy_header;
 pub mod rc_check;
+pub mod rc_explain;
+pub mod rc_sieve;
 pub mod sasl_client;
 pub mod sasl_server;
 pub mod seeds;
@@ -28,8 +33,13 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("dot_codec", dot_codec::check),
     ("line", line::check),
     ("names", names::check),
+    ("procmail_eval", procmail_eval::check),
+    ("procmail_rc", procmail_rc::check),
+    ("procmail_regex", procmail_regex::check),
     ("proxy_header", proxy_header::check),
     ("rc_check", rc_check::check),
+    ("rc_explain", rc_explain::check),
+    ("rc_sieve", rc_sieve::check),
     ("sasl_client", sasl_client::check),
     ("sasl_server", sasl_server::check),
     ("smtp_client", smtp_client::check),

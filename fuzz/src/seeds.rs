@@ -1,4 +1,5 @@
-//! What the fuzzers begin with: the transcripts of the protocol crates, and a few lines for each other target.
+//! What the fuzzers begin with: the transcripts of the protocol crates, recorded rc files, and a few lines for each other
+//! target.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -8,6 +9,8 @@ pub type Seed = (&'static str, String, Vec<u8>);
 
 /// How many settings of the knobs a seed for a machine comes with.
 const SETTINGS: u8 = 12;
+/// The longest rc file that is worth being cut and changed.
+const LONGEST_RC: usize = 3000;
 
 /// All seeds.
 ///
@@ -45,10 +48,42 @@ pub fn all() -> io::Result<Vec<Seed>> {
     for (number, name) in NAMES.iter().enumerate() {
         seeds.push(("names", number.to_string(), name.as_bytes().to_vec()));
     }
-    for (name, rc) in rc_files()? {
-        seeds.push(("rc_check", name, rc));
+    procmail(&mut seeds)?;
+    for (number, rc) in RC_FILES.iter().enumerate() {
+        with_knobs(&mut seeds, "rc_sieve", &number.to_string(), rc.as_bytes());
+        for (mail_number, mail) in MAILS.iter().enumerate() {
+            let rc_and_mail = [rc.as_bytes(), b"\0", mail.as_bytes()].concat();
+            seeds.push(("rc_explain", format!("{number}-{mail_number}"), knobbed(0, &rc_and_mail)));
+        }
     }
     Ok(seeds)
+}
+
+/// The rc files that were recorded with procmail, and the expressions of their conditions.
+fn procmail(seeds: &mut Vec<Seed>) -> io::Result<()> {
+    let mail = fs::read(cases().join("default.mail"))?;
+    let mut expressions = std::collections::BTreeSet::new();
+    for (name, rc) in rc_files()? {
+        let conditions = rc.split(|&byte| byte == b'\n').filter_map(|line| line.strip_prefix(b"* "));
+        expressions.extend(conditions.filter(|text| text.len() <= 40).map(<[u8]>::to_vec));
+        if rc.len() <= LONGEST_RC {
+            let setting = (rc.len() % 251) as u8;
+            seeds.push((
+                "procmail_eval",
+                name.clone(),
+                knobbed(setting, &[&rc, b"\0".as_slice(), &mail].concat()),
+            ));
+            seeds.push(("procmail_rc", name.clone(), rc.clone()));
+        }
+        seeds.push(("rc_check", name, rc));
+    }
+    for (number, expression) in expressions.iter().enumerate() {
+        for (setting, text) in [&b"a b\nc ab"[..], b"", b"Subject: aab\n"].into_iter().enumerate() {
+            let bytes = knobbed(setting as u8, &[expression, &b"\0"[..], text].concat());
+            seeds.push(("procmail_regex", format!("{number}-{setting}"), bytes));
+        }
+    }
+    Ok(())
 }
 
 /// Writes all seeds below `corpus`, a folder for each target.
@@ -75,9 +110,8 @@ fn transcripts() -> io::Result<Vec<PathBuf>> {
 
 /// The rc files of the recorded cases of procmail, by the names of their cases.
 fn rc_files() -> io::Result<Vec<(String, Vec<u8>)>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../procmail-engine/tests/recorded/cases");
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
+    for entry in fs::read_dir(cases())? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "cases") {
             rc_files_of(&fs::read(path)?, &mut files);
@@ -85,6 +119,10 @@ fn rc_files() -> io::Result<Vec<(String, Vec<u8>)>> {
     }
     files.sort();
     Ok(files)
+}
+
+fn cases() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../procmail-engine/tests/recorded/cases")
 }
 
 /// `== NAME` starts a case; `-- PATH LENGTH` a file of it, followed by so many bytes and a newline.
@@ -209,4 +247,18 @@ const NAMES: &[&str] = &[
     "alice@example.org",
     "..",
     "用户/😀",
+];
+
+/// Rc files with a little of everything.
+const RC_FILES: &[&str] = &[
+    "MAILDIR=$HOME/Mail\nA=x\n:0:\n* ^Subject:.*\\/hello\n* ! ^FROM_DAEMON\nlists/$A\n:0 E\n* > 100\nbig/\n",
+    ":0 c\n{\n:0\n* ^TO_joe\n! a@b.org\n:0 A\ntwo\n}\n:0 fw\n* 3^0.5 B ?? cats\n* -1^0\n| formail -I X\n:0 e\n/dev/null\n",
+    "INCLUDERC=more\nA=`date`\n:0 B\n* ^a.*(b|c?)[^x]*$\n{ A=\"$A y\" }\n:0 a\n* A ?? ^^y\n$A/.\nHOST\n",
+    ":0 Whc: lock\n| formail -D 99 cache\n:0 a\nduplicates\n:0 D\n* $ ^(From|To):.*$\\HOME\nA=| cat\nSWITCHRC=\n",
+];
+
+const MAILS: &[&str] = &[
+    "From ann@example.org Tue Jan  2 03:04:05 2001\nSubject: hello\nTo: you,\n\tjoe@example.org\n\nmany cats\n",
+    "Subject: a b\n\n\nab\n",
+    "",
 ];

@@ -37,6 +37,11 @@ PARTS = [
     "postfix",
     "dovecot",
     "formail",
+    "procmail_regex",
+    "sieve",
+    "procmail_lib",
+    "spamassassin",
+    "folders",
 ]
 
 
@@ -48,6 +53,7 @@ class Setting:
         self.certificates = Certificates(scratch / "certificates")
         self.postoffice = Path(os.environ["INTEROP_BIN"]) / "postoffice"
         self.smtp_send = Path(os.environ["INTEROP_BIN"]) / "smtp-send"
+        self.procmail = Path(os.environ["INTEROP_BIN"]) / "procmail"
         self.node_modules = Path(os.environ["INTEROP_NODE_MODULES"])
         self._office = None
 

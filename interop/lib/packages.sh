@@ -1,15 +1,16 @@
 # The programs that interop/run needs: installed where they are missing, and an error where that cannot be.
 
 packages=(
-    spamassassin spamc
     swaks libauthen-sasl-perl libnet-ssleay-perl
     curl msmtp s-nail gsasl openssl
-    postfix dovecot-core dovecot-lmtpd dovecot-imapd
-    procmail procmail-lib fetchmail mutt
+    postfix dovecot-core dovecot-lmtpd dovecot-imapd dovecot-sieve
+    procmail procmail-lib fetchmail mutt spamassassin spamc
     python3 ca-certificates
 )
-programs=(swaks curl msmtp s-nail gsasl openssl postfix postconf smtp-source smtp-sink dovecot doveconf procmail formail fetchmail
-    mutt spamassassin spamc python3 node npm)
+programs=(
+    swaks curl msmtp s-nail gsasl openssl postfix postconf smtp-source smtp-sink dovecot doveconf sievec sieve-test
+    procmail formail fetchmail mutt spamassassin spamc python3 node npm
+)
 # Of the line that runs on Debian 12's Node.
 nodemailer_version=7.0.9
 

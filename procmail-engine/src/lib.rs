@@ -54,6 +54,7 @@
 //! - **… serve `c` on a block?** [`effect::Effect::Fork`] brings a copy of the evaluator; run it on a thread, or to its end
 //!   before going on.
 //! - **… know what an rc file would do with a mail, and why?** [`explain::Explainer`].
+//! - **… go over to Sieve?** [`sieve::to_sieve`].
 //! - **… look at an rc file without evaluating it?** [`syntax::Rc`].
 //! - **… find mistakes in an rc file?** [`check::check`], and [`check::render`] to show them.
 //! - **… lay an rc file out?** [`format::format()`], which never changes what the file does.
@@ -62,8 +63,8 @@
 //! # What it promises
 //!
 //! - Any rc file, mail and answer of the host is taken without a panic. An answer that does not fit counts as a failure.
-//! - A search takes time linear in the text. An evaluation looks at no more than a million items, so rc files that include
-//!   themselves end.
+//! - A search takes time linear in the text. An evaluation looks at no more items than [`eval::Setup::most_items`], so rc
+//!   files that include themselves end, and its variables hold no more than 64 MiB.
 #![forbid(unsafe_code)]
 
 pub mod check;

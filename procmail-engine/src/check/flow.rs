@@ -220,10 +220,10 @@ impl Checker<'_> {
         if self.suspect.is_none() {
             let column = |at: usize| self.report.lines.place(at).column;
             let lines = (self.report.lines.line(brace.start), self.report.lines.line(span.start));
-            let first_on_line = {
-                let start = self.report.lines.start(lines.1);
-                self.report.source[start..span.start].trim_ascii().is_empty()
-            };
+            let start = self.report.lines.start(lines.1);
+            // A brace further to the right than this is no question of indentation.
+            let near = span.start - start < 200;
+            let first_on_line = near && self.report.source[start..span.start].trim_ascii().is_empty();
             if first_on_line && lines.0 != lines.1 && column(span.start) < column(brace.start) {
                 self.suspect = Some((brace, span));
             }

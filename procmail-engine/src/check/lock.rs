@@ -98,7 +98,7 @@ impl Checker<'_> {
                     Code::LockIsFolder,
                     span,
                     format!(
-                        "the lock is the mailbox itself: once LOCKTIMEOUT is over, procmail removes `{}` by force",
+                        "the lock is the mailbox itself: once there is mail in `{}`, procmail waits for it to go away",
                         quoted(name)
                     ),
                 )
@@ -109,7 +109,7 @@ impl Checker<'_> {
                     Code::LockIsFolder,
                     span,
                     format!(
-                        "this lock is a folder of another recipe: once LOCKTIMEOUT is over, procmail removes `{}` by force",
+                        "this lock is a folder of another recipe: once there is mail in `{}`, procmail waits for it to go away",
                         quoted(name)
                     ),
                 )

@@ -7,7 +7,7 @@ use super::condition::Conditions;
 use super::expand::Expand;
 use super::finish::Finish;
 use super::lock::TakeLock;
-use super::{Chain, ChainFlag, Chained, Evaluator, Reached, Task, Trace, Value};
+use super::{COPY_COST, Chain, ChainFlag, Chained, Evaluator, Reached, Task, Trace, Value};
 use crate::effect::{Deliver, Delivered, Effect, Exit, Note, Outcome, Purpose};
 use crate::mail::{Area, Content};
 use crate::syntax::{Action, Capture, Item, Mode, Part, Rc, Text, parse_text};
@@ -525,6 +525,12 @@ impl Evaluator {
 
     fn fork(&mut self, mut act: Box<Act>, close: usize) {
         self.tell_of("Forking", b"procmail");
+        if !self.spend(COPY_COST) {
+            self.complain_of("Failed forking", b"procmail");
+            self.chain.succeeded = false;
+            self.skip_block(act.item + 1, close);
+            return;
+        }
         let wait = act.head.waits || act.head.waits_quietly || self.local_lock.is_some();
         let mut copy = Box::new(self.clone());
         copy.queue.clear();

@@ -7,6 +7,9 @@ use super::{Evaluator, Task, Value};
 use crate::effect::Purpose;
 use crate::syntax::{Mode, Part, Text};
 
+/// How many bytes the variables can have, all together, and with them the text that is being expanded.
+const MAX_VARIABLES: usize = 1 << 26;
+
 /// An expansion on its way.
 #[derive(Debug, Clone)]
 pub(super) struct Expand {
@@ -81,7 +84,7 @@ impl Evaluator {
         }
         let text = expand.text.clone();
         while let Some(part) = text.parts.get(expand.at) {
-            if expand.total + expand.used > self.numbers.line_buffer {
+            if self.too_long(&expand) {
                 self.overflow();
                 self.value = Value::Overflow;
                 return;
@@ -146,13 +149,18 @@ impl Evaluator {
             }
             expand.at += 1;
         }
-        if expand.total + expand.used > self.numbers.line_buffer {
+        if self.too_long(&expand) {
             self.overflow();
             self.value = Value::Overflow;
             return;
         }
         self.arguments_at = expand.arguments;
         self.value = Value::Words(expand.words);
+    }
+
+    fn too_long(&self, expand: &Expand) -> bool {
+        expand.total + expand.used > self.numbers.line_buffer
+            || expand.total + self.variables.size() > MAX_VARIABLES
     }
 
     /// The value of a variable, special ones included.

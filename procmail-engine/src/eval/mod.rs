@@ -18,6 +18,7 @@ mod variables;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use action::Act;
 use command::RunCommand;
@@ -74,6 +75,9 @@ pub struct Setup {
     pub requeues: bool,
     /// Whether `Content-Length` counts (not with `-Y`).
     pub obeys_content_length: bool,
+    /// How many items of rc files are evaluated at most, by all copies together; a copy counts as a thousand. Then rc files
+    /// end as if there were no more in them, so that those that include or copy themselves do not go on for ever.
+    pub most_items: u32,
     /// Compiled expressions. Hosts that filter many mails hand the same to all.
     pub expressions: Library,
     /// Whether [`Effect::Trace`] tells of the way.
@@ -109,6 +113,7 @@ impl Setup {
             falls_back: true,
             requeues: false,
             obeys_content_length: true,
+            most_items: 1_000_000,
             expressions: Library::default(),
             traces: false,
         }
@@ -203,7 +208,8 @@ pub struct Evaluator {
     queue: VecDeque<Effect>,
     waiting: bool,
     finished: Option<Finished>,
-    budget: u32,
+    /// How many items may still be evaluated, by all copies together.
+    budget: Arc<AtomicU32>,
     /// Which of the words expanded last stands for all arguments. It is empty until it is replaced by them, and so it is
     /// shown in `LASTFOLDER`.
     arguments_at: Option<usize>,
@@ -270,8 +276,8 @@ enum Value {
 
 /// How many rc files may be open at once, one including the other; as many as procmail has descriptors for.
 const MAX_NESTING: usize = 1000;
-/// How many items are evaluated for one mail, after which rc files that include or switch to themselves are given up.
-const MAX_ITEMS: u32 = 1_000_000;
+/// How many items a copy counts for.
+const COPY_COST: u32 = 1000;
 
 impl Evaluator {
     /// Starts an evaluation.
@@ -282,6 +288,7 @@ impl Evaluator {
             variables.set(name, value);
             numbers.assigned(name, value);
         }
+        let budget = Arc::new(AtomicU32::new(setup.most_items));
         Self {
             arguments: setup.arguments.clone(),
             mail: Arc::new(mail),
@@ -308,7 +315,7 @@ impl Evaluator {
             queue: VecDeque::new(),
             waiting: false,
             finished: None,
-            budget: MAX_ITEMS,
+            budget,
             arguments_at: None,
             shown: None,
             setup: Arc::new(setup),
@@ -510,8 +517,7 @@ impl Evaluator {
         let rc = file.rc.clone();
         let at = file.at;
         file.at += 1;
-        self.budget = self.budget.saturating_sub(1);
-        let item = if self.budget == 0 { None } else { rc.items().get(at) };
+        let item = if self.spend(1) { rc.items().get(at) } else { None };
         let Some(item) = item else {
             self.files.pop();
             self.trace(|_| Trace::Closed);
@@ -548,6 +554,11 @@ impl Evaluator {
             Item::MissingClose(_) => self.complain("Missing closing brace"),
             Item::Skipped(span) => self.complain_of("Skipped", rc.text(*span)),
         }
+    }
+
+    /// Whether so many items may still be evaluated; takes them.
+    fn spend(&self, items: u32) -> bool {
+        self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(items)).is_ok()
     }
 
     /// Goes behind the item that closes a block, telling on the way of what is skipped in any case.

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 /// The variables of a run; all are exported to programs.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Variables(BTreeMap<Vec<u8>, Vec<u8>>);
+pub(super) struct Variables {
+    values: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// How many bytes all names and values have.
+    size: usize,
+}
 
 impl Variables {
     pub(super) fn get(&self, name: &[u8]) -> Option<&[u8]> {
-        self.0.get(name).map(Vec::as_slice)
+        self.values.get(name).map(Vec::as_slice)
     }
 
     /// The value, or nothing.
@@ -17,17 +21,37 @@ impl Variables {
     }
 
     pub(super) fn set(&mut self, name: &[u8], value: &[u8]) {
-        self.0.insert(name.to_vec(), value.to_vec());
+        self.size += value.len();
+        match self.values.get_mut(name) {
+            Some(before) => {
+                self.size -= before.len();
+                value.clone_into(before);
+            }
+            None => {
+                self.size += name.len();
+                self.values.insert(name.to_vec(), value.to_vec());
+            }
+        }
     }
 
     pub(super) fn remove(&mut self, name: &[u8]) {
-        self.0.remove(name);
+        if let Some(value) = self.values.remove(name) {
+            self.size -= name.len() + value.len();
+        }
+    }
+
+    /// How many bytes all names and values have.
+    pub(super) fn size(&self) -> usize {
+        self.size
     }
 
     pub(super) fn export(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        self.0.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+        self.values.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 }
+
+/// What `LINEBUF` can be at most.
+const MAX_LINE: usize = 1 << 20;
 
 /// The variables that are read as numbers, with their defaults.
 #[derive(Debug, Clone)]
@@ -92,7 +116,7 @@ impl Numbers {
             b"VERBOSE" => self.verbose = number(value, i64::from(self.verbose)) != 0,
             b"LINEBUF" => {
                 self.line_buffer =
-                    usize::try_from(number(value, self.line_buffer as i64)).unwrap_or(0).max(128);
+                    usize::try_from(number(value, self.line_buffer as i64)).unwrap_or(0).clamp(128, MAX_LINE);
             }
             b"TIMEOUT" => self.timeout = seconds(value, self.timeout),
             b"LOCKSLEEP" => self.lock_sleep = seconds(value, self.lock_sleep),

@@ -4,27 +4,42 @@
 //! however the expression is nested.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::parse::{Inst, Program};
 
+/// A transition that is not known yet.
 const UNKNOWN: u32 = u32::MAX;
+/// Set in transitions after which the search has to look up: to a state that accepts, or to one that can be skipped in.
+const STOP: u32 = 1 << 31;
 /// Entries of the transition table after which it is thrown away.
 const MAX_TABLE: usize = 1 << 16;
+/// Instructions that all states hold together, after which they are thrown away.
+const MAX_HELD: usize = 1 << 20;
 
 /// What the search has learnt of an expression so far.
+///
+/// States go by the place of their row in the table.
 #[derive(Debug)]
 pub(super) struct Automaton {
     classes: [u8; 256],
     stride: usize,
     table: Vec<u32>,
     states: Vec<State>,
-    numbers: HashMap<Box<[u32]>, u32>,
+    held: usize,
+    numbers: HashMap<Arc<[u32]>, u32>,
     work: Closure,
+    /// Where each search is that has found nothing yet to begin with.
+    base: u32,
+    /// Where a search is at the start of the text, behind the newline that is thought before it.
+    first: u32,
+    /// The bytes that lead out of the base, if they are few enough to be searched for.
+    leaving: Vec<u8>,
 }
 
 #[derive(Debug)]
 struct State {
-    set: Box<[u32]>,
+    set: Arc<[u32]>,
     accepts: bool,
     accepts_at_end: bool,
 }
@@ -49,14 +64,34 @@ impl Automaton {
             });
             classes[usize::from(byte)] = class;
         }
-        Self {
+        let mut automaton = Self {
             classes,
             stride: count as usize,
             table: Vec::new(),
             states: Vec::new(),
+            held: 0,
             numbers: HashMap::new(),
             work: Closure { seen: vec![false; program.insts.len()], ..Closure::default() },
-        }
+            base: 0,
+            first: 0,
+            leaving: Vec::new(),
+        };
+        automaton.forget(program);
+        automaton.leaving = leaving(program, &automaton.at(automaton.base).set);
+        automaton
+    }
+
+    fn forget(&mut self, program: &Program) {
+        self.table.clear();
+        self.states.clear();
+        self.numbers.clear();
+        self.held = 0;
+        self.base = self.state(program, &[program.start]);
+        self.first = self.compute(program, self.base, b'\n', true);
+    }
+
+    fn at(&self, state: u32) -> &State {
+        &self.states[state as usize / self.stride]
     }
 
     /// Where the first match that starts at or behind `from` ends: at most one behind the text, which stands for the
@@ -65,75 +100,76 @@ impl Automaton {
         if from > text.len() {
             return None;
         }
-        let base = self.state(program, &[program.start]);
-        let mut state = base;
-        if self.states[state as usize].accepts {
+        if self.at(self.base).accepts {
             return Some(from);
         }
+        let mut state = self.base;
         if from == 0 {
-            state = self.compute(program, state, b'\n', true);
+            state = self.first;
         } else if text[from - 1] == b'\n' {
-            state = self.next(program, &mut state.clone(), b'\n', &mut base.clone());
+            state = self.next(program, state, b'\n');
         }
-        let leaving = leaving(program, &self.states[base as usize].set);
-        let mut base = base;
         let mut at = from;
         loop {
-            if self.states[state as usize].accepts {
+            if self.at(state).accepts {
                 return Some(at);
             }
-            if state == base
-                && let Some(needle) = leaving
-            {
-                at += memchr::memchr(needle, &text[at..]).unwrap_or(text.len() - at);
+            if state == self.base {
+                at += self.skip(&text[at..]);
             }
-            // The common run: known states that accept nothing.
-            while let Some(&byte) = text.get(at) {
-                let entry =
-                    self.table[state as usize * self.stride + usize::from(self.classes[usize::from(byte)])];
-                if entry == UNKNOWN
-                    || self.states[entry as usize].accepts
-                    || (entry == base && leaving.is_some())
-                {
+            let mut missing = None;
+            // The common run: known states that need no look.
+            for &byte in &text[at..] {
+                let entry = self.table[state as usize + usize::from(self.classes[usize::from(byte)])];
+                if entry >= STOP {
+                    missing = Some((entry, byte));
                     break;
                 }
                 state = entry;
                 at += 1;
             }
-            let Some(&byte) = text.get(at) else { break };
-            state = self.next(program, &mut state, byte, &mut base);
+            let Some((entry, byte)) = missing else { break };
+            state = if entry == UNKNOWN { self.next(program, state, byte) } else { entry & !STOP };
             at += 1;
         }
-        if self.states[state as usize].accepts_at_end {
+        if self.at(state).accepts_at_end {
             return Some(text.len());
         }
-        let last = self.next(program, &mut state, b'\n', &mut base);
-        self.states[last as usize].accepts.then_some(text.len() + 1)
+        let last = self.next(program, state, b'\n');
+        self.at(last).accepts.then_some(text.len() + 1)
     }
 
-    /// The state behind `byte`. When the table has to be thrown away, `state` and `base` get their new numbers.
-    fn next(&mut self, program: &Program, state: &mut u32, byte: u8, base: &mut u32) -> u32 {
+    /// How far the base leads to nothing but itself.
+    fn skip(&self, text: &[u8]) -> usize {
+        let found = match *self.leaving.as_slice() {
+            [one] => memchr::memchr(one, text),
+            [one, two] => memchr::memchr2(one, two, text),
+            [one, two, three] => memchr::memchr3(one, two, three, text),
+            _ => return 0,
+        };
+        found.unwrap_or(text.len())
+    }
+
+    /// The state behind `byte`.
+    fn next(&mut self, program: &Program, mut state: u32, byte: u8) -> u32 {
         let class = usize::from(self.classes[usize::from(byte)]);
-        let entry = self.table[*state as usize * self.stride + class];
+        let entry = self.table[state as usize + class];
         if entry != UNKNOWN {
-            return entry;
+            return entry & !STOP;
         }
-        if self.table.len() > MAX_TABLE {
-            let (kept, start) =
-                (self.states[*state as usize].set.clone(), self.states[*base as usize].set.clone());
-            self.table.clear();
-            self.states.clear();
-            self.numbers.clear();
-            *base = self.number(program, start);
-            *state = self.number(program, kept);
+        if self.table.len() > MAX_TABLE || self.held > MAX_HELD {
+            let kept = self.at(state).set.clone();
+            self.forget(program);
+            state = self.number(program, kept);
         }
-        let next = self.compute(program, *state, byte, false);
-        self.table[*state as usize * self.stride + class] = next;
+        let next = self.compute(program, state, byte, false);
+        let stop = self.at(next).accepts || (next == self.base && !self.leaving.is_empty());
+        self.table[state as usize + class] = if stop { next | STOP } else { next };
         next
     }
 
     fn compute(&mut self, program: &Program, state: u32, byte: u8, at_start: bool) -> u32 {
-        let set = &self.states[state as usize].set;
+        let set = self.at(state).set.clone();
         let mut starts: Vec<usize> = set
             .iter()
             .filter_map(|&inst| match program.insts[inst as usize] {
@@ -151,15 +187,16 @@ impl Automaton {
         self.number(program, set)
     }
 
-    fn number(&mut self, program: &Program, set: Box<[u32]>) -> u32 {
+    fn number(&mut self, program: &Program, set: Arc<[u32]>) -> u32 {
         if let Some(&number) = self.numbers.get(&set) {
             return number;
         }
-        let number = u32::try_from(self.states.len()).expect("the table is bounded");
+        let number = u32::try_from(self.table.len()).expect("the table is bounded");
         let insts = || set.iter().map(|&inst| program.insts[inst as usize]);
         let accepts = insts().any(|inst| inst == Inst::Accept);
         let accepts_at_end =
             accepts || insts().any(|inst| matches!(inst, Inst::Edge(next) if program.ends_at(next)));
+        self.held += set.len();
         self.states.push(State { accepts, accepts_at_end, set: set.clone() });
         self.numbers.insert(set, number);
         self.table.resize(self.table.len() + self.stride, UNKNOWN);
@@ -169,9 +206,9 @@ impl Automaton {
 
 impl Closure {
     /// What can be reached without consuming a byte: the instructions that consume one, wait for an edge, or accept.
-    fn of(&mut self, program: &Program, starts: &[usize]) -> Box<[u32]> {
+    fn of(&mut self, program: &Program, starts: &[usize]) -> Arc<[u32]> {
         self.found.clear();
-        self.seen.iter_mut().for_each(|seen| *seen = false);
+        self.seen.fill(false);
         self.stack.extend_from_slice(starts);
         while let Some(at) = self.stack.pop() {
             if std::mem::replace(&mut self.seen[at], true) {
@@ -188,16 +225,18 @@ impl Closure {
     }
 }
 
-/// The one byte that leads out of a state, if there is just one.
-fn leaving(program: &Program, set: &[u32]) -> Option<u8> {
-    let mut only = None;
-    for byte in 0..=255u8 {
-        let leads = set.iter().any(|&inst| {
-            matches!(program.insts[inst as usize], Inst::Bytes(number, _) if program.sets[number].contains(byte))
-        });
-        if leads && only.replace(byte).is_some() {
-            return None;
-        }
-    }
-    only
+/// The bytes that lead out of a state; none if they are more than three.
+fn leaving(program: &Program, set: &[u32]) -> Vec<u8> {
+    let mut sets: Vec<usize> = set
+        .iter()
+        .filter_map(|&inst| match program.insts[inst as usize] {
+            Inst::Bytes(number, _) => Some(number),
+            _ => None,
+        })
+        .collect();
+    sets.sort_unstable();
+    sets.dedup();
+    let leads = |byte: &u8| sets.iter().any(|&number| program.sets[number].contains(*byte));
+    let bytes: Vec<u8> = (0..=255u8).filter(leads).take(4).collect();
+    if bytes.len() > 3 { Vec::new() } else { bytes }
 }

@@ -6,28 +6,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Case, Regex};
 
-/// Expressions after which all are forgotten.
+/// Expressions of one case after which all are forgotten.
 const MAX_EXPRESSIONS: usize = 4096;
 
-type Key = (Vec<u8>, Case);
+/// Those that do not fold the case of letters, and those that do.
+type Known = [HashMap<Box<[u8]>, Arc<Regex>>; 2];
 
 /// Expressions by their text. Clones share them, over threads too.
 #[derive(Clone, Default)]
-pub struct Library(Arc<Mutex<HashMap<Key, Arc<Regex>>>>);
+pub struct Library(Arc<Mutex<Known>>);
 
 impl Library {
     /// The compiled form of an expression, compiled if it is not known yet.
     pub fn regex(&self, pattern: &[u8], case: Case) -> Arc<Regex> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (pattern.to_vec(), case);
-        if let Some(regex) = known.get(&key) {
+        let known = &mut known[usize::from(case == Case::Fold)];
+        if let Some(regex) = known.get(pattern) {
             return regex.clone();
         }
         if known.len() >= MAX_EXPRESSIONS {
             known.clear();
         }
         let regex = Arc::new(Regex::new(pattern, case));
-        known.insert(key, regex.clone());
+        known.insert(pattern.into(), regex.clone());
         regex
     }
 }

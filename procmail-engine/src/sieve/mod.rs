@@ -64,12 +64,14 @@
 //!
 //! `regex` is that of draft-ietf-sieve-regex, with POSIX expressions, as Dovecot's Pigeonhole has it.
 
+mod actions;
 mod conditions;
 mod fields;
 mod folders;
 mod pattern;
 mod recipes;
 mod script;
+mod settings;
 mod values;
 
 use std::fmt;

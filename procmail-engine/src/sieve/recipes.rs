@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::conditions::{condition, simple_command};
+use super::conditions::condition;
 use super::fields::length as test_length;
-use super::folders::{Place, place};
-use super::script::{Command, Test, Value, Verb, ends};
+use super::script::{Command, Test, Value, ends};
 use super::values::{Binding, Variables};
 use super::{Note, NoteKind, Options, Reason};
 use crate::eval::Head;
 use crate::shown::shown;
-use crate::syntax::{Action, Assignment, Capture, Item, Mode, Rc, Recipe, Span};
+use crate::syntax::{Action, Item, Mode, Rc, Recipe, Span};
 
 /// How deep blocks may nest: every implementation has at least so many levels (RFC 5228 §2.10.5), and a recipe needs two.
 const DEEPEST: usize = 12;
@@ -23,7 +22,7 @@ const WIDEST: usize = 400;
 
 /// What is known of something that the flags `A a E e` go by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Truth {
+pub(super) enum Truth {
     Yes,
     No,
     /// The script knows, by this flag.
@@ -44,7 +43,7 @@ impl Truth {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Chain {
+pub(super) struct Chain {
     last: Truth,
     previous: Truth,
     succeeded: Truth,
@@ -57,7 +56,7 @@ struct Chain {
 }
 
 impl Chain {
-    const fn at_start(matched: Truth) -> Self {
+    pub(super) const fn at_start(matched: Truth) -> Self {
         Self {
             last: matched,
             previous: matched,
@@ -70,23 +69,23 @@ impl Chain {
 }
 
 pub(super) struct Converter<'a> {
-    rc: &'a Rc,
-    options: &'a Options,
-    lines: Vec<usize>,
+    pub(super) rc: &'a Rc,
+    pub(super) options: &'a Options,
+    pub(super) lines: Vec<usize>,
     pub(super) notes: Vec<Note>,
-    variables: Variables,
-    root: Option<Value>,
-    chain: Chain,
+    pub(super) variables: Variables,
+    pub(super) root: Option<Value>,
+    pub(super) chain: Chain,
     /// Within the block of a copy: the flag that says that the copy is delivered.
-    copying: Option<usize>,
+    pub(super) copying: Option<usize>,
     /// Whether that flag is set already.
     done: Done,
-    flags: usize,
-    included: BTreeSet<Vec<u8>>,
+    pub(super) flags: usize,
+    pub(super) included: BTreeSet<Vec<u8>>,
     /// Where copies go.
-    copies: BTreeSet<Value>,
-    depth: usize,
-    written: usize,
+    pub(super) copies: BTreeSet<Value>,
+    pub(super) depth: usize,
+    pub(super) written: usize,
 }
 
 /// Whether a copy is delivered at some place.
@@ -98,18 +97,18 @@ enum Done {
 }
 
 /// What an action becomes.
-struct Body {
-    commands: Vec<Command>,
+pub(super) struct Body {
+    pub(super) commands: Vec<Command>,
     /// Whether it delivers the mail for good.
-    delivers: bool,
+    pub(super) delivers: bool,
     /// What may be different, if it is not whether it succeeds.
-    inexact: Vec<Reason>,
+    pub(super) inexact: Vec<Reason>,
     /// Whether it succeeds, if that is known later.
-    succeeded: Truth,
+    pub(super) succeeded: Truth,
 }
 
 impl Body {
-    fn of(commands: Vec<Command>) -> Self {
+    pub(super) fn of(commands: Vec<Command>) -> Self {
         Self { commands, delivers: false, inexact: Vec::new(), succeeded: Truth::Yes }
     }
 }
@@ -157,42 +156,18 @@ impl<'a> Converter<'a> {
         commands
     }
 
-    /// Mail that no recipe delivered goes to `DEFAULT`.
-    fn fall_back(&mut self, commands: &mut Vec<Command>) {
-        let value = match self.variables.get(b"DEFAULT") {
-            Binding::Unknown | Binding::Unset => return,
-            _ => self.variables.value(b"DEFAULT"),
-        };
-        if value.0.is_empty() {
-            return;
-        }
-        let end = self.rc.source().len();
-        match place(&value, self.root.as_ref(), &self.variables, self.options) {
-            Ok(Place::Inbox) => {}
-            Ok(Place::Nowhere) => commands.extend([Command::Comment("DEFAULT".to_owned()), Command::Discard]),
-            Ok(Place::Mailbox(mailbox)) => {
-                commands.push(Command::Comment("DEFAULT".to_owned()));
-                commands.push(Command::FileInto { mailbox, copy: false, create: self.options.create });
-            }
-            Err(reason) => {
-                let text = "mail that nothing above files goes to the inbox instead of DEFAULT";
-                self.left_out(Span { start: end, end }, reason, true, Some(text), commands);
-            }
-        }
-    }
-
-    fn line(&self, offset: usize) -> usize {
+    pub(super) fn line(&self, offset: usize) -> usize {
         self.lines.partition_point(|&start| start <= offset)
     }
 
-    fn note(&mut self, span: Span, kind: NoteKind, reason: Reason) {
+    pub(super) fn note(&mut self, span: Span, kind: NoteKind, reason: Reason) {
         let line = self.line(span.start);
         let start = self.lines.get(line.wrapping_sub(1)).copied().unwrap_or(0);
         self.notes.push(Note { line, column: span.start - start + 1, kind, reason });
     }
 
     /// Leaves something out of the script: notes why, and writes it as a comment.
-    fn left_out(
+    pub(super) fn left_out(
         &mut self,
         span: Span,
         reason: Reason,
@@ -293,7 +268,7 @@ impl<'a> Converter<'a> {
         }
     }
 
-    fn flag(&mut self) -> usize {
+    pub(super) fn flag(&mut self) -> usize {
         self.flags += 1;
         self.flags
     }
@@ -315,13 +290,11 @@ impl<'a> Converter<'a> {
                 _ => self.rc.source().len(),
             }),
         };
-        let before = self.variables.clone();
         let (notes, flags, chain) = (self.notes.len(), self.flags, self.chain);
         if let Err((span, reason)) = self.convert(recipe, next, &comments, out) {
             self.notes.truncate(notes);
             self.flags = flags;
             self.chain = chain;
-            self.variables = before;
             out.append(&mut comments);
             self.give_up(recipe, whole, next, (span, reason), out);
         }
@@ -634,311 +607,6 @@ impl<'a> Converter<'a> {
     fn chain_is_free(&self, head: &Head) -> bool {
         !(head.also || head.also_if_succeeded || head.or_else)
     }
-
-    fn action(&mut self, head: &Head, action: &Action) -> Result<Body, Reason> {
-        let copy = head.copies || self.copying.is_some();
-        let mut body = match action {
-            Action::Folders(text) => self.folders(text, head, copy)?,
-            Action::Forward { capture: Some(_), .. } => return Err(Reason::Capture),
-            Action::Forward { capture: None, arguments } => {
-                let mut body = Body::of(Vec::new());
-                for word in self.variables.expand(arguments, Mode::Words)? {
-                    for address in addresses(&word)? {
-                        body.commands.push(Command::Redirect { address, copy });
-                    }
-                }
-                if body.commands.is_empty() {
-                    return Err(Reason::NoAddress);
-                }
-                if head.given_part().is_some() {
-                    body.inexact.push(Reason::Inexact("all of the mail is forwarded, not a part of it"));
-                }
-                body
-            }
-            Action::Pipe { capture, command, .. } => self.pipe(head, capture.as_ref(), command, copy)?,
-            Action::Block { .. } | Action::Missing | Action::Incomplete => return Err(Reason::Malformed),
-        };
-        let takes = matches!(action, Action::Folders(_) | Action::Forward { .. })
-            || matches!(action, Action::Pipe { capture: None, .. } if !head.filters);
-        if takes && !head.copies && body.succeeded == Truth::Yes {
-            body.delivers = true;
-            match self.copying {
-                Some(done) => body.commands.push(Command::Flag(done)),
-                None => {
-                    // Of two deliveries to one place some servers take only the first, the copy, and keep the mail besides.
-                    if body.commands.iter().any(|command| self.had_copy(command)) {
-                        body.commands.push(Command::Discard);
-                    }
-                    body.commands.push(Command::Stop);
-                }
-            }
-        }
-        for command in &body.commands {
-            if let Command::FileInto { mailbox: to, copy: true, .. }
-            | Command::Redirect { address: to, copy: true } = command
-            {
-                self.copies.insert(to.clone());
-            }
-        }
-        Ok(body)
-    }
-
-    fn had_copy(&self, command: &Command) -> bool {
-        match command {
-            Command::FileInto { mailbox: to, .. } | Command::Redirect { address: to, .. } => {
-                self.copies.contains(to)
-            }
-            _ => false,
-        }
-    }
-
-    fn folders(&mut self, text: &crate::syntax::Text, head: &Head, copy: bool) -> Result<Body, Reason> {
-        let words = self.variables.expand(text, Mode::Words)?;
-        let mut body = Body::of(Vec::new());
-        let is_directory = |word: &Value| match word.0.last() {
-            Some(super::script::Piece::Text(text)) => text.ends_with(b"/") || text.ends_with(b"/."),
-            _ => false,
-        };
-        let links = words.first().is_some_and(is_directory);
-        for (number, word) in words.iter().enumerate() {
-            if number > 0 && !(links && is_directory(word)) {
-                body.inexact
-                    .push(Reason::Inexact("only directories get links; this is left out as procmail does"));
-                continue;
-            }
-            match place(word, self.root.as_ref(), &self.variables, self.options)? {
-                Place::Nowhere if copy => {}
-                Place::Nowhere => body.commands.push(self.nowhere()),
-                Place::Inbox => body.commands.push(Command::Keep),
-                Place::Mailbox(mailbox) => {
-                    body.commands.push(Command::FileInto { mailbox, copy, create: self.options.create });
-                }
-            }
-        }
-        if words.is_empty() {
-            return Err(Reason::NoFolder);
-        }
-        if head.given_part().is_some() && body.commands.iter().any(|command| *command != Command::Discard) {
-            body.inexact.push(Reason::Inexact("all of the mail is stored, not a part of it"));
-        }
-        Ok(body)
-    }
-
-    /// What becomes of mail for `/dev/null`: with an `EXITCODE` that has the sender told, it is rejected.
-    fn nowhere(&self) -> Command {
-        let code = match self.variables.get(b"EXITCODE") {
-            Binding::Known(value) => value.known(),
-            _ => None,
-        };
-        let text = match code.as_deref() {
-            Some(b"67") => "User unknown",
-            Some(b"69") => "Service unavailable",
-            Some(b"77") => "Permission denied",
-            Some(b"65" | b"76") => "Message refused",
-            _ => return Command::Discard,
-        };
-        Command::Reject(text.to_owned())
-    }
-
-    fn pipe(
-        &mut self,
-        head: &Head,
-        capture: Option<&Capture>,
-        command: &[u8],
-        copy: bool,
-    ) -> Result<Body, Reason> {
-        let command = command.trim_ascii();
-        if command.is_empty() && !head.filters {
-            return Err(Reason::StandardOutput);
-        }
-        let words: Vec<&[u8]> =
-            command.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect();
-        let program =
-            words.first().and_then(|word| word.rsplit(|&byte| byte == b'/').next()).unwrap_or_default();
-        let simple = !command.iter().any(|byte| b"&|<>~;?*[".contains(byte));
-        if capture.is_none() && !head.filters && simple {
-            match program {
-                b"formail" if words.get(1) == Some(&&b"-D"[..]) && words.len() == 4 => {
-                    return Ok(self.duplicates(head));
-                }
-                b"dovecot-lda" | b"deliver" => {
-                    if let Some(folder) = lda_mailbox(&words[1..]) {
-                        let text = crate::syntax::parse_text(folder, 0, Mode::Words);
-                        return self.folders(&text, head, copy);
-                    }
-                }
-                _ => {}
-            }
-        }
-        let replies = memchr::memmem::find(command, b"formail").is_some()
-            && [&b" -r"[..], b" -rt", b"-k -r"]
-                .iter()
-                .any(|flag| memchr::memmem::find(command, flag).is_some());
-        if replies {
-            return Err(Reason::Reply);
-        }
-        if capture.is_some() && !self.options.programs {
-            return Err(Reason::Capture);
-        }
-        if head.filters && !self.options.programs {
-            return Err(Reason::Filter);
-        }
-        if !self.options.programs {
-            return Err(Reason::Program);
-        }
-        if head.given_part().is_some() {
-            return Err(Reason::PartToProgram);
-        }
-        let (name, arguments) = simple_command(command)?;
-        let (verb, output) = match capture {
-            Some(capture) => {
-                self.variables.set(capture.variable(), Binding::AtRunTime);
-                (Verb::Execute, Some(capture.variable().to_vec()))
-            }
-            None if head.filters => (Verb::Filter, None),
-            None => (Verb::Pipe, None),
-        };
-        let copy = copy && verb == Verb::Pipe;
-        let mut body = Body::of(vec![Command::Program { verb, copy, name, arguments, output }]);
-        body.inexact
-            .push(Reason::Inexact("the program must lie where the server looks for programs of scripts"));
-        Ok(body)
-    }
-
-    /// `| formail -D size cache` takes what came before: a recipe that succeeds only for duplicates.
-    fn duplicates(&mut self, head: &Head) -> Body {
-        let mut body = Body::of(Vec::new());
-        body.inexact
-            .push(Reason::Inexact("the server remembers what came, in its own way and for its own time"));
-        let succeeded = self.flag();
-        let mut inside = vec![Command::Flag(succeeded)];
-        if !head.copies {
-            match self.copying {
-                Some(done) => inside.push(Command::Flag(done)),
-                None => inside.extend([Command::Discard, Command::Stop]),
-            }
-        }
-        body.commands.push(Command::If { branches: vec![(Test::Duplicate, inside)], otherwise: None });
-        body.succeeded = Truth::Flag(succeeded);
-        body
-    }
-
-    fn assignment(&mut self, assignment: &Assignment, out: &mut Vec<Command>) {
-        let name = assignment.name.as_slice();
-        let value = match self.variables.expand(&assignment.value, Mode::Value) {
-            Ok(words) => Ok(words.into_iter().next().unwrap_or_default()),
-            Err(reason) => Err(reason),
-        };
-        match name {
-            b"INCLUDERC" => return self.include(assignment.span, value, out),
-            b"SWITCHRC" => {
-                if matches!(&value, Ok(value) if value.0.is_empty() || value.known().as_deref() == Some(b"/dev/null"))
-                {
-                    self.end_of_file(assignment.span, out);
-                    return;
-                }
-                let before = out.len();
-                self.include(assignment.span, value, out);
-                if matches!(out[before..].last(), Some(Command::Include(_))) {
-                    out.push(Command::Stop);
-                }
-                return;
-            }
-            b"HOST" => return self.host(assignment.span, value, out),
-            b"TRAP" => {
-                self.left_out(assignment.span, Reason::Trap, false, None, out);
-                return;
-            }
-            b"LOG" | b"LOGFILE" | b"LOGABSTRACT" | b"VERBOSE" | b"COMSAT" | b"UMASK" | b"TIMEOUT"
-            | b"SHELL" | b"SHELLFLAGS" | b"SHELLMETAS" | b"PATH" | b"LOCKFILE" | b"LOCKEXT"
-            | b"LOCKSLEEP" | b"LOCKTIMEOUT" | b"SUSPEND" | b"NORESRETRY" | b"LINEBUF" | b"MSGPREFIX"
-            | b"DROPPRIVS" | b"DELIVERED" | b"SENDMAIL" | b"SENDMAILFLAGS" | b"SHIFT" => {
-                if let Err(Reason::Backquotes) = value {
-                    self.note(assignment.span, NoteKind::Ignored, Reason::Backquotes);
-                }
-                self.note(assignment.span, NoteKind::Ignored, Reason::NoMeaning);
-                let binding = value.map_or(Binding::Unknown, Binding::Known);
-                self.variables.set(name, binding);
-                return;
-            }
-            _ => {}
-        }
-        match value {
-            Ok(value) => {
-                if name == b"MAILDIR" && self.root.is_none() {
-                    self.root = Some(value.clone());
-                }
-                self.variables.set(name, Binding::Known(value.clone()));
-                if value.unknown().is_none() && value.is_writable() && settable(name) {
-                    self.written += value.len();
-                    out.push(Command::Set { name: name.to_vec(), value });
-                }
-            }
-            Err(reason) => {
-                self.variables.set(name, Binding::Unknown);
-                self.left_out(assignment.span, reason, false, None, out);
-            }
-        }
-    }
-
-    fn removal(&mut self, span: Span, name: &[u8], out: &mut Vec<Command>) {
-        match name {
-            b"HOST" => self.host(span, Ok(Value::default()), out),
-            b"SWITCHRC" => self.end_of_file(span, out),
-            _ => {
-                self.variables.set(name, Binding::Unset);
-                if settable(name) {
-                    out.push(Command::Set { name: name.to_vec(), value: Value::default() });
-                }
-            }
-        }
-    }
-
-    /// The rest of the file is not read.
-    fn end_of_file(&mut self, span: Span, out: &mut Vec<Command>) {
-        if self.copying.is_some() {
-            self.left_out(span, Reason::SwitchInCopy, false, None, out);
-            return;
-        }
-        match self.variables.get(b"DEFAULT") {
-            Binding::Unknown => {}
-            _ => self.fall_back(out),
-        }
-        out.push(Command::Stop);
-    }
-
-    /// A `HOST` that is not this one ends all, and the mail is dropped.
-    fn host(&mut self, span: Span, value: Result<Value, Reason>, out: &mut Vec<Command>) {
-        match value {
-            Ok(value) if value.0.is_empty() && self.copying.is_none() => {
-                out.extend([self.nowhere(), Command::Stop]);
-            }
-            _ => self.left_out(span, Reason::Host, true, None, out),
-        }
-    }
-
-    fn include(&mut self, span: Span, value: Result<Value, Reason>, out: &mut Vec<Command>) {
-        let line = self.line(span.start);
-        let known = match value {
-            Ok(value) if value.0.is_empty() => return,
-            Ok(value) => script_name(&value),
-            Err(reason) => Err(reason),
-        };
-        self.chain = Chain::at_start(Truth::Unknown(line));
-        match known {
-            Ok(name) if name == "null" => {}
-            Ok(_) if !self.options.includes => self.left_out(span, Reason::Include, true, None, out),
-            Ok(_) if self.copying.is_some() => self.left_out(span, Reason::SwitchInCopy, true, None, out),
-            Ok(name) if !self.included.insert(name.clone().into_bytes()) => {
-                self.left_out(span, Reason::IncludedAgain, true, None, out);
-            }
-            Ok(name) => {
-                self.note(span, NoteKind::Approximate, Reason::IncludeApart(name.clone()));
-                out.push(Command::Include(name));
-            }
-            Err(reason) => self.left_out(span, reason, true, None, out),
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -982,11 +650,6 @@ fn captured(action: &Action) -> Option<Vec<u8>> {
     }
 }
 
-/// Whether a script can have a variable of this name.
-fn settable(name: &[u8]) -> bool {
-    name.len() <= 32 && name.first().is_some_and(|&byte| byte.is_ascii_alphabetic() || byte == b'_')
-}
-
 fn untabbed(line: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(line.len());
     for &byte in line {
@@ -997,74 +660,4 @@ fn untabbed(line: &[u8]) -> Vec<u8> {
         }
     }
     out
-}
-
-/// The addresses in a word of a forward.
-fn addresses(word: &Value) -> Result<Vec<Value>, Reason> {
-    if let Some(name) = word.unknown() {
-        return Err(Reason::UnknownVariable(name.to_vec()));
-    }
-    let Some(text) = word.known() else {
-        return Ok(vec![word.clone()]);
-    };
-    let mut found = Vec::new();
-    for address in text.split(|&byte| byte == b',').filter(|address| !address.is_empty()) {
-        if address.starts_with(b"-") {
-            return Err(Reason::MailerOption);
-        }
-        if !is_address(address) {
-            return Err(Reason::NoAddress);
-        }
-        found.push(Value::text(address));
-    }
-    Ok(found)
-}
-
-/// Whether it is an address that needs no thought: of letters, digits and the commonest signs.
-fn is_address(text: &[u8]) -> bool {
-    let mut parts = text.rsplitn(2, |&byte| byte == b'@');
-    let (Some(domain), Some(local)) = (parts.next(), parts.next()) else { return false };
-    let atoms = |text: &[u8], signs: &[u8]| {
-        !text.is_empty()
-            && text.split(|&byte| byte == b'.').all(|atom| {
-                !atom.is_empty()
-                    && atom.iter().all(|byte| byte.is_ascii_alphanumeric() || signs.contains(byte))
-            })
-    };
-    atoms(local, b"!#%&'*+/=?^_{}|~-") && atoms(domain, b"-")
-}
-
-/// The mailbox in `-m mailbox` or `-mmailbox`, if nothing but a user is said besides.
-fn lda_mailbox<'w>(words: &[&'w [u8]]) -> Option<&'w [u8]> {
-    let mut words = words.iter();
-    let mut mailbox = None;
-    while let Some(word) = words.next() {
-        match *word {
-            b"-d" => {
-                words.next()?;
-            }
-            b"-m" => mailbox = Some(*words.next()?),
-            word => mailbox = Some(word.strip_prefix(b"-m")?),
-        }
-    }
-    mailbox
-}
-
-/// The name of a script for an rc file: that of the file.
-fn script_name(value: &Value) -> Result<String, Reason> {
-    let path = match value.0.last() {
-        Some(super::script::Piece::Text(text)) => text,
-        _ => return Err(Reason::UnknownVariable(value.unknown().unwrap_or_default().to_vec())),
-    };
-    if path == b"/dev/null" {
-        return Ok("null".to_owned());
-    }
-    let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-    let is_whole = value.0.len() == 1 || path.contains(&b'/');
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
-    if !is_whole || name.is_empty() || !name.iter().all(plain) || name.starts_with(b".") {
-        return Err(Reason::IncludeName);
-    }
-    let name = name.strip_suffix(b".rc").unwrap_or(name);
-    String::from_utf8(name.to_vec()).map_err(|_| Reason::IncludeName)
 }

@@ -350,10 +350,8 @@ fn prune(commands: &mut Vec<Command>, used: &Used) {
                     prune(commands, used);
                 }
             }
-            Command::Program { output, .. }
-                if output.as_ref().is_some_and(|name| !used.variables.contains(name)) =>
-            {
-                *output = None;
+            Command::Program { output, .. } => {
+                output.take_if(|name| !used.variables.contains(name));
             }
             _ => {}
         }

@@ -45,26 +45,33 @@ pub(super) enum Binding {
     Unknown,
 }
 
+/// How many variables are kept account of; others are not known.
+const MOST_VARIABLES: usize = 500;
+
 /// The variables at some place.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Variables(BTreeMap<Vec<u8>, Binding>);
+pub(super) struct Variables {
+    bindings: BTreeMap<Vec<u8>, Binding>,
+    /// Whether there were more.
+    more: bool,
+}
 
 impl Variables {
     pub(super) fn set(&mut self, name: &[u8], binding: Binding) {
-        self.0.insert(name.to_vec(), binding);
+        if self.bindings.len() < MOST_VARIABLES || self.bindings.contains_key(name) {
+            self.bindings.insert(name.to_vec(), binding);
+        } else {
+            self.more = true;
+        }
     }
 
     pub(super) fn get(&self, name: &[u8]) -> Binding {
-        match self.0.get(name) {
-            Some(binding) => binding.clone(),
-            None if PRESET.contains(&name)
-                || !name.first().is_some_and(|&byte| byte == b'_' || byte.is_ascii_alphabetic())
-                || name == b"_" =>
-            {
-                Binding::Unknown
-            }
-            None => Binding::Unset,
+        if let Some(binding) = self.bindings.get(name) {
+            return binding.clone();
         }
+        let special =
+            !name.first().is_some_and(|&byte| byte == b'_' || byte.is_ascii_alphabetic()) || name == b"_";
+        if self.more || special || PRESET.contains(&name) { Binding::Unknown } else { Binding::Unset }
     }
 
     /// The value in a text.
@@ -80,8 +87,8 @@ impl Variables {
     /// The variables behind a block that may have been entered: those that it changed are known at run time, if the script
     /// knows them before and behind.
     pub(super) fn merged(&self, inside: &Self) -> Self {
-        let mut merged = self.clone();
-        for name in inside.0.keys().chain(self.0.keys()) {
+        let mut merged = Self { more: self.more || inside.more, ..self.clone() };
+        for name in inside.bindings.keys().chain(self.bindings.keys()) {
             let (before, behind) = (self.get(name), inside.get(name));
             if before != behind {
                 let unknown = |binding: &Binding| match binding {
@@ -100,7 +107,8 @@ impl Variables {
     /// These variables again, behind a block that had a copy of them; what it set is set back.
     pub(super) fn restored(&self, inside: &Self, commands: &mut Vec<Command>) -> Self {
         let mut restored = self.clone();
-        for name in inside.0.keys() {
+        restored.more |= inside.more;
+        for name in inside.bindings.keys() {
             let value = match self.get(name) {
                 before if before == inside.get(name) => continue,
                 Binding::Known(value) if value.unknown().is_none() => value,

@@ -160,7 +160,7 @@ impl Lexer<'_> {
     }
 
     fn run(&mut self) {
-        let (mode, start) = (self.mode, self.at);
+        let mode = self.mode;
         let mut in_word = false;
         while let Some(byte) = self.peek() {
             if self.quotes == Quotes::None && mode != Mode::Quoted {
@@ -175,7 +175,7 @@ impl Lexer<'_> {
                     }
                     // Blanks before anything of the value has come, as in `${NAME:- x}` or behind a continued line, are
                     // passed over.
-                    b' ' | b'\t' if mode == Mode::Value && !self.started && self.at > start => {
+                    b' ' | b'\t' if mode == Mode::Value && in_word && !self.started => {
                         self.at += 1;
                         continue;
                     }
@@ -250,7 +250,11 @@ impl Lexer<'_> {
 
     fn backslash(&mut self) {
         let Some(next) = self.peek() else {
-            self.byte(b'\\');
+            if self.mode == Mode::Quoted {
+                self.parts.push(Part::UnexpectedEnd);
+            } else {
+                self.byte(b'\\');
+            }
             return;
         };
         if next == b'\n' {
@@ -365,6 +369,7 @@ impl Lexer<'_> {
                     break;
                 }
                 b'\\' => match self.peek() {
+                    Some(b'\n') => self.at += 1,
                     Some(b'`') if quoted && self.reading == Reading::Skipped => command.push(b'\\'),
                     Some(next @ (b'\\' | b'$' | b'`')) => {
                         self.ambiguous |= quoted && next == b'`';
@@ -375,7 +380,6 @@ impl Lexer<'_> {
                         self.at += 1;
                         command.push(b'"');
                     }
-                    Some(b'\n') => self.at += 1,
                     _ => command.push(b'\\'),
                 },
                 _ => command.push(byte),
@@ -424,6 +428,23 @@ mod tests {
             let text = parse_text(source.as_bytes(), 0, Mode::Value);
             assert_eq!(text.literal().as_deref(), Some(literal.as_bytes()), "{source}");
         }
+    }
+
+    #[test]
+    fn an_alternative_that_is_not_closed_stays_whatever_the_variable_is() {
+        for (source, literal, end) in [("${A-b c}", "b", 5), ("${A+\"b}\"", "b}", 8), ("${A-  b", "b", 7)] {
+            let text = parse_text(source.as_bytes(), 0, Mode::Value);
+            assert_eq!(text.literal().as_deref(), Some(literal.as_bytes()), "{source}");
+            assert_eq!(text.span.end, end, "{source}");
+        }
+    }
+
+    #[test]
+    fn between_braces_stand_names_and_one_digit() {
+        for (source, bad) in [("${#}", ""), ("${?}", ""), ("${12}", "12"), ("${A%b}", "A")] {
+            assert!(value(source).0.contains(&Part::BadSubstitution(bad.as_bytes().to_vec())), "{source}");
+        }
+        assert_eq!(value("${1}").0[0], Part::Variable { name: b"1".to_vec(), quoted: false });
     }
 
     #[test]

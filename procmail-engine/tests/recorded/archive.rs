@@ -13,16 +13,14 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    pub(crate) fn text(&self, name: &str) -> Option<String> {
-        self.files.get(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-    }
-}
-
-impl Case {
     /// Whether the program is installed that the case needs.
     pub(crate) fn can_be_played(&self) -> bool {
         let is_there = |program: &str| Path::new("/usr/bin").join(program.trim()).is_file();
         self.text("needs").is_none_or(|program| is_there(&program))
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        self.files.get(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 }
 
