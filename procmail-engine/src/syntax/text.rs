@@ -160,7 +160,7 @@ impl Lexer<'_> {
     }
 
     fn run(&mut self) {
-        let mode = self.mode;
+        let (mode, start) = (self.mode, self.at);
         let mut in_word = false;
         while let Some(byte) = self.peek() {
             if self.quotes == Quotes::None && mode != Mode::Quoted {
@@ -175,7 +175,7 @@ impl Lexer<'_> {
                     }
                     // Blanks before anything of the value has come, as in `${NAME:- x}` or behind a continued line, are
                     // passed over.
-                    b' ' | b'\t' if mode == Mode::Value && in_word && !self.started => {
+                    b' ' | b'\t' if mode == Mode::Value && !self.started && self.at > start => {
                         self.at += 1;
                         continue;
                     }
