@@ -380,7 +380,6 @@ impl Lexer<'_> {
                         self.at += 1;
                         command.push(b'"');
                     }
-                    Some(b'\n') => self.at += 1,
                     _ => command.push(b'\\'),
                 },
                 _ => command.push(byte),
