@@ -38,6 +38,8 @@ use crate::unique::{HostPart, Unique};
 
 /// What the file holds: a process id that no process has, so that nobody takes the owner for dead.
 const CONTENT: &[u8] = b"0";
+/// Bytes of the largest lock file that any program makes.
+const LARGEST: i64 = 16;
 const MODE: u32 = 0o444;
 /// Unique names to try.
 const ATTEMPTS: usize = 8;
@@ -131,7 +133,8 @@ pub enum LockAttempt {
     Acquired(DotLock),
     /// Another holds it.
     Held {
-        /// Time since it was last touched, by the clock of the disk. Zero if it is gone already.
+        /// Time since it was last touched, by the clock of the disk. Zero if it is gone already, or holds more than 16 bytes
+        /// and so is no lock file.
         age: Duration,
     },
 }
@@ -314,9 +317,11 @@ fn create(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Age of a lock file against the time at which another file on the same disk was written.
+/// Age of a lock file against the time at which another file on the same disk was written. What has more bytes than a lock
+/// file is something else, such as a mailbox, and never old: nobody is to take it away.
 fn age_of(lock: &Path, now: i64) -> Duration {
-    let touched = rustix::fs::lstat(lock).map_or(now, |stat| stat.st_mtime);
+    let stat = rustix::fs::lstat(lock).ok().filter(|stat| stat.st_size <= LARGEST);
+    let touched = stat.map_or(now, |stat| stat.st_mtime);
     Duration::from_secs(u64::try_from(now.saturating_sub(touched)).unwrap_or(0))
 }
 

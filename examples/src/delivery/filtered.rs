@@ -82,7 +82,12 @@ async fn commit(store: &MailStore, copied: Vec<Copied>, together: bool) -> Vec<R
     let committed = store.commit(staged, together).await.unwrap_or_default();
     if committed.len() != expected {
         let why = committed.into_iter().find_map(Result::err).map(|error| refusal(&error));
-        return refused(count, &why.unwrap_or(Refusal::LOCAL_ERROR));
+        let why = why.unwrap_or(Refusal::LOCAL_ERROR);
+        return match together {
+            true => refused(count, &why),
+            // What an rc file has filed stays filed.
+            false => verdicts.into_iter().map(|verdict| verdict.unwrap_or(Err(why.clone()))).collect(),
+        };
     }
     let mut committed = committed.into_iter();
     let mut next = || match committed.next() {

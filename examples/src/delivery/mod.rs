@@ -10,10 +10,12 @@ mod rules;
 mod store;
 mod trace;
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use mail_wire::Escaped;
 use maildrop::{Delivered, Delivery, Error, UserName};
 use smtp_proto::types::Refusal;
 use tokio::sync::Semaphore;
@@ -71,10 +73,10 @@ pub(crate) enum Kept {
 }
 
 impl Kept {
-    /// The folder that an rc file chose.
-    pub(crate) fn folder(&self) -> Option<std::path::Display<'_>> {
+    /// The folder that an rc file chose, fit to be logged: its name may come from the message.
+    pub(crate) fn folder(&self) -> Option<Escaped<'_>> {
         match self {
-            Self::Filed { folder: Some(folder), .. } => Some(folder.display()),
+            Self::Filed { folder: Some(folder), .. } => Some(Escaped(folder.as_os_str().as_bytes())),
             _ => None,
         }
     }
@@ -96,6 +98,13 @@ impl Sink {
             rules,
             writers: Arc::new(Semaphore::new(WRITERS)),
             readers: Arc::new(Semaphore::new(READERS)),
+        }
+    }
+
+    /// Has rc files that are being obeyed give up what they wait for: their mail comes again.
+    pub(crate) fn stop(&self) {
+        if let Self::Disk { rules: Some(rules), .. } = self {
+            rules.stop();
         }
     }
 

@@ -35,6 +35,7 @@
 //! It does not enter other users' rights: [`Effect::DropPrivileges`] and changes of user belong to the program. It makes no
 //! process of its own for `c` on a block: the copy runs on a thread, and [`Host::wait`] waits for all of them.
 
+mod copies;
 mod folder;
 mod log;
 mod notify;
@@ -49,27 +50,24 @@ use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use maildrop::{DotLock, DotLockOptions, LockAttempt};
-use procmail_engine::effect::{Delivered, Effect, Exit, LogText, Note, Outcome, Ran, ReadRc, Run};
+use procmail_engine::effect::{Delivered, Effect, LogText, Note, Outcome, Ran, ReadRc, Run};
 use procmail_engine::eval::{Evaluator, Fate, Finished, Step};
+use rustix::fs::OFlags;
 
 pub use self::log::Log;
 pub use self::policy::{Limits, Owners, Places, Programs};
 pub use self::stop::Stop;
 
+use self::copies::{Copies, Role};
 use self::log::Clock;
 use self::program::LeftRunning;
 
 /// Bytes of the largest rc file that is read.
 const LARGEST_RC: u64 = 16 << 20;
-/// Copies that run beside each other; more are run to their end one by one.
-const MOST_COPIES: usize = 16;
-/// sysexits(3): a bug.
-const EX_SOFTWARE: i32 = 70;
 /// How long procmail waits for the kernel's lock if `TIMEOUT` says nothing, in seconds.
 const PATIENCE: u64 = 960;
 
@@ -87,7 +85,8 @@ pub struct Host {
     locks: BTreeMap<PathBuf, DotLock>,
     left: LeftRunning,
     stop: Stop,
-    copies: Arc<Mutex<Copies>>,
+    copies: Arc<Copies>,
+    role: Role,
     refused: Option<Vec<u8>>,
     dropping: Option<Dropping>,
     reader: Option<Reader>,
@@ -98,12 +97,6 @@ pub struct Host {
 
 /// Reads an rc file in the place of the host, which has this current directory.
 type Reader = Arc<dyn Fn(&ReadRc, &Path) -> Outcome + Send + Sync>;
-/// Copies that `c` on a block made.
-#[derive(Default)]
-struct Copies {
-    running: Vec<JoinHandle<Finished>>,
-    ended: Vec<Finished>,
-}
 
 /// Where `|` without a program writes to.
 type Output = Arc<Mutex<dyn Write + Send>>;
@@ -128,6 +121,7 @@ impl Host {
             left: LeftRunning::default(),
             stop,
             copies: Arc::default(),
+            role: Role::Original,
             refused: None,
             dropping: None,
             reader: None,
@@ -187,11 +181,11 @@ impl Host {
         Host { reader: Some(Arc::new(reader)), ..self }
     }
 
-    /// How long an evaluation may take from here on, waiting for locks and programs included. When the time is up the mail is
-    /// to be tried again.
+    /// When the evaluation is to end, waiting for locks and programs included: the mail is to be tried again then. What is
+    /// being computed is not broken off.
     #[must_use]
-    pub fn with_time(self, time: Duration) -> Host {
-        Host { deadline: Instant::now().checked_add(time), ..self }
+    pub fn with_deadline(self, deadline: Instant) -> Host {
+        Host { deadline: Some(deadline), ..self }
     }
 
     /// Evaluates to the end, or until [`Stop`] is asked for.
@@ -219,9 +213,7 @@ impl Host {
                 evaluator.abandon(Fate::Requeued);
                 continue;
             }
-            if matches!(effect, Effect::DropPrivileges)
-                && !self.dropping.as_ref().is_none_or(|dropping| dropping())
-            {
+            if matches!(effect, Effect::DropPrivileges) && !self.drop_privileges() {
                 self.complain("Insufficient privileges", b"");
                 evaluator.abandon(Fate::Requeued);
                 continue;
@@ -273,22 +265,6 @@ impl Host {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         }
-    }
-
-    /// Waits for all copies that `c` on a block made, and answers how they ended.
-    pub fn wait(&self) -> Vec<Finished> {
-        loop {
-            // Copies may make copies.
-            let mut copies = self.copies();
-            let Some(copy) = copies.running.pop() else { return std::mem::take(&mut copies.ended) };
-            drop(copies);
-            let ended = copy.join().unwrap_or(Finished { code: EX_SOFTWARE, fate: Fate::Requeued });
-            self.copies().ended.push(ended);
-        }
-    }
-
-    fn copies(&self) -> MutexGuard<'_, Copies> {
-        self.copies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does what is asked. No answer to what needs one means that it was broken off to stop.
@@ -389,7 +365,14 @@ impl Host {
         let path = self.path(name)?;
         let mode = 0o666 & !self.umask;
         let is_new = !path.exists();
-        let file = OpenOptions::new().append(true).create(true).mode(mode).open(path).ok()?;
+        // A pipe that nobody reads must not hold this up.
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        let flags = i32::try_from(flags.bits()).unwrap_or(0);
+        let file =
+            OpenOptions::new().append(true).create(true).mode(mode).custom_flags(flags).open(path).ok()?;
+        if self.places != Places::Anywhere && !file.metadata().ok()?.is_file() {
+            return None;
+        }
         if is_new {
             // The mask of the process may have taken more.
             file.set_permissions(std::fs::Permissions::from_mode(mode)).ok()?;
@@ -399,7 +382,8 @@ impl Host {
 
     fn read_rc(&self, rc: &ReadRc) -> Option<Vec<u8>> {
         let path = self.path(&rc.path)?;
-        let file = File::open(&path).ok()?;
+        let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or(0);
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(&path).ok()?;
         let data = file.metadata().ok()?;
         if data.is_dir() {
             // An rc file that was asked for and is a directory is read as procmail reads it: as empty.
@@ -453,25 +437,8 @@ impl Host {
         }
     }
 
-    /// A copy of the evaluator goes on beside this one, or to its end before this one goes on.
-    fn fork(&self, copy: Evaluator, wait: bool) -> Outcome {
-        let mut host = self.beside();
-        if wait {
-            return Outcome::Ran(Ran::ended(Exit::Code(host.evaluate(copy).code)));
-        }
-        let mut copies = self.copies();
-        if copies.running.len() < MOST_COPIES {
-            copies.running.push(std::thread::spawn(move || host.evaluate(copy)));
-        } else {
-            drop(copies);
-            let ended = host.evaluate(copy);
-            self.copies().ended.push(ended);
-        }
-        Outcome::Done
-    }
-
     /// A host for a copy: the same but for its locks.
-    fn beside(&self) -> Host {
+    fn beside(&self, role: Role) -> Host {
         Host {
             directory: self.directory.clone(),
             umask: self.umask,
@@ -486,6 +453,7 @@ impl Host {
             left: LeftRunning::default(),
             stop: self.stop.clone(),
             copies: Arc::clone(&self.copies),
+            role,
             refused: None,
             dropping: self.dropping.clone(),
             reader: self.reader.clone(),

@@ -25,12 +25,15 @@ pub struct Limits {
     pub output: usize,
     /// User and group as whom they run, with no further groups; nothing is as this process. Only root can be another.
     pub user: Option<(u32, u32)>,
+    /// Whether one runs in a process group of its own, so that it cannot signal this process by its group, and ends together
+    /// with what it started.
+    pub as_group: bool,
 }
 
 impl Default for Limits {
     /// As long as `TIMEOUT` says, 10 seconds of grace, and 512 MiB.
     fn default() -> Limits {
-        Limits { time: None, grace: Duration::from_secs(10), output: 512 << 20, user: None }
+        Limits { time: None, grace: Duration::from_secs(10), output: 512 << 20, user: None, as_group: false }
     }
 }
 

@@ -38,14 +38,14 @@ struct Left {
     child: Child,
     /// When its time is up.
     deadline: Option<Instant>,
-    grace: Duration,
+    limits: Limits,
 }
 
 impl LeftRunning {
     fn add(&mut self, child: Child, limits: &Limits) {
         self.0.retain_mut(|left| !left.has_ended());
-        let deadline = limits.time.map(|time| Instant::now() + time);
-        self.0.push(Left { child, deadline, grace: limits.grace });
+        let deadline = limits.time.map(stop::after);
+        self.0.push(Left { child, deadline, limits: limits.clone() });
     }
 }
 
@@ -74,9 +74,9 @@ impl Left {
         };
         let ended = end_of(&self.child);
         if !self.ends_until(deadline, ended.as_ref()) {
-            signal(&self.child, Signal::TERM);
-            if !self.ends_until(Instant::now() + self.grace, ended.as_ref()) {
-                drop(self.child.kill());
+            signal(&self.child, &self.limits, Signal::TERM);
+            if !self.ends_until(stop::after(self.limits.grace), ended.as_ref()) {
+                signal(&self.child, &self.limits, Signal::KILL);
                 drop(self.child.wait());
             }
         }
@@ -142,6 +142,9 @@ impl Host {
         process.args(words.iter().skip(1)).current_dir(&self.directory).env_clear();
         process.envs(run.environment.iter().map(|(name, value)| (word(name), word(value))));
         process.stdin(stdin).stderr(self.log.sink());
+        if limits.as_group {
+            process.process_group(0);
+        }
         if let Some((user, group)) = limits.user {
             process.uid(user).gid(group);
         }
@@ -188,10 +191,13 @@ fn word(text: &[u8]) -> OsString {
     OsStr::from_bytes(&text[..end]).to_owned()
 }
 
-fn signal(child: &Child, signal: Signal) {
+fn signal(child: &Child, limits: &Limits, signal: Signal) {
     // A child that has not been waited for keeps its number.
     if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        let _ = rustix::process::kill_process(pid, signal);
+        let _ = match limits.as_group {
+            true => rustix::process::kill_process_group(pid, signal),
+            false => rustix::process::kill_process(pid, signal),
+        };
     }
 }
 
@@ -246,7 +252,7 @@ impl<'a> Session<'a> {
             output: started.output,
             taken: Vec::new(),
             cut_off: false,
-            deadline: time.map(|time| Instant::now() + time),
+            deadline: time.map(stop::after),
             timed_out: false,
         }
     }
@@ -254,7 +260,7 @@ impl<'a> Session<'a> {
     fn attend(&mut self, stop: &Stop) -> Option<Ran> {
         while !self.is_done() {
             if self.heeds_stop() && stop.requested().is_some() {
-                signal(&self.child, Signal::TERM);
+                signal(&self.child, self.limits, Signal::TERM);
                 return None;
             }
             self.give();
@@ -388,12 +394,12 @@ impl<'a> Session<'a> {
     /// Its time is up: first it is asked to end, then it is made to.
     fn end(&mut self) {
         if std::mem::replace(&mut self.timed_out, true) {
-            drop(self.child.kill());
+            signal(&self.child, self.limits, Signal::KILL);
             self.deadline = None;
         } else {
-            signal(&self.child, Signal::TERM);
+            signal(&self.child, self.limits, Signal::TERM);
             self.input = None;
-            self.deadline = Some(Instant::now() + self.limits.grace);
+            self.deadline = Some(stop::after(self.limits.grace));
         }
     }
 }

@@ -136,7 +136,7 @@ impl Stop {
 
     /// Sleeps, unless it is asked for meanwhile.
     pub(super) fn sleep(&self, time: Duration) {
-        let end = Instant::now() + time;
+        let end = after(time);
         loop {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() || self.requested().is_some() {
@@ -145,6 +145,12 @@ impl Stop {
             let _ = wait(&mut [PollFd::new(&self.fd(), PollFlags::IN)], Some(left));
         }
     }
+}
+
+/// So much later, or as late as it gets.
+pub(super) fn after(time: Duration) -> Instant {
+    const LATEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+    Instant::now() + time.min(LATEST)
 }
 
 fn number(fate: Fate) -> usize {

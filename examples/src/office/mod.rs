@@ -153,6 +153,7 @@ impl PostOffice {
 
 impl Drop for PostOffice {
     fn drop(&mut self) {
+        self.shared.sink.stop();
         for task in &self.tasks {
             task.abort();
         }

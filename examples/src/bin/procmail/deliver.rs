@@ -51,7 +51,9 @@ pub(crate) fn deliver(options: &Options, own: &Account, mail: Vec<u8>, stop: &St
     for name in others {
         apart = match deliver_apart(options, name, &mail, stop) {
             0 => apart,
-            code if code == EX_TEMPFAIL || apart == EX_TEMPFAIL || options.fails_softly => EX_TEMPFAIL,
+            // What the system refused today it may grant tomorrow.
+            EX_TEMPFAIL | EX_OSERR => EX_TEMPFAIL,
+            _ if apart == EX_TEMPFAIL || options.fails_softly => EX_TEMPFAIL,
             _ => EX_CANTCREAT,
         };
     }

@@ -67,7 +67,8 @@ pub(crate) const EX_TEMPFAIL: u8 = 75;
 pub(crate) const EX_NOPERM: u8 = 77;
 
 fn main() -> ExitCode {
-    ExitCode::from(run())
+    // A bug must not bounce mail.
+    ExitCode::from(std::panic::catch_unwind(run).unwrap_or(EX_TEMPFAIL))
 }
 
 fn run() -> u8 {

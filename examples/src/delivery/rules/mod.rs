@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use maildrop::{FromLine, UserName};
 use procmail_engine::effect::{Outcome, ReadRc};
@@ -165,6 +165,11 @@ impl Rules {
         self.0.given.contains_key(user) || self.0.rc_of(user).symlink_metadata().is_ok()
     }
 
+    /// Ends what waits, for a lock or a program: the mail is to come again.
+    pub(super) fn stop(&self) {
+        self.0.stop.request(Fate::Requeued);
+    }
+
     /// Waits until a message for these users may be filed.
     pub(super) async fn turn(&self, users: impl Iterator<Item = &UserName>) -> Option<Turn> {
         // In the same order for all messages, so that no two wait for each other.
@@ -192,25 +197,31 @@ impl Rules {
         if ground.own().map_err(|why| shared.broken(user, &why))?.is_none() {
             return Err(Trouble::Inbox);
         }
+        let deadline = Instant::now() + shared.config.time.0;
         let offset = jiff::Zoned::now().offset().seconds();
         let from_line = FromLine::new(sender.as_bytes(), SystemTime::now(), offset);
         let message = Mail::new([from_line.as_bytes(), prefix, body].concat());
         let evaluator = Evaluator::new(shared.setup(user, sender, &ground), message);
         if shared.programs == Programs::Refuse {
-            shared.rehearse(user, &ground, evaluator.clone())?;
+            shared.rehearse(user, &ground, evaluator.clone(), deadline)?;
         }
         let reader = ground.clone();
         let mut host = Host::new(&ground.home, shared.stop.clone())
             .with_programs(shared.programs.clone())
             .with_places(Places::Below(ground.home.clone()))
             .with_log(Log::Nowhere)
-            .with_time(shared.config.time.0)
+            .with_deadline(deadline)
             .with_reader(move |rc, directory| reader.read(rc, directory).unwrap_or(Outcome::Failed));
         let finished = host.evaluate(evaluator);
         let copies = host.wait();
         // What a copy could not file is lost to its recipient, unless the message comes again.
         let failed = |copy: &&Finished| matches!(copy.fate, Fate::Bounced | Fate::Requeued);
-        match copies.iter().find(failed).unwrap_or(&finished).code {
+        let worst = copies.iter().find(failed).unwrap_or(&finished);
+        match worst.code {
+            // Whatever EXITCODE says, a mail that was filed nowhere is to come again.
+            0 if !matches!(worst.fate, Fate::Delivered | Fate::Dropped) => {
+                Err(Trouble::Refuse(Refusal::LOCAL_ERROR))
+            }
             0 => Ok(Kept::Filed {
                 folder: host.delivered().map(Path::to_owned),
                 message: shared.remembers.then(|| [prefix, body].concat().into()),
@@ -235,6 +246,7 @@ fn limits(config: &FilterConfig) -> Result<Limits, RulesError> {
         time: Some(config.program_time.0),
         output: usize::try_from(config.program_output.0).unwrap_or(usize::MAX),
         user,
+        as_group: true,
         ..Limits::default()
     })
 }
@@ -262,7 +274,13 @@ impl Shared {
     }
 
     /// Makes sure that no program will be wanted, nor a broken rc file included.
-    fn rehearse(&self, user: &UserName, ground: &Ground, evaluator: Evaluator) -> Result<(), Trouble> {
+    fn rehearse(
+        &self,
+        user: &UserName,
+        ground: &Ground,
+        evaluator: Evaluator,
+        deadline: Instant,
+    ) -> Result<(), Trouble> {
         let mut why = None;
         let mut read = |rc: &ReadRc, directory: &Path| {
             ground.read(rc, directory).map_err(|error| {
@@ -270,8 +288,12 @@ impl Shared {
                 Hindrance::Broken
             })
         };
-        match rehearse(evaluator, &ground.home, &mut read) {
-            Ok(_) => Ok(()),
+        match rehearse(evaluator, &ground.home, deadline, &mut read) {
+            Ok(()) => Ok(()),
+            Err(Hindrance::Time) => {
+                tracing::warn!(%user, "the rc file does not come to an end");
+                Err(Trouble::Refuse(Refusal::LOCAL_ERROR))
+            }
             Err(Hindrance::Broken) => Err(why.map_or(Trouble::Inbox, |why| self.broken(user, &why))),
             Err(Hindrance::Program(purpose)) => {
                 tracing::warn!(%user, ?purpose, "the rc file runs a program, which filter.programs does not allow");

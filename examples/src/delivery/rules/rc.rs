@@ -92,15 +92,20 @@ impl RcFiles {
             return Ok(Some(rc));
         }
         let mut source = Vec::new();
-        file.by_ref().take(LONGEST).read_to_end(&mut source).map_err(failed)?;
+        file.by_ref().take(LONGEST + 1).read_to_end(&mut source).map_err(failed)?;
+        if source.len() as u64 > LONGEST {
+            return Err(suspicious("no longer than 1 MiB"));
+        }
         let rc = Arc::new(Rc::parse(source));
         if let Some((at, found)) = flaw(&rc) {
             let (line, column) = rc.position(at);
             return Err(Broken::Syntax { path: path.to_owned(), line, column, found });
         }
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= MOST {
-            kept.clear();
+        if kept.len() >= MOST
+            && let Some(other) = kept.keys().next().cloned()
+        {
+            kept.remove(&other);
         }
         kept.insert(path.to_owned(), Known { stamp, rc: Arc::clone(&rc) });
         Ok(Some(rc))

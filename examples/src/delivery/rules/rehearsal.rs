@@ -4,7 +4,8 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use procmail_engine::effect::{Delivered, Effect, Exit, Note, Outcome, Purpose, Ran, ReadRc};
 use procmail_engine::eval::{Evaluator, Step};
@@ -16,38 +17,65 @@ pub(super) enum Hindrance {
     Program(Purpose),
     /// It includes an rc file that cannot be obeyed.
     Broken,
+    /// It does not come to an end.
+    Time,
 }
 
-/// Evaluates as if all went well. `read` finds the rc files.
+/// Evaluates as if all went well. `read` finds the rc files, from the current directory.
 pub(super) fn rehearse(
-    mut evaluator: Evaluator,
+    evaluator: Evaluator,
     directory: &Path,
+    deadline: Instant,
     read: &mut impl FnMut(&ReadRc, &Path) -> Result<Outcome, Hindrance>,
-) -> Result<i32, Hindrance> {
-    let mut directory = directory.to_owned();
-    loop {
-        let effect = match evaluator.step() {
-            Step::Finished(finished) => return Ok(finished.code),
+) -> Result<(), Hindrance> {
+    let mut scenes = vec![Scene { evaluator, directory: directory.to_owned(), wanted: false }];
+    while let Some(mut scene) = scenes.pop() {
+        let effect = match scene.evaluator.step() {
+            Step::Finished(finished) => {
+                if scene.wanted
+                    && let Some(above) = scenes.last_mut()
+                {
+                    above.evaluator.answer(Outcome::Ran(Ran::ended(Exit::Code(finished.code))));
+                }
+                continue;
+            }
             Step::Effect(effect) => effect,
         };
+        if Instant::now() >= deadline {
+            return Err(Hindrance::Time);
+        }
+        let mut copied = None;
         let outcome = match effect {
             Effect::Run(run) => return Err(Hindrance::Program(run.purpose)),
-            Effect::ReadRc(rc) => read(&rc, &directory)?,
+            Effect::ReadRc(rc) => Some(read(&rc, &scene.directory)?),
             Effect::ChangeDirectory(to) => {
-                directory.push(OsStr::from_bytes(&to));
-                Outcome::Done
+                scene.directory.push(OsStr::from_bytes(&to));
+                Some(Outcome::Done)
             }
             Effect::Deliver(deliver) => {
                 let notes = deliver.folders.first().cloned().map(Note::Folder).into_iter().collect();
-                Outcome::Delivered(Delivered { notes, size: Some(deliver.content.raw().len() as u64) })
+                let size = Some(deliver.content.raw().len() as u64);
+                Some(Outcome::Delivered(Delivered { notes, size }))
             }
             Effect::Fork { copy, wait } => {
-                let code = rehearse(*copy, &directory, read)?;
-                if wait { Outcome::Ran(Ran::ended(Exit::Code(code))) } else { Outcome::Done }
+                copied = Some(Scene { evaluator: *copy, directory: scene.directory.clone(), wanted: wait });
+                (!wait).then_some(Outcome::Done)
             }
-            effect if !effect.needs_answer() => continue,
-            _ => Outcome::Done,
+            effect => effect.needs_answer().then_some(Outcome::Done),
         };
-        evaluator.answer(outcome);
+        if let Some(outcome) = outcome {
+            scene.evaluator.answer(outcome);
+        }
+        scenes.push(scene);
+        scenes.extend(copied);
     }
+    Ok(())
+}
+
+/// An evaluation on its way.
+struct Scene {
+    evaluator: Evaluator,
+    directory: PathBuf,
+    /// Whether the one above waits for how it ends.
+    wanted: bool,
 }

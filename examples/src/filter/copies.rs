@@ -1,0 +1,155 @@
+//! Copies of an evaluation, as `c` on a block makes them: each on a thread of its own, with a host of its own.
+//!
+//! The rights of a process are those of all its threads. So a copy that is to go on with the rights of the recipient waits
+//! until the original does, and the original waits until all copies have ended or wait for it.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use procmail_engine::effect::{Exit, Outcome, Ran};
+use procmail_engine::eval::{Evaluator, Fate, Finished};
+
+use super::Host;
+
+/// Copies that run beside each other. More cannot be made, as when the system has no process left.
+const MOST_BESIDE: usize = 32;
+/// Copies that are waited for, one within the other.
+const MOST_WITHIN: u32 = 32;
+/// sysexits(3): a bug.
+const EX_SOFTWARE: i32 = 70;
+
+/// All copies of one evaluation.
+#[derive(Default)]
+pub(super) struct Copies {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    threads: Vec<JoinHandle<Finished>>,
+    ended: Vec<Finished>,
+    /// Threads that have not ended.
+    alive: usize,
+    /// Threads that wait for rights to be given up.
+    parked: usize,
+    /// Whether rights were given up, once they were to be.
+    dropped: Option<bool>,
+}
+
+/// Which of the evaluations of a mail a host serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The first.
+    Original,
+    /// A copy on a thread.
+    Beside,
+    /// A copy that another evaluation waits for, on its thread, so deep.
+    Within(u32),
+}
+
+impl Host {
+    /// A copy of the evaluator goes on beside this one, or to its end before this one goes on.
+    pub(super) fn fork(&self, copy: Evaluator, wait: bool) -> Outcome {
+        if wait {
+            let depth = if let Role::Within(depth) = self.role { depth + 1 } else { 1 };
+            if depth > MOST_WITHIN {
+                return Outcome::Failed;
+            }
+            let finished = self.beside(Role::Within(depth)).evaluate(copy);
+            return Outcome::Ran(Ran::ended(Exit::Code(finished.code)));
+        }
+        let mut state = self.copies.lock();
+        state.reap();
+        if state.alive >= MOST_BESIDE {
+            return Outcome::Failed;
+        }
+        let mut host = self.beside(Role::Beside);
+        let started = std::thread::Builder::new().spawn(move || {
+            let _alive = Alive(Arc::clone(&host.copies));
+            host.evaluate(copy)
+        });
+        let Ok(thread) = started else { return Outcome::Failed };
+        state.alive += 1;
+        state.threads.push(thread);
+        Outcome::Done
+    }
+
+    /// Waits for all copies that `c` on a block made, and answers how they ended.
+    pub fn wait(&self) -> Vec<Finished> {
+        // Those that wait for rights to be given up would wait for ever.
+        let alive = self.copies.lock().alive > 0;
+        if alive {
+            self.drop_privileges();
+        }
+        loop {
+            // Copies may make copies.
+            let mut state = self.copies.lock();
+            let Some(thread) = state.threads.pop() else { return std::mem::take(&mut state.ended) };
+            drop(state);
+            let ended = end(thread);
+            self.copies.lock().ended.push(ended);
+        }
+    }
+
+    /// Gives up rights for those of the recipient. Answers whether they are gone.
+    pub(super) fn drop_privileges(&self) -> bool {
+        let Some(dropping) = &self.dropping else { return true };
+        let mut state = self.copies.lock();
+        match self.role {
+            _ if state.dropped.is_some() => {}
+            // Whoever waits for it has work left for which the rights are needed.
+            Role::Within(_) => return false,
+            Role::Beside => {
+                state.parked += 1;
+                self.copies.changed.notify_all();
+                state = self.copies.wait_while(state, |state| state.dropped.is_none());
+                state.parked -= 1;
+            }
+            Role::Original => {
+                state = self.copies.wait_while(state, |state| state.parked < state.alive);
+                state.dropped = Some(dropping());
+                self.copies.changed.notify_all();
+            }
+        }
+        state.dropped == Some(true)
+    }
+}
+
+impl Copies {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_while<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        condition: impl Fn(&State) -> bool,
+    ) -> MutexGuard<'a, State> {
+        self.changed.wait_while(state, |state| condition(state)).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes the outcomes of threads that have ended.
+    fn reap(&mut self) {
+        let (ended, running) = std::mem::take(&mut self.threads).into_iter().partition(JoinHandle::is_finished);
+        self.threads = running;
+        let ended: Vec<_> = ended;
+        self.ended.extend(ended.into_iter().map(end));
+    }
+}
+
+fn end(thread: JoinHandle<Finished>) -> Finished {
+    thread.join().unwrap_or(Finished { code: EX_SOFTWARE, fate: Fate::Requeued })
+}
+
+/// Counts a thread as alive while it is.
+struct Alive(Arc<Copies>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.lock().alive -= 1;
+        self.0.changed.notify_all();
+    }
+}
