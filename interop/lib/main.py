@@ -37,6 +37,7 @@ PARTS = [
     "postfix",
     "dovecot",
     "formail",
+    "procmail_regex",
     "sieve",
     "procmail_lib",
     "spamassassin",

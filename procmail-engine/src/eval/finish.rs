@@ -265,3 +265,26 @@ fn log_abstract(mail: &crate::mail::Mail, folder: &[u8], size: u64) -> Vec<u8> {
     out.extend_from_slice(format!("{size:>7}\n").as_bytes());
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comsat_names_a_service_and_a_host_or_says_no() {
+        let named = |service: &str, host: &str| Some((service.as_bytes().to_vec(), host.as_bytes().to_vec()));
+        for (value, expected) in [
+            ("yes", named("biff", "localhost")),
+            ("", named("biff", "localhost")),
+            ("@", named("biff", "localhost")),
+            ("biff@mx", named("biff", "mx")),
+            ("512@192.0.2.1", named("512", "192.0.2.1")),
+            ("no", None),
+            ("false", None),
+            ("0", None),
+            ("nosuch@mx", None),
+        ] {
+            assert_eq!(comsat(value.as_bytes()), expected, "{value}");
+        }
+    }
+}

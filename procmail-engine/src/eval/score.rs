@@ -194,6 +194,8 @@ mod tests {
         assert_eq!(parse("5.^1. a"), Some((5.0, 1.0, 5)));
         assert_eq!(parse("1e2^.5"), Some((100.0, 0.5, 6)));
         assert_eq!(parse("0x10^0"), Some((16.0, 0.0, 6)));
+        assert_eq!(parse("0x1p3^0x.8"), Some((8.0, 0.5, 10)));
+        assert_eq!(parse("1^-inf X"), Some((1.0, f64::NEG_INFINITY, 6)));
         for text in ["5^ X", "5 X", "5,5^0", "-^0", ".^0", "inf^0", ""] {
             assert_eq!(parse(text), None, "{text}");
         }
@@ -219,5 +221,21 @@ mod tests {
         assert_eq!(score(1.0, 1.0, "^.*$", "one\ntwo\n"), 3);
         assert_eq!(score(1.0, 1.0, "^", "one"), 2_147_483_647);
         assert_eq!(score(1.0, 0.5, "", "one"), 2);
+    }
+
+    #[test]
+    fn sizes_score_by_their_ratio_and_without_end_by_nothing() {
+        let score =
+            |weight, exponent, size, limit, less| Weight { weight, exponent }.of_ratio(size, limit, less);
+        assert_eq!(score(5.0, 1.0, 6.0, 3.0, false), 10.0);
+        assert_eq!(score(-5.0, -1.0, 6.0, 0.0, false), LIMIT);
+        assert_eq!(score(5.0, 1.0, 0.0, 0.0, false), LIMIT);
+        assert_eq!(score(5.0, 1.0, 0.0, 0.0, true), -LIMIT);
+    }
+
+    #[test]
+    fn a_total_below_one_is_told_with_a_plus() {
+        assert_eq!([0.0, 0.3, 1.9, -0.3].map(told), ["0", "+0", "1", "0"]);
+        assert_eq!([0.0, 0.3, 1.9, -0.3].map(shown), [0, 1, 1, 0]);
     }
 }

@@ -51,7 +51,7 @@ impl Variables {
 }
 
 /// What `LINEBUF` can be at most.
-const MAX_LINE: usize = 1 << 24;
+const MAX_LINE: usize = 1 << 20;
 
 /// The variables that are read as numbers, with their defaults.
 #[derive(Debug, Clone)]

@@ -424,6 +424,23 @@ mod tests {
     }
 
     #[test]
+    fn an_alternative_that_is_not_closed_stays_whatever_the_variable_is() {
+        for (source, literal, end) in [("${A-b c}", "b", 5), ("${A+\"b}\"", "b}", 8), ("${A-  b", "b", 7)] {
+            let text = parse_text(source.as_bytes(), 0, Mode::Value);
+            assert_eq!(text.literal().as_deref(), Some(literal.as_bytes()), "{source}");
+            assert_eq!(text.span.end, end, "{source}");
+        }
+    }
+
+    #[test]
+    fn between_braces_stand_names_and_one_digit() {
+        for (source, bad) in [("${#}", ""), ("${?}", ""), ("${12}", "12"), ("${A%b}", "A")] {
+            assert!(value(source).0.contains(&Part::BadSubstitution(bad.as_bytes().to_vec())), "{source}");
+        }
+        assert_eq!(value("${1}").0[0], Part::Variable { name: b"1".to_vec(), quoted: false });
+    }
+
+    #[test]
     fn a_double_quote_ends_a_command_between_double_quotes() {
         let (parts, end) = value("\"x`echo \"$M\" | wc`\"");
         assert_eq!(end, 12);
