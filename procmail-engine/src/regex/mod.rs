@@ -97,8 +97,15 @@ impl Regex {
     /// The match that ends first, among those that start at or behind `from`. A newline right before `from` may be
     /// its first byte.
     pub fn find(&self, text: &[u8], from: usize) -> Option<Match> {
+        self.find_within(text, from, &mut { usize::MAX })
+    }
+
+    /// As [`Regex::find`], but what `\/` marks is no longer than `patience` allows: each byte behind the end that is looked
+    /// at takes one of it.
+    pub(crate) fn find_within(&self, text: &[u8], from: usize, patience: &mut usize) -> Option<Match> {
         let end = self.first_end(text, from)?;
-        let marked = if self.program.marks { extract::marked(&self.program, text, from) } else { None };
+        let marked =
+            if self.program.marks { extract::marked(&self.program, text, from, patience) } else { None };
         Some(Match { end, marked: marked.map(|(start, end)| start..end) })
     }
 
