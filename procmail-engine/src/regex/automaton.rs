@@ -13,9 +13,9 @@ const UNKNOWN: u32 = u32::MAX;
 /// Set in transitions after which the search has to look up: to a state that accepts, or to one that can be skipped in.
 const STOP: u32 = 1 << 31;
 /// Entries of the transition table after which it is thrown away.
-const MAX_TABLE: usize = 1 << 16;
+const MAX_TABLE: usize = 1 << 15;
 /// Instructions that all states hold together, after which they are thrown away.
-const MAX_HELD: usize = 1 << 20;
+const MAX_HELD: usize = 1 << 16;
 
 /// What the search has learnt of an expression so far.
 ///
@@ -46,7 +46,9 @@ struct State {
 
 #[derive(Debug, Default)]
 struct Closure {
-    seen: Vec<bool>,
+    /// In which round each instruction was reached last.
+    seen: Vec<u32>,
+    round: u32,
     found: Vec<u32>,
     stack: Vec<usize>,
 }
@@ -71,7 +73,7 @@ impl Automaton {
             states: Vec::new(),
             held: 0,
             numbers: HashMap::new(),
-            work: Closure { seen: vec![false; program.insts.len()], ..Closure::default() },
+            work: Closure { seen: vec![0; program.insts.len()], ..Closure::default() },
             base: 0,
             first: 0,
             leaving: Vec::new(),
@@ -88,6 +90,14 @@ impl Automaton {
         self.held = 0;
         self.base = self.state(program, &[program.start]);
         self.first = self.compute(program, self.base, b'\n', true);
+    }
+
+    /// How many bytes it takes, about.
+    pub(super) fn size(&self) -> usize {
+        let of_state = size_of::<State>() + 2 * size_of::<(Arc<[u32]>, u32)>();
+        4 * (self.table.capacity() + self.held + self.work.seen.len())
+            + 2 * size_of::<usize>() * (self.work.stack.capacity() + self.work.found.capacity())
+            + of_state * self.states.capacity()
     }
 
     fn at(&self, state: u32) -> &State {
@@ -208,10 +218,15 @@ impl Closure {
     /// What can be reached without consuming a byte: the instructions that consume one, wait for an edge, or accept.
     fn of(&mut self, program: &Program, starts: &[usize]) -> Arc<[u32]> {
         self.found.clear();
-        self.seen.fill(false);
+        self.round = self.round.wrapping_add(1);
+        if self.round == 0 {
+            self.seen.fill(0);
+            self.round = 1;
+        }
+        let round = self.round;
         self.stack.extend_from_slice(starts);
         while let Some(at) = self.stack.pop() {
-            if std::mem::replace(&mut self.seen[at], true) {
+            if std::mem::replace(&mut self.seen[at], round) == round {
                 continue;
             }
             match program.insts[at] {
