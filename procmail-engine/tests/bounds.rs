@@ -249,3 +249,18 @@ fn rights_are_given_up_with_a_word() {
     assert_eq!(log.matches("Assuming identity of the recipient, VERBOSE=off").count(), 1, "{log}");
     assert_eq!(dropped, 1);
 }
+
+#[test]
+fn an_expression_of_a_great_many_states_takes_linear_time() {
+    let regex = Regex::new(format!("a{}Z", ".".repeat(1900)).as_bytes(), Case::Fold);
+    let mut random = 1u32;
+    let text: Vec<u8> = std::iter::repeat_with(|| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        if random >> 31 == 0 { b'a' } else { b'b' }
+    })
+    .take(300_000)
+    .collect();
+    let started = std::time::Instant::now();
+    assert!(!regex.is_match(&text));
+    assert!(started.elapsed().as_secs() < 20, "takes {:?}", started.elapsed());
+}

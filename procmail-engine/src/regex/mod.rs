@@ -28,6 +28,7 @@ mod library;
 mod macros;
 mod parse;
 mod set;
+mod wide;
 
 use std::fmt;
 use std::ops::Range;
