@@ -1,6 +1,8 @@
 //! Rc files that are made to use up time or memory: evaluations end, with little of both.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::time::Duration;
+
 use procmail_engine::effect::{Delivered, Effect, Exit, Outcome, Ran};
 use procmail_engine::eval::{Evaluator, Fate, Setup, Step};
 use procmail_engine::mail::Mail;
@@ -128,4 +130,137 @@ fn long_expressions_are_compiled_and_searched() {
     assert!(!Regex::new(long.as_bytes(), Case::Fold).is_match(&text));
     let optional = "(a|b)?".repeat(20_000);
     assert!(Regex::new(format!("{optional}c").as_bytes(), Case::Fold).find(&text, 0).is_none());
+}
+
+#[test]
+fn scored_marks_take_linear_time() {
+    let mail = |body: &str| Mail::new(format!("Subject: x\n\n{body}\n").into_bytes());
+    for (condition, line) in [
+        (r"a\/.*", "a".repeat(60_000)),
+        (r"(z\/|a).*", "a".repeat(60_000)),
+        (r"a\/b?(.*c)?", "ab".repeat(30_000)),
+        (r"a(\/b)?(.*c)?", "a".repeat(60_000)),
+    ] {
+        let mut setup = Setup::new().variable("DEFAULT", "box");
+        setup.rc_files = vec![b"rc".to_vec()];
+        let mut evaluator = Evaluator::new(setup, mail(&line));
+        let started = std::time::Instant::now();
+        let rc = format!(":0B\n* 1^1 {condition}\n{{ }}\n");
+        while let Step::Effect(effect) = evaluator.step() {
+            evaluator.answer(match effect {
+                Effect::ReadRc(_) => Outcome::Read(rc.clone().into_bytes()),
+                Effect::Deliver(_) => Outcome::Delivered(Delivered { notes: Vec::new(), size: Some(1) }),
+                _ => Outcome::Done,
+            });
+        }
+        assert!(started.elapsed().as_secs() < 20, "{condition} takes {:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn a_clone_of_the_host_s_counts_its_items_alone() {
+    let mut setup = Setup::new().variable("DEFAULT", "box");
+    setup.rc_files = vec![b"rc".to_vec()];
+    setup.most_items = 10;
+    let mut first = Evaluator::new(setup, Mail::new(b"Subject: x\n\nb\n".to_vec()));
+    let mut second = first.clone();
+    for evaluator in [&mut first, &mut second] {
+        while let Step::Effect(effect) = evaluator.step() {
+            evaluator.answer(match effect {
+                Effect::ReadRc(_) => Outcome::Read(b"A=1\nA=2\nA=3\nA=4\nA=5\nA=6\nA=7\nA=8\n".to_vec()),
+                Effect::Deliver(_) => Outcome::Delivered(Delivered { notes: Vec::new(), size: Some(1) }),
+                _ => Outcome::Done,
+            });
+        }
+        assert_eq!(evaluator.variable(b"A"), Some(b"8".as_slice()));
+    }
+}
+
+#[test]
+fn captured_output_counts_among_the_variables() {
+    let captures: String = (0..200).map(|number| format!(":0\nB{number}=|cat\n")).collect();
+    let mut setup = Setup::new().variable("DEFAULT", "box");
+    setup.rc_files = vec![b"rc".to_vec()];
+    let mut evaluator = Evaluator::new(setup, Mail::new(b"Subject: x\n\nb\n".to_vec()));
+    while let Step::Effect(effect) = evaluator.step() {
+        evaluator.answer(match effect {
+            Effect::ReadRc(_) => Outcome::Read(captures.clone().into_bytes()),
+            Effect::Deliver(_) => Outcome::Delivered(Delivered { notes: Vec::new(), size: Some(1) }),
+            Effect::Run(_) => Outcome::Ran(Ran { output: vec![b'x'; 1 << 20], ..Ran::ended(Exit::Code(0)) }),
+            _ => Outcome::Done,
+        });
+    }
+    let held = |number: usize| evaluator.variable(format!("B{number}").as_bytes()).is_some();
+    let count = (0..200).filter(|number| held(*number)).count();
+    assert!((60..=64).contains(&count), "{count} MiB are held");
+    assert_eq!(evaluator.variable(b"PROCMAIL_OVERFLOW"), Some(b"yes".as_slice()));
+}
+
+#[test]
+fn no_wait_is_longer_than_a_year() {
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    let rc = "TIMEOUT=99999999999999999999\nLOCKSLEEP=99999999999999999999\nA=`x`\nLOCKFILE=l\n";
+    let mut setup = Setup::new().variable("DEFAULT", "box");
+    setup.rc_files = vec![b"rc".to_vec()];
+    let mut evaluator = Evaluator::new(setup, Mail::new(b"Subject: x\n\nb\n".to_vec()));
+    let mut waits = Vec::new();
+    while let Step::Effect(effect) = evaluator.step() {
+        evaluator.answer(match effect {
+            Effect::ReadRc(_) => Outcome::Read(rc.into()),
+            Effect::Deliver(_) => Outcome::Delivered(Delivered { notes: Vec::new(), size: Some(1) }),
+            Effect::Run(run) => {
+                waits.extend(run.timeout);
+                Outcome::Ran(Ran::ended(Exit::Code(0)))
+            }
+            Effect::Lock(_) if waits.len() < 2 => Outcome::Held(None),
+            Effect::Sleep(wait) => {
+                waits.push(wait);
+                Outcome::Done
+            }
+            _ => Outcome::Done,
+        });
+    }
+    assert_eq!(waits, [year, year]);
+    assert_eq!(evaluator.timeout(), Some(year));
+}
+
+#[test]
+fn rights_are_given_up_with_a_word() {
+    let mut setup = Setup::new().variable("DEFAULT", "box").variable("VERBOSE", "yes");
+    setup.rc_files = vec![b"rc".to_vec()];
+    let mut evaluator = Evaluator::new(setup, Mail::new(b"Subject: x\n\nb\n".to_vec()));
+    let (mut log, mut dropped) = (Vec::new(), 0);
+    while let Step::Effect(effect) = evaluator.step() {
+        evaluator.answer(match effect {
+            Effect::ReadRc(_) => Outcome::Read(b"DROPPRIVS=no\nDROPPRIVS=yes\n".to_vec()),
+            Effect::Deliver(_) => Outcome::Delivered(Delivered { notes: Vec::new(), size: Some(1) }),
+            Effect::Log(text) => {
+                log.extend(text.text);
+                continue;
+            }
+            Effect::DropPrivileges => {
+                dropped += 1;
+                Outcome::Done
+            }
+            _ => Outcome::Done,
+        });
+    }
+    let log = String::from_utf8_lossy(&log);
+    assert_eq!(log.matches("Assuming identity of the recipient, VERBOSE=off").count(), 1, "{log}");
+    assert_eq!(dropped, 1);
+}
+
+#[test]
+fn an_expression_of_a_great_many_states_takes_linear_time() {
+    let regex = Regex::new(format!("a{}Z", ".".repeat(1900)).as_bytes(), Case::Fold);
+    let mut random = 1u32;
+    let text: Vec<u8> = std::iter::repeat_with(|| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        if random >> 31 == 0 { b'a' } else { b'b' }
+    })
+    .take(300_000)
+    .collect();
+    let started = std::time::Instant::now();
+    assert!(!regex.is_match(&text));
+    assert!(started.elapsed().as_secs() < 20, "takes {:?}", started.elapsed());
 }

@@ -133,7 +133,8 @@ impl Copies {
 impl State {
     /// Takes the outcomes of threads that have ended.
     fn reap(&mut self) {
-        let (ended, running) = std::mem::take(&mut self.threads).into_iter().partition(JoinHandle::is_finished);
+        let (ended, running) =
+            std::mem::take(&mut self.threads).into_iter().partition(JoinHandle::is_finished);
         self.threads = running;
         let ended: Vec<_> = ended;
         self.ended.extend(ended.into_iter().map(end));

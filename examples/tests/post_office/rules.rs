@@ -336,6 +336,42 @@ async fn a_lock_that_stays_defers_the_mail_of_its_user_and_holds_up_no_other() {
 }
 
 #[tokio::test]
+async fn rc_files_that_would_never_end_or_fill_the_memory_harm_nobody_else() {
+    for rc in [
+        ":0c\n{ SWITCHRC=.procmailrc }\n",
+        ":0c\n{ SWITCHRC=.procmailrc }\n:0c\n{ SWITCHRC=.procmailrc }\n",
+        ":0cw\n{ SWITCHRC=.procmailrc }\n",
+        "SWITCHRC=.procmailrc\n",
+        "INCLUDERC=.procmailrc\n",
+        "LINEBUF=99999999999999\nA=aaaaaaaaaaaaaaaa\nA=$A$A$A$A$A$A$A$A\nSWITCHRC=.procmailrc\n",
+        "LOGFILE=pipe\nLOG=x\n",
+        "INCLUDERC=pipe\n",
+        ":0\npipe\n",
+        ":0B\n* 1^1 a\\/.*\nx\n",
+    ] {
+        let data = tempfile::tempdir().unwrap();
+        let path = write_rc(data.path(), "alice", rc);
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            path.with_file_name("pipe"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        let mut filter = FilterConfig::default();
+        filter.time = Span(std::time::Duration::from_secs(5));
+        let office = builder(data.path()).filter(filter).start().await.unwrap();
+        let message = format!("Subject: x\r\n\r\n{}", "a".repeat(20_000));
+        let deliver = async { smtp(&office).await.deliver("alice@local.test", &message).await };
+        let reply = tokio::time::timeout(std::time::Duration::from_secs(60), deliver).await.expect(rc);
+        assert!(reply.starts_with("250") || reply.starts_with("451"), "{rc:?}: {reply}");
+        let reply = smtp(&office).await.deliver("bob@local.test", "Subject: x\r\n\r\nhi").await;
+        assert!(reply.starts_with("250"), "{rc:?}: {reply}");
+    }
+}
+
+#[tokio::test]
 async fn rules_from_code_are_checked_when_the_office_starts() {
     let data = tempfile::tempdir().unwrap();
     let error = builder(data.path()).rules("alice", ":0\n* x\n").start().await.unwrap_err().to_string();

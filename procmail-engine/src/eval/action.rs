@@ -533,6 +533,7 @@ impl Evaluator {
         }
         let wait = act.head.waits || act.head.waits_quietly || self.local_lock.is_some();
         let mut copy = Box::new(self.clone());
+        copy.budget = self.budget.share();
         copy.queue.clear();
         copy.lock_file = None;
         copy.local_lock = None;
@@ -576,7 +577,7 @@ impl Evaluator {
             failed = true;
         }
         if let Some(capture) = capture {
-            self.captured(act, capture, ran.output, failed);
+            failed = !self.captured(act, capture, ran.output, failed);
         } else if head.filters {
             if failed {
                 if !head.waits_quietly {
@@ -595,7 +596,12 @@ impl Evaluator {
         self.chain.succeeded = !failed;
     }
 
-    fn captured(&mut self, act: &Act, capture: &Capture, mut output: Vec<u8>, failed: bool) {
+    /// Gives a variable what a program has said, and tells whether it has got it.
+    fn captured(&mut self, act: &Act, capture: &Capture, mut output: Vec<u8>, mut failed: bool) -> bool {
+        if !failed && self.variables.size() + output.len() > self.most_variables() {
+            self.overflow();
+            failed = true;
+        }
         if failed {
             match &act.before {
                 Some(before) => {
@@ -606,7 +612,7 @@ impl Evaluator {
                 }
                 None => self.remove_variable(capture.variable()),
             }
-            return;
+            return false;
         }
         if output.last() == Some(&b'\n') {
             output.pop();
@@ -615,6 +621,7 @@ impl Evaluator {
         self.set_variable(&name, &output);
         self.numbers.assigned(&name, &output);
         self.assigned(name, output);
+        true
     }
 
     /// Tells of a delivery, and gives its size if it succeeded.

@@ -1,7 +1,6 @@
 //! Programs: how a command line becomes a command, and what a run of it gives.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::expand::Expand;
 use super::{Evaluator, Task, Value};
@@ -118,7 +117,7 @@ impl Evaluator {
             input,
             output,
             wait: run.wait,
-            timeout: (self.numbers.timeout > 0).then(|| Duration::from_secs(self.numbers.timeout)),
+            timeout: self.timeout(),
             environment: self.variables.export(),
             purpose: run.purpose,
         };

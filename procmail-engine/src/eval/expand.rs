@@ -7,7 +7,7 @@ use super::{Evaluator, Task, Value};
 use crate::effect::Purpose;
 use crate::syntax::{Mode, Part, Text};
 
-/// How many bytes the variables can have, all together, and with them the text that is being expanded.
+/// How many bytes the variables can have, all together, and with them the text that is being expanded, if the mail is small.
 const MAX_VARIABLES: usize = 1 << 26;
 
 /// An expansion on its way.
@@ -160,7 +160,12 @@ impl Evaluator {
 
     fn too_long(&self, expand: &Expand) -> bool {
         expand.total + expand.used > self.numbers.line_buffer
-            || expand.total + self.variables.size() > MAX_VARIABLES
+            || expand.total + self.variables.size() > self.most_variables()
+    }
+
+    /// How many bytes the variables can have: some can hold the mail.
+    pub(super) fn most_variables(&self) -> usize {
+        self.mail.bytes().len().saturating_mul(4).max(MAX_VARIABLES)
     }
 
     /// The value of a variable, special ones included.

@@ -19,6 +19,7 @@ mod variables;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use action::Act;
 use command::RunCommand;
@@ -209,7 +210,7 @@ pub struct Evaluator {
     waiting: bool,
     finished: Option<Finished>,
     /// How many items may still be evaluated, by all copies together.
-    budget: Arc<AtomicU32>,
+    budget: Budget,
     /// Which of the words expanded last stands for all arguments. It is empty until it is replaced by them, and so it is
     /// shown in `LASTFOLDER`.
     arguments_at: Option<usize>,
@@ -217,6 +218,26 @@ pub struct Evaluator {
     shown: Option<Vec<u8>>,
     /// Where in which file the mail was delivered last, if it was to a file.
     place: Option<(u64, Vec<u8>)>,
+}
+
+/// How many items may still be evaluated. A clone counts on its own, from what is left.
+#[derive(Debug)]
+struct Budget(Arc<AtomicU32>);
+
+impl Budget {
+    fn new(items: u32) -> Self {
+        Self(Arc::new(AtomicU32::new(items)))
+    }
+
+    fn share(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl Clone for Budget {
+    fn clone(&self) -> Self {
+        Self::new(self.0.load(Ordering::Relaxed))
+    }
 }
 
 /// An rc file that is being read.
@@ -288,7 +309,7 @@ impl Evaluator {
             variables.set(name, value);
             numbers.assigned(name, value);
         }
-        let budget = Arc::new(AtomicU32::new(setup.most_items));
+        let budget = Budget::new(setup.most_items);
         Self {
             arguments: setup.arguments.clone(),
             mail: Arc::new(mail),
@@ -336,6 +357,11 @@ impl Evaluator {
     /// Whether it is in verbose mode.
     pub fn is_verbose(&self) -> bool {
         self.numbers.verbose
+    }
+
+    /// How long programs and locks of the kernel's are waited for, as `TIMEOUT` has it; nothing for as long as it takes.
+    pub fn timeout(&self) -> Option<Duration> {
+        (self.numbers.timeout > 0).then(|| Duration::from_secs(self.numbers.timeout))
     }
 
     /// Turns verbose mode on or off, as `VERBOSE` does.
@@ -558,7 +584,10 @@ impl Evaluator {
 
     /// Whether so many items may still be evaluated; takes them.
     fn spend(&self, items: u32) -> bool {
-        self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(items)).is_ok()
+        self.budget
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(items))
+            .is_ok()
     }
 
     /// Goes behind the item that closes a block, telling on the way of what is skipped in any case.
@@ -661,10 +690,6 @@ impl Evaluator {
                 self.arguments.drain(..count);
             }
             b"DEFAULT" => self.default_set = true,
-            b"DROPPRIVS" if number(&value, 0) != 0 => {
-                self.tell(b"Assuming identity of the recipient, VERBOSE=off");
-                self.emit(Effect::DropPrivileges);
-            }
             b"DELIVERED" if number(&value, 0) != 0 && !self.numbers.delivered => {
                 self.numbers.delivered = true;
                 self.emit(Effect::Acknowledge);

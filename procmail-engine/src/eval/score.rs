@@ -5,6 +5,9 @@ use crate::regex::{Match, Regex};
 /// Scores do not leave this range.
 pub(super) const LIMIT: f64 = 2_147_483_647.0;
 
+/// How often each byte may be looked at, on average, to find the longest of what `\/` marks.
+const MOST_LOOKS: usize = 16;
+
 /// `w^x`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Weight {
@@ -27,14 +30,15 @@ impl Weight {
         Some((Self { weight, exponent }, at + used))
     }
 
-    /// For each of the shortest matches, one behind the other.
+    /// For each of the shortest matches, one behind the other; behind what `\/` marks, if there is that.
     pub(super) fn of_matches(self, regex: &Regex, text: &[u8], mut seen: impl FnMut(Match)) -> f64 {
         let mut score = 0.0;
         let mut weight = self.weight;
         let mut at = 0;
+        let mut patience = text.len().saturating_mul(MOST_LOOKS);
         while score > -LIMIT && score < LIMIT {
-            let Some(found) = regex.find(text, at) else { break };
-            let end = found.end();
+            let Some(found) = regex.find_within(text, at, &mut patience) else { break };
+            let end = found.marked().map_or(0, |marked| marked.end).max(found.end());
             seen(found);
             score += weight;
             if end == at {
@@ -221,6 +225,15 @@ mod tests {
         assert_eq!(score(1.0, 1.0, "^.*$", "one\ntwo\n"), 3);
         assert_eq!(score(1.0, 1.0, "^", "one"), 2_147_483_647);
         assert_eq!(score(1.0, 0.5, "", "one"), 2);
+        for (pattern, text, expected) in [
+            (r"a\/.*", "aaaa\nab\n", 2),
+            (r"(z\/|a)(a|b)*", "aaaa\nab\n", 5),
+            (r"(z\/)?a.*", "aaaa\nzaaab\naaa\n", 8),
+            (r"a\/()", "aaaa\n", 4),
+            (r"a\/(b|.*c)", "abbababb\n", 3),
+        ] {
+            assert_eq!(score(1.0, 1.0, pattern, text), expected, "{pattern}");
+        }
     }
 
     #[test]

@@ -53,6 +53,9 @@ impl Variables {
 /// What `LINEBUF` can be at most.
 const MAX_LINE: usize = 1 << 20;
 
+/// The longest wait, in seconds: a year.
+const MAX_WAIT: u64 = 365 * 24 * 60 * 60;
+
 /// The variables that are read as numbers, with their defaults.
 #[derive(Debug, Clone)]
 pub(super) struct Numbers {
@@ -106,7 +109,7 @@ pub(super) fn number(text: &[u8], before: i64) -> i64 {
 }
 
 fn seconds(text: &[u8], before: u64) -> u64 {
-    u64::try_from(number(text, i64::try_from(before).unwrap_or(i64::MAX))).unwrap_or(0)
+    u64::try_from(number(text, i64::try_from(before).unwrap_or(i64::MAX))).unwrap_or(0).min(MAX_WAIT)
 }
 
 impl Numbers {

@@ -7,15 +7,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::parse::{Inst, Program};
+use super::wide::Wide;
 
 /// A transition that is not known yet.
 const UNKNOWN: u32 = u32::MAX;
 /// Set in transitions after which the search has to look up: to a state that accepts, or to one that can be skipped in.
 const STOP: u32 = 1 << 31;
 /// Entries of the transition table after which it is thrown away.
-const MAX_TABLE: usize = 1 << 16;
+const MAX_TABLE: usize = 1 << 15;
 /// Instructions that all states hold together, after which they are thrown away.
-const MAX_HELD: usize = 1 << 20;
+const MAX_HELD: usize = 1 << 16;
+
+/// How many bytes each state should have served by the time that all are thrown away.
+const PAYS: usize = 10;
+/// How often that may not be so before a search goes on without states.
+const MOST_VAIN: usize = 3;
 
 /// What the search has learnt of an expression so far.
 ///
@@ -27,6 +33,8 @@ pub(super) struct Automaton {
     table: Vec<u32>,
     states: Vec<State>,
     held: usize,
+    /// How often all states were thrown away.
+    forgotten: usize,
     numbers: HashMap<Arc<[u32]>, u32>,
     work: Closure,
     /// Where each search is that has found nothing yet to begin with.
@@ -45,8 +53,10 @@ struct State {
 }
 
 #[derive(Debug, Default)]
-struct Closure {
-    seen: Vec<bool>,
+pub(super) struct Closure {
+    /// In which round each instruction was reached last.
+    seen: Vec<u32>,
+    round: u32,
     found: Vec<u32>,
     stack: Vec<usize>,
 }
@@ -70,8 +80,9 @@ impl Automaton {
             table: Vec::new(),
             states: Vec::new(),
             held: 0,
+            forgotten: 0,
             numbers: HashMap::new(),
-            work: Closure { seen: vec![false; program.insts.len()], ..Closure::default() },
+            work: Closure::new(program),
             base: 0,
             first: 0,
             leaving: Vec::new(),
@@ -86,8 +97,17 @@ impl Automaton {
         self.states.clear();
         self.numbers.clear();
         self.held = 0;
+        self.forgotten += 1;
         self.base = self.state(program, &[program.start]);
         self.first = self.compute(program, self.base, b'\n', true);
+    }
+
+    /// How many bytes it takes, about.
+    pub(super) fn size(&self) -> usize {
+        let of_state = size_of::<State>() + 2 * size_of::<(Arc<[u32]>, u32)>();
+        4 * (self.table.capacity() + self.held + self.work.seen.len())
+            + 2 * size_of::<usize>() * (self.work.stack.capacity() + self.work.found.capacity())
+            + of_state * self.states.capacity()
     }
 
     fn at(&self, state: u32) -> &State {
@@ -110,6 +130,7 @@ impl Automaton {
             state = self.next(program, state, b'\n');
         }
         let mut at = from;
+        let (mut since, mut vain) = (from, 0);
         loop {
             if self.at(state).accepts {
                 return Some(at);
@@ -129,14 +150,38 @@ impl Automaton {
                 at += 1;
             }
             let Some((entry, byte)) = missing else { break };
-            state = if entry == UNKNOWN { self.next(program, state, byte) } else { entry & !STOP };
             at += 1;
+            if entry != UNKNOWN {
+                state = entry & !STOP;
+                continue;
+            }
+            let (known, forgotten) = (self.states.len(), self.forgotten);
+            state = self.next(program, state, byte);
+            if self.forgotten != forgotten {
+                vain = if at - since < known.saturating_mul(PAYS) { vain + 1 } else { 0 };
+                since = at;
+                if vain >= MOST_VAIN
+                    && let Some(wide) = Wide::new(program, &self.classes, self.stride)
+                {
+                    return wide.first_end(text, at, &self.at(state).set);
+                }
+            }
         }
         if self.at(state).accepts_at_end {
             return Some(text.len());
         }
         let last = self.next(program, state, b'\n');
         self.at(last).accepts.then_some(text.len() + 1)
+    }
+
+    /// The end of the first match in a text, found without states.
+    #[cfg(test)]
+    pub(super) fn wide_end(&self, program: &Program, text: &[u8]) -> Option<usize> {
+        let wide = Wide::new(program, &self.classes, self.stride).expect("it is small");
+        if self.at(self.base).accepts {
+            return Some(0);
+        }
+        wide.first_end(text, 0, &self.at(self.first).set)
     }
 
     /// How far the base leads to nothing but itself.
@@ -205,13 +250,28 @@ impl Automaton {
 }
 
 impl Closure {
-    /// What can be reached without consuming a byte: the instructions that consume one, wait for an edge, or accept.
+    pub(super) fn new(program: &Program) -> Self {
+        Self { seen: vec![0; program.insts.len()], ..Self::default() }
+    }
+
     fn of(&mut self, program: &Program, starts: &[usize]) -> Arc<[u32]> {
+        self.reach(program, starts);
+        self.found.sort_unstable();
+        self.found.as_slice().into()
+    }
+
+    /// What can be reached without consuming a byte: the instructions that consume one, wait for an edge, or accept.
+    pub(super) fn reach(&mut self, program: &Program, starts: &[usize]) -> &[u32] {
         self.found.clear();
-        self.seen.fill(false);
+        self.round = self.round.wrapping_add(1);
+        if self.round == 0 {
+            self.seen.fill(0);
+            self.round = 1;
+        }
+        let round = self.round;
         self.stack.extend_from_slice(starts);
         while let Some(at) = self.stack.pop() {
-            if std::mem::replace(&mut self.seen[at], true) {
+            if std::mem::replace(&mut self.seen[at], round) == round {
                 continue;
             }
             match program.insts[at] {
@@ -220,8 +280,7 @@ impl Closure {
                 Inst::Bytes(..) | Inst::Edge(_) | Inst::Accept => self.found.push(at as u32),
             }
         }
-        self.found.sort_unstable();
-        self.found.as_slice().into()
+        &self.found
     }
 }
 

@@ -38,8 +38,14 @@ enum Back {
 }
 
 /// The part behind `\/` of the first match at or behind `from`, in bytes of the text; `None` if there is no match or it
-/// passed no `\/`. Ends are at most one behind the text.
-pub(super) fn marked(program: &Program, text: &[u8], from: usize) -> Option<(usize, usize)> {
+/// passed no `\/`. Ends are at most one behind the text. Each byte behind the shortest match takes one of `patience`; without any,
+/// the longest found so far does.
+pub(super) fn marked(
+    program: &Program,
+    text: &[u8],
+    from: usize,
+    patience: &mut usize,
+) -> Option<(usize, usize)> {
     let mut run = Run {
         program,
         next: Vec::new(),
@@ -55,6 +61,12 @@ pub(super) fn marked(program: &Program, text: &[u8], from: usize) -> Option<(usi
     run.base.clone_from(&run.seen);
     let mut threads = Vec::new();
     while at <= text.len() + 1 && !(run.found.is_some() && run.next.is_empty()) {
+        match run.found {
+            None => {}
+            Some((None, _)) => return None,
+            Some(_) if *patience == 0 => break,
+            Some(_) => *patience -= 1,
+        }
         std::mem::swap(&mut threads, &mut run.next);
         run.next.clear();
         run.seen.fill(false);

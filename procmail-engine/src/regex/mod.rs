@@ -10,7 +10,7 @@
 //! There is no `{n}`, no `[[:alpha:]]`, no `\d`. Every text is an expression; unbalanced parentheses are only told
 //! ([`Regex::is_balanced`]), as procmail does.
 //!
-//! Searching takes time linear in the text, whatever the expression, and memory linear in the expression plus a table
+//! Searching takes time linear in the text, whatever the expression, and memory linear in the expression plus tables
 //! of at most a few hundred kilobytes.
 //!
 //! ```
@@ -28,10 +28,12 @@ mod library;
 mod macros;
 mod parse;
 mod set;
+mod wide;
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use automaton::Automaton;
 pub use library::Library;
@@ -52,7 +54,12 @@ pub struct Regex {
     program: Program,
     /// What a search has learnt, for the next one. A second search at the same time starts afresh.
     learnt: Mutex<Option<Box<Automaton>>>,
+    /// How many bytes all expressions of a library take.
+    total: Arc<AtomicUsize>,
 }
+
+/// How many bytes the expressions of a library may take together before what they have learnt is no longer kept.
+const MAX_TOTAL: usize = 1 << 26;
 
 /// Where an expression matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +83,14 @@ impl Match {
 impl Regex {
     /// Compiles an expression. Takes time and memory linear in its length.
     pub fn new(pattern: &[u8], case: Case) -> Self {
-        Self { program: parse::parse(pattern, case == Case::Fold), learnt: Mutex::new(None) }
+        Self::counted(pattern, case, Arc::default())
+    }
+
+    /// Compiles an expression whose size is to count towards a total.
+    fn counted(pattern: &[u8], case: Case, total: Arc<AtomicUsize>) -> Self {
+        let program = parse::parse(pattern, case == Case::Fold);
+        total.fetch_add(program.size(), Ordering::Relaxed);
+        Self { program, learnt: Mutex::new(None), total }
     }
 
     /// Whether each parenthesis has its other half.
@@ -97,8 +111,15 @@ impl Regex {
     /// The match that ends first, among those that start at or behind `from`. A newline right before `from` may be
     /// its first byte.
     pub fn find(&self, text: &[u8], from: usize) -> Option<Match> {
+        self.find_within(text, from, &mut { usize::MAX })
+    }
+
+    /// As [`Regex::find`], but what `\/` marks is no longer than `patience` allows: each byte behind the end that is looked
+    /// at takes one of it.
+    pub(crate) fn find_within(&self, text: &[u8], from: usize, patience: &mut usize) -> Option<Match> {
         let end = self.first_end(text, from)?;
-        let marked = if self.program.marks { extract::marked(&self.program, text, from) } else { None };
+        let marked =
+            if self.program.marks { extract::marked(&self.program, text, from, patience) } else { None };
         Some(Match { end, marked: marked.map(|(start, end)| start..end) })
     }
 
@@ -120,12 +141,31 @@ impl Regex {
 
     fn first_end(&self, text: &[u8], from: usize) -> Option<usize> {
         let learnt = self.learnt.try_lock().ok().and_then(|mut kept| kept.take());
-        let mut automaton = learnt.unwrap_or_else(|| Box::new(Automaton::new(&self.program)));
+        let mut automaton = match learnt {
+            Some(automaton) => {
+                self.total.fetch_sub(automaton.size(), Ordering::Relaxed);
+                automaton
+            }
+            None => Box::new(Automaton::new(&self.program)),
+        };
         let end = automaton.first_end(&self.program, text, from);
-        if let Ok(mut kept) = self.learnt.try_lock() {
+        let size = automaton.size();
+        if let Ok(mut kept) = self.learnt.try_lock()
+            && kept.is_none()
+            && self.total.load(Ordering::Relaxed).saturating_add(size) <= MAX_TOTAL
+        {
+            self.total.fetch_add(size, Ordering::Relaxed);
             *kept = Some(automaton);
         }
         end
+    }
+}
+
+impl Drop for Regex {
+    fn drop(&mut self) {
+        let learnt = self.learnt.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let size = self.program.size() + learnt.as_ref().map_or(0, |automaton| automaton.size());
+        self.total.fetch_sub(size, Ordering::Relaxed);
     }
 }
 

@@ -37,6 +37,11 @@ pub(super) struct Program {
 }
 
 impl Program {
+    /// How many bytes it takes, about.
+    pub(super) fn size(&self) -> usize {
+        self.insts.capacity() * size_of::<Inst>() + self.sets.capacity() * size_of::<ByteSet>()
+    }
+
     /// Whether what stands at `at` is the end of the expression, with nothing between.
     pub(super) fn ends_at(&self, at: usize) -> bool {
         self.insts[self.resolve(at)] == Inst::Accept
