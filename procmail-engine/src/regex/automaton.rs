@@ -61,22 +61,43 @@ pub(super) struct Closure {
     stack: Vec<usize>,
 }
 
+/// Which bytes the expression tells apart: a number for each byte, and how many there are.
+fn classes(program: &Program) -> ([u8; 256], usize) {
+    let mut parts = [0; 256];
+    let mut last = 0u32;
+    let mut split: Vec<(u32, u32)> = Vec::new();
+    for set in &program.sets {
+        // What of a part lies in the set becomes a part of its own.
+        split.clear();
+        for byte in (0..=255u8).filter(|&byte| set.contains(byte)) {
+            let part = &mut parts[usize::from(byte)];
+            *part = match split.iter().find(|(whole, _)| whole == part) {
+                Some((_, inside)) => *inside,
+                None => {
+                    last += 1;
+                    split.push((*part, last));
+                    last
+                }
+            };
+        }
+    }
+    let mut known: Vec<u32> = Vec::new();
+    let classes = parts.map(|part| {
+        let class = known.iter().position(|&other| other == part).unwrap_or_else(|| {
+            known.push(part);
+            known.len() - 1
+        });
+        u8::try_from(class).expect("there are no more classes than bytes")
+    });
+    (classes, known.len())
+}
+
 impl Automaton {
     pub(super) fn new(program: &Program) -> Self {
-        let mut classes = [0u8; 256];
-        let mut count = 0u32;
-        let mut known: HashMap<Vec<bool>, u8> = HashMap::new();
-        for byte in 0..=255u8 {
-            let signature: Vec<bool> = program.sets.iter().map(|set| set.contains(byte)).collect();
-            let class = *known.entry(signature).or_insert_with(|| {
-                count += 1;
-                u8::try_from(count - 1).expect("there are no more classes than bytes")
-            });
-            classes[usize::from(byte)] = class;
-        }
+        let (classes, stride) = classes(program);
         let mut automaton = Self {
             classes,
-            stride: count as usize,
+            stride,
             table: Vec::new(),
             states: Vec::new(),
             held: 0,
