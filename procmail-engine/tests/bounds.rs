@@ -264,3 +264,12 @@ fn an_expression_of_a_great_many_states_takes_linear_time() {
     assert!(!regex.is_match(&text));
     assert!(started.elapsed().as_secs() < 20, "takes {:?}", started.elapsed());
 }
+
+#[test]
+fn an_expression_that_grows_as_it_is_written_out_is_too_long() {
+    let rc = format!("LINEBUF=999999\n:0\n* {}x\n{{ A=1 }}\nB=1\n", "^FROM_DAEMON|".repeat(4000));
+    let (_, evaluator, _) = evaluate(rc.as_bytes(), 1000);
+    assert_eq!(evaluator.variable(b"PROCMAIL_OVERFLOW"), Some(b"yes".as_slice()));
+    assert_eq!(evaluator.variable(b"A"), None);
+    assert_eq!(evaluator.variable(b"B"), Some(b"1".as_slice()));
+}

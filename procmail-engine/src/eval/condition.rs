@@ -14,6 +14,9 @@ use crate::mail::{Area, Mail};
 use crate::regex::{Case, Match, Regex, expand_macros};
 use crate::syntax::{Item, Mode, Part, Rc, Span, command_text, parse_text};
 
+/// How long an expression can be when its abbreviations are written out.
+const MAX_PATTERN: usize = 1 << 20;
+
 /// The conditions of a recipe, being tested.
 #[derive(Debug, Clone)]
 pub(super) struct Conditions {
@@ -291,6 +294,11 @@ impl Evaluator {
         let joined = without_continuations(&test.text);
         let written_out = expand_macros(&joined);
         let case = if run.head.exact_case && !written_out.folds { Case::Exact } else { Case::Fold };
+        if written_out.pattern.len() > MAX_PATTERN {
+            self.overflow();
+            self.tested(run, test, |_, test| untested(test), Judged::TooLong);
+            return Verdict::Plain(false);
+        }
         let shown_text = written_out.pattern.into_owned();
         // A leading backslash quotes what would otherwise be special to conditions.
         let pattern = shown_text.strip_prefix(b"\\").unwrap_or(&shown_text);

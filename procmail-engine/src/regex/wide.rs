@@ -176,9 +176,10 @@ mod tests {
         ];
         let mut random = 1u32;
         for length in 0..300 {
+            let letters = if length % 2 == 0 { b"abca" } else { b"abc\n" };
             let text: Vec<u8> = std::iter::repeat_with(|| {
                 random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                b"abc\n"[(random >> 30) as usize]
+                letters[(random >> 30) as usize]
             })
             .take(length)
             .collect();
