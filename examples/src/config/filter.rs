@@ -84,7 +84,8 @@ const USER: &str = "{user}";
 
 fn rc_file<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
     let path = PathBuf::deserialize(deserializer)?;
-    if path.file_name().is_none() {
+    let leads_up = path.components().any(|part| part == std::path::Component::ParentDir);
+    if path.file_name().is_none() || leads_up {
         return Err(D::Error::custom(format!(
             "expected a file such as \".procmailrc\" or \"/etc/mail/rc/{USER}\", found {path:?}"
         )));

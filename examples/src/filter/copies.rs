@@ -11,7 +11,8 @@ use procmail_engine::eval::{Evaluator, Fate, Finished};
 
 use super::Host;
 
-/// Copies that run beside each other. More cannot be made, as when the system has no process left.
+/// Copies that run beside each other. The original waits for one to end before there are more; a copy cannot make more, as
+/// when the system has no process left.
 const MOST_BESIDE: usize = 32;
 /// Copies that are waited for, one within the other.
 const MOST_WITHIN: u32 = 32;
@@ -60,6 +61,11 @@ impl Host {
             return Outcome::Ran(Ran::ended(Exit::Code(finished.code)));
         }
         let mut state = self.copies.lock();
+        if self.role == Role::Original {
+            // Those that wait for rights to be given up wait for the original.
+            let full = |state: &State| state.alive >= MOST_BESIDE && state.parked < state.alive;
+            state = self.copies.wait_while(state, full);
+        }
         state.reap();
         if state.alive >= MOST_BESIDE {
             return Outcome::Failed;

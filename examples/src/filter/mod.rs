@@ -68,8 +68,6 @@ use self::program::LeftRunning;
 
 /// Bytes of the largest rc file that is read.
 const LARGEST_RC: u64 = 16 << 20;
-/// How long procmail waits for the kernel's lock if `TIMEOUT` says nothing, in seconds.
-const PATIENCE: u64 = 960;
 
 /// Does what an evaluator asks for.
 pub struct Host {
@@ -303,7 +301,7 @@ impl Host {
             }
             Effect::Run(run) => Outcome::Ran(self.run(&run)?),
             Effect::Deliver(deliver) => {
-                let delivered = self.deliver(&deliver, self.at_most(patience(evaluator)));
+                let delivered = self.deliver(&deliver, self.at_most(evaluator.timeout()));
                 if delivered.size.is_some() {
                     let folder = delivered.notes.iter().find_map(|note| match note {
                         Note::Folder(folder) => Some(self.directory.join(OsStr::from_bytes(folder))),
@@ -480,13 +478,6 @@ fn begins_work(effect: &Effect) -> bool {
 
 fn is_entered(path: &Path) -> bool {
     path.is_dir() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
-}
-
-/// How long `TIMEOUT` lets a kernel lock be waited for.
-fn patience(evaluator: &Evaluator) -> Option<Duration> {
-    let text = evaluator.variable(b"TIMEOUT").and_then(|text| std::str::from_utf8(text).ok());
-    let seconds = text.and_then(|text| text.trim().parse().ok()).unwrap_or(PATIENCE);
-    (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
 /// The file that could not be made to take a lock, as procmail calls it.

@@ -164,7 +164,14 @@ impl Host {
                 None
             }
         };
-        Ok(Started { child: process.spawn()?, input, given, output })
+        let child = match process.spawn() {
+            // The folder of a mail system's user is not for the user as whom programs run.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && limits.user.is_some() => {
+                process.current_dir("/").spawn()?
+            }
+            spawned => spawned?,
+        };
+        Ok(Started { child, input, given, output })
     }
 
     /// Whether the first word names a program that can be executed.

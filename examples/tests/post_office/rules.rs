@@ -284,8 +284,11 @@ async fn programs_run_where_they_may_and_end_in_time() {
         let mut filter = FilterConfig::default();
         filter.programs = true;
         let data = tempfile::tempdir().unwrap();
-        let error = builder(data.path()).filter(filter).start().await.unwrap_err();
+        let error = builder(data.path()).filter(filter.clone()).start().await.unwrap_err();
         assert!(matches!(error, StartError::Filter(RulesError::NobodyToRunAs)), "{error}");
+        filter.run_as = Some("root".to_owned());
+        let error = builder(data.path()).filter(filter).start().await.unwrap_err();
+        assert!(matches!(error, StartError::Filter(RulesError::Root)), "{error}");
     }
     for (rc, expected) in [
         // Programs are fed an empty line at the end, as procmail does it.
@@ -299,7 +302,7 @@ async fn programs_run_where_they_may_and_end_in_time() {
         std::fs::set_permissions(data.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let mut filter = FilterConfig::default();
         filter.programs = true;
-        filter.run_as = rustix::process::geteuid().is_root().then(|| "root".to_owned());
+        filter.run_as = rustix::process::geteuid().is_root().then(|| "nobody".to_owned());
         filter.program_time = Span(std::time::Duration::from_millis(300));
         filter.program_output = ByteSize(100_000);
         let office = builder(data.path()).filter(filter).rules("alice", rc).start().await.unwrap();

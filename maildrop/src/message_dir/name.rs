@@ -6,12 +6,10 @@ use std::path::PathBuf;
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// The number of a message in an MH folder: digits only, the first not zero.
+/// The number of a message in an MH folder: digits only.
 pub(super) fn number(name: &[u8]) -> Option<u64> {
     match name {
-        [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit) => {
-            std::str::from_utf8(name).ok()?.parse().ok()
-        }
+        [_, ..] if name.iter().all(u8::is_ascii_digit) => std::str::from_utf8(name).ok()?.parse().ok(),
         _ => None,
     }
 }
@@ -52,8 +50,8 @@ mod tests {
         let table = [
             ("1", Some(1)),
             ("10", Some(10)),
-            ("0", None),
-            ("01", None),
+            ("0", Some(0)),
+            ("009", Some(9)),
             ("1a", None),
             ("-1", None),
             ("", None),

@@ -731,6 +731,11 @@ impl Evaluator {
         if switch {
             self.files.pop();
         }
+        // `$_` names it so that it is found whatever MAILDIR becomes.
+        let path = match self.variables.value("MAILDIR") {
+            directory if path.starts_with(b"/") || directory.is_empty() => path,
+            directory => [directory, b"/", &path].concat(),
+        };
         self.open_file(path, rc, if switch { Opened::Switched } else { Opened::Included });
     }
 

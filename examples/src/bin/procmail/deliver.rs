@@ -31,13 +31,25 @@ const GLANCE: Duration = Duration::from_millis(5);
 /// Has signals do what procmail(1) says.
 pub(crate) fn stop_on_signals() -> io::Result<Stop> {
     let stop = Stop::new()?;
-    stop.on_signal(SIGTERM, Fate::Requeued)?;
-    stop.on_signal(SIGHUP, Fate::Bounced)?;
-    stop.on_signal(SIGINT, Fate::Bounced)?;
-    stop.on_signal(SIGQUIT, Fate::Lost)?;
+    let ignored = ignored_signals();
+    for (signal, fate) in
+        [(SIGTERM, Fate::Requeued), (SIGHUP, Fate::Bounced), (SIGINT, Fate::Bounced), (SIGQUIT, Fate::Lost)]
+    {
+        // Whoever starts this in the background has the keyboard's signals ignored.
+        if signal == SIGTERM || ignored & 1 << (signal - 1) == 0 {
+            stop.on_signal(signal, fate)?;
+        }
+    }
     stop.timeout_on_signal(SIGALRM)?;
     stop.verbose_on_signals(SIGUSR1, SIGUSR2)?;
     Ok(stop)
+}
+
+/// The signals that this process was started to ignore, the first in the lowest bit. None where the system does not tell.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Delivers a mail, and answers the exit code.

@@ -60,6 +60,9 @@ pub enum RulesError {
         "expected filter.run_as to name the user as whom programs of rc files run, since the server runs as root"
     )]
     NobodyToRunAs,
+    /// Programs of users would run as root.
+    #[error("expected filter.run_as to name another user than root, since rc files are their users'")]
+    Root,
     /// The user is none.
     #[error("expected filter.run_as to be a user of this system, found {0:?}")]
     UnknownUser(String),
@@ -234,10 +237,12 @@ impl Rules {
 fn limits(config: &FilterConfig) -> Result<Limits, RulesError> {
     let root = rustix::process::geteuid().is_root();
     let user = match &config.run_as {
+        Some(name) if name == "root" => return Err(RulesError::Root),
         None if root => return Err(RulesError::NobodyToRunAs),
         None => None,
         Some(name) if !root => return Err(RulesError::NotRoot(name.clone())),
         Some(name) => match nix::unistd::User::from_name(name) {
+            Ok(Some(user)) if user.uid.is_root() => return Err(RulesError::Root),
             Ok(Some(user)) => Some((user.uid.as_raw(), user.gid.as_raw())),
             _ => return Err(RulesError::UnknownUser(name.clone())),
         },
