@@ -141,7 +141,9 @@ impl<'a> Writer<'a> {
     fn comment(&mut self, span: Span) {
         let gap = &self.source()[self.end..span.start];
         if self.before != Before::Start && !gap.contains(&b'\n') {
-            self.out.extend_from_slice(if self.before == Before::Skipped { gap } else { b"  " });
+            // Blanks behind a continued line belong to the value before the comment, and are there already.
+            let apart = self.before != Before::Skipped && !gap.is_empty();
+            self.out.extend_from_slice(if apart { b"  " } else { gap });
         } else {
             self.separate(span.start, Before::Line);
         }
@@ -227,14 +229,19 @@ impl<'a> Writer<'a> {
         let written = written.strip_prefix(b"*").unwrap_or(written);
         let mut lines = written.split(|&byte| byte == b'\n').peekable();
         let mut first = true;
+        // A command, which a variable may bring, goes to the shell with its blanks.
+        let commands = written.iter().any(|byte| matches!(byte, b'?' | b'$'));
         while let Some(line) = lines.next() {
             let blanks = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-            let line = &line[blanks..];
+            let (indentation, line) = line.split_at(blanks);
             let line = if lines.peek().is_none() { trimmed(line) } else { line };
             if first {
                 if !line.is_empty() {
                     self.out.push(b' ');
                 }
+            } else if commands {
+                self.out.push(b'\n');
+                self.out.extend_from_slice(indentation);
             } else {
                 self.next_line();
                 self.out.extend_from_slice(b"  ");
