@@ -1,15 +1,31 @@
 //! The mail as the language sees it: a header, a body, and the forms in which they are written.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use crate::regex::{Searched, fold_case};
 
 /// A mail, split at its first empty line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Mail {
     bytes: Vec<u8>,
     body: usize,
     /// The header with continued lines joined, if there are any.
     joined: Option<Vec<u8>>,
+    /// Header and body as they are searched, with the case of letters folded, once a condition has looked there.
+    folded: [OnceLock<Box<[u8]>>; 2],
 }
+
+impl PartialEq for Mail {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Mail {}
+
+/// Longer texts are not kept with their case folded.
+const MAX_FOLDED: usize = 1 << 18;
 
 /// What of a mail a condition looks at, or an action gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,7 +45,7 @@ impl Mail {
         let lead = bytes.iter().position(|&byte| byte != b'\n').unwrap_or(bytes.len());
         let body = memchr::memmem::find(&bytes[lead..], b"\n\n").map_or(bytes.len(), |at| lead + at + 2);
         let joined = join_lines(&bytes[..body]);
-        Self { bytes, body, joined }
+        Self { bytes, body, joined, folded: Default::default() }
     }
 
     /// All of it.
@@ -58,6 +74,19 @@ impl Mail {
             (Area::Whole, Some(joined)) => Cow::Owned([joined, self.area(Area::Body)].concat()),
             _ => Cow::Borrowed(self.area(area)),
         }
+    }
+
+    /// An area as conditions see it, with its case folded as well if that is kept.
+    pub(crate) fn folded<'m>(&'m self, area: Area, searched: &'m [u8]) -> Searched<'m> {
+        let kept = match area {
+            Area::Header => &self.folded[0],
+            Area::Body => &self.folded[1],
+            Area::Whole => return Searched::new(searched),
+        };
+        if searched.len() > MAX_FOLDED {
+            return Searched::new(searched);
+        }
+        Searched::with_folded(searched, kept.get_or_init(|| fold_case(searched)))
     }
 
     /// The mail with an area replaced, split anew.

@@ -1,5 +1,6 @@
 //! Recipes: flags, locks, actions.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::command::RunCommand;
@@ -10,7 +11,7 @@ use super::lock::TakeLock;
 use super::{COPY_COST, Chain, ChainFlag, Chained, Evaluator, Reached, Task, Trace, Value};
 use crate::effect::{Deliver, Delivered, Effect, Exit, Note, Outcome, Purpose};
 use crate::mail::{Area, Content};
-use crate::syntax::{Action, Capture, Item, Mode, Part, Rc, Text, parse_text};
+use crate::syntax::{Action, Capture, Item, Mode, Part, Rc, Recipe, Text, parse_text};
 
 /// What the line of a recipe says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,9 +39,12 @@ pub(crate) struct Head {
 
 impl Head {
     /// Reads the expanded words behind the colon.
-    pub(crate) fn parse(words: &[Vec<u8>]) -> Self {
+    pub(crate) fn parse(words: &[impl AsRef<[u8]>]) -> Self {
         let mut head = Self::default();
-        let line = words.join(&b' ');
+        let line = match words {
+            [word] => Cow::Borrowed(word.as_ref()),
+            _ => Cow::Owned(joined(words)),
+        };
         let mut at = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
         while let Some(&byte) = line.get(at) {
             match byte {
@@ -62,8 +66,7 @@ impl Head {
                 b'r' => head.raw = true,
                 b':' => {
                     // The name is the next word, whatever it consists of.
-                    let before = line[..=at].to_vec();
-                    let (name, rest) = lock_name(words, &before);
+                    let (name, rest) = lock_name(words, at + 1);
                     head.lock = Some(name);
                     head.rest = rest;
                     break;
@@ -102,21 +105,26 @@ impl Head {
     }
 }
 
-/// The word behind the colon that ends `before`, and the words behind it.
-fn lock_name(words: &[Vec<u8>], before: &[u8]) -> (Vec<u8>, Vec<u8>) {
+/// Words with a space between them.
+fn joined(words: &[impl AsRef<[u8]>]) -> Vec<u8> {
+    let words: Vec<&[u8]> = words.iter().map(AsRef::as_ref).collect();
+    words.join(&b' ')
+}
+
+/// The word behind the colon that ends the first `before` bytes of the line, and the words behind it.
+fn lock_name(words: &[impl AsRef<[u8]>], before: usize) -> (Vec<u8>, Vec<u8>) {
     let mut seen = 0;
     for (number, word) in words.iter().enumerate() {
-        if seen + word.len() >= before.len() {
-            let inside = word[before.len() - seen..].to_vec();
+        let word = word.as_ref();
+        if seen + word.len() >= before {
+            let inside = &word[before - seen..];
             let (name, rest) = if inside.is_empty() {
-                (
-                    words.get(number + 1).cloned().unwrap_or_default(),
-                    words.get(number + 2..).unwrap_or_default(),
-                )
+                let next = words.get(number + 1).map(AsRef::as_ref);
+                (next.unwrap_or_default(), words.get(number + 2..).unwrap_or_default())
             } else {
                 (inside, &words[number + 1..])
             };
-            return (name, rest.join(&b' '));
+            return (name.to_vec(), joined(rest));
         }
         seen += word.len() + 1;
     }
@@ -167,7 +175,12 @@ impl Evaluator {
         };
         let Some(rc) = self.files.last().map(|file| file.rc.clone()) else { return };
         let Some(Item::Recipe(recipe)) = rc.items().get(item) else { return };
-        let mut head = Head::parse(&words);
+        self.recipe(&rc, item, recipe, &words);
+    }
+
+    /// Goes on with a recipe whose line has these words.
+    pub(super) fn recipe(&mut self, rc: &Arc<Rc>, item: usize, recipe: &Recipe, words: &[impl AsRef<[u8]>]) {
+        let mut head = Head::parse(words);
         self.complain_of_head(&head);
         head.also_if_succeeded &= !head.on_error;
         let chain = self.chain;
@@ -176,14 +189,14 @@ impl Evaluator {
             Trace::Recipe(Box::new(Reached {
                 span: recipe.span,
                 action: recipe.action_span(),
-                head: words.join(&b' '),
+                head: joined(words),
                 copies: head.copies,
                 chain: head.chained(chain).collect(),
             }))
         });
         let run = Conditions::new(rc.clone(), item, head);
         if applies {
-            self.tasks.push(Task::Conditions(Box::new(run)));
+            self.conditions(run);
         } else {
             self.matched(&run, false, &recipe.action);
         }
@@ -221,20 +234,21 @@ impl Evaluator {
 
     /// The conditions of a recipe are tested.
     pub(super) fn matched(&mut self, run: &Conditions, matches: bool, action: &Action) {
-        let (rc, item, head) = run.parts();
+        let head = run.head();
         let was_chain = head.or_else && !head.on_error && self.chain.previous;
         if !head.also && !head.also_if_succeeded {
             self.chain.last = matches;
         }
         self.chain.previous = matches || was_chain;
         self.trace(|_| Trace::Decided { matches, score: run.score() });
-        self.complain_of_extras(&head, action);
+        self.complain_of_extras(head, action);
         match action {
             Action::Missing => self.complain("Missing action"),
             Action::Incomplete => self.complain("Incomplete recipe"),
-            Action::Block { close } if !matches => self.skip_block(item + 1, *close),
+            Action::Block { close } if !matches => self.skip_block(run.item() + 1, *close),
             _ if !matches => {}
             _ => {
+                let (rc, item, head) = run.parts();
                 let act = Act {
                     rc,
                     item,

@@ -11,11 +11,8 @@ use super::trace::{Found, MOST_TEXT, MailPlace, Subject, Tested, Verdict as Judg
 use super::{Evaluator, Task, Trace, Value, trace};
 use crate::effect::Purpose;
 use crate::mail::{Area, Mail};
-use crate::regex::{Case, Match, Regex, expand_macros};
+use crate::regex::{Case, Expression, Match, Regex, Searched};
 use crate::syntax::{Item, Mode, Part, Rc, Span, command_text, parse_text};
-
-/// How long an expression can be when its abbreviations are written out.
-const MAX_PATTERN: usize = 1 << 20;
 
 /// The conditions of a recipe, being tested.
 #[derive(Debug, Clone)]
@@ -56,6 +53,15 @@ enum Verdict {
 impl Conditions {
     pub(super) fn new(rc: Arc<Rc>, item: usize, head: Head) -> Self {
         Self { rc, item, head, which: 0, total: 0.0, scored: false, test: None }
+    }
+
+    pub(super) fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Which item of the rc file it is.
+    pub(super) fn item(&self) -> usize {
+        self.item
     }
 
     pub(super) fn parts(&self) -> (Arc<Rc>, usize, Head) {
@@ -102,7 +108,7 @@ fn skip_blanks(text: &mut Vec<u8>) {
 
 impl Evaluator {
     /// Goes on with the conditions of a recipe, and then to its action.
-    pub(super) fn conditions(&mut self, mut run: Box<Conditions>) {
+    pub(super) fn conditions(&mut self, mut run: Conditions) {
         let rc = run.rc.clone();
         let Some(Item::Recipe(recipe)) = rc.items().get(run.item) else { return };
         loop {
@@ -182,7 +188,7 @@ impl Evaluator {
     }
 
     /// Takes what stands before the condition proper, then tests it. Nothing when a task has to end first.
-    fn prefixes(&mut self, run: &mut Box<Conditions>, mut test: Test) -> Option<Verdict> {
+    fn prefixes(&mut self, run: &mut Conditions, mut test: Test) -> Option<Verdict> {
         loop {
             skip_blanks(&mut test.text);
             match test.text.first() {
@@ -194,7 +200,7 @@ impl Evaluator {
                     let text = parse_text(&test.text[1..], 0, Mode::Quoted);
                     test.stage = Stage::Expanded;
                     run.test = Some(test);
-                    self.tasks.push(Task::Conditions(run.clone()));
+                    self.tasks.push(Task::Conditions(Box::new(run.clone())));
                     self.tasks.push(Task::Expand(Expand::new(Arc::new(text), Mode::Quoted, 0)));
                     return None;
                 }
@@ -209,7 +215,7 @@ impl Evaluator {
                     }
                     test.stage = Stage::Size;
                     run.test = Some(test);
-                    self.tasks.push(Task::Conditions(run.clone()));
+                    self.tasks.push(Task::Conditions(Box::new(run.clone())));
                     self.tasks.push(Task::Expand(Expand::new(Arc::new(text), Mode::Quoted, 0)));
                     return None;
                 }
@@ -225,7 +231,7 @@ impl Evaluator {
                     self.written = input.len() as u64;
                     test.stage = Stage::Program;
                     run.test = Some(test);
-                    self.tasks.push(Task::Conditions(run.clone()));
+                    self.tasks.push(Task::Conditions(Box::new(run.clone())));
                     let command = RunCommand::new(line, Purpose::Condition).fed(input.into());
                     self.tasks.push(Task::Command(command));
                     return None;
@@ -291,23 +297,22 @@ impl Evaluator {
     }
 
     fn expression(&mut self, run: &Conditions, test: &Test) -> Verdict {
-        let joined = without_continuations(&test.text);
-        let written_out = expand_macros(&joined);
-        let case = if run.head.exact_case && !written_out.folds { Case::Exact } else { Case::Fold };
-        if written_out.pattern.len() > MAX_PATTERN {
+        let case = if run.head.exact_case { Case::Exact } else { Case::Fold };
+        let Some(expression) = self.setup.expressions.expression(&test.text, case) else {
             self.overflow();
             self.tested(run, test, |_, test| untested(test), Judged::TooLong);
             return Verdict::Plain(false);
-        }
-        let shown_text = written_out.pattern.into_owned();
-        // A leading backslash quotes what would otherwise be special to conditions.
-        let pattern = shown_text.strip_prefix(b"\\").unwrap_or(&shown_text);
-        let regex = self.setup.expressions.regex(pattern, case);
+        };
+        let Expression { text: shown_text, regex } = &*expression;
         if !regex.is_balanced() {
-            self.complain_of("Invalid regexp", pattern);
+            self.complain_of("Invalid regexp", shown_text.strip_prefix(b"\\").unwrap_or(shown_text));
         }
         let mail = self.mail.clone();
         let text = self.subject(&mail, run, test);
+        let searched = match run.subject(test) {
+            Subject::Area(area) => mail.folded(area, &text),
+            Subject::Variable(_) => Searched::new(&text),
+        };
         let of_match = matches!(&test.subject, Some(Subject::Variable(name)) if name == b"MATCH")
             && self.variables.get(b"MATCH").is_some();
         let mut matches = 0;
@@ -321,31 +326,31 @@ impl Evaluator {
         };
         let verdict = match test.weight {
             None => {
-                let found = regex.find(&text, 0);
+                let found = regex.find_first(&searched);
                 let is_found = found.is_some();
                 if let Some(found) = found {
                     see(self, found);
                 }
-                self.plain(test, &shown_text, is_found)
+                self.plain(test, shown_text, is_found)
             }
             Some(weight) if test.negated => {
-                let score = match regex.find(&text, 0) {
+                let score = match regex.find_first(&searched) {
                     Some(found) => {
                         see(self, found);
                         0.0
                     }
                     None => weight.weight,
                 };
-                self.scored(run.total, test, &shown_text, score)
+                self.scored(run.total, test, shown_text, score)
             }
             Some(weight) => {
-                let score = weight.of_matches(&regex, &text, |found| see(self, found));
-                self.scored(run.total, test, &shown_text, score)
+                let score = weight.of_matches(regex, &searched, |found| see(self, found));
+                self.scored(run.total, test, shown_text, score)
             }
         };
         let what = |this: &Self, test: &Test| trace::Test::Expression {
             pattern: test.text.clone(),
-            found: first.map(|found| this.found(&run.subject(test), &regex, &text, &found)),
+            found: first.map(|found| this.found(&run.subject(test), regex, &text, &found)),
             matches,
         };
         self.tested(run, test, what, verdict.judged(run.total));
@@ -467,23 +472,6 @@ impl Verdict {
             Self::Score(total) => Judged::Scores { added: total - before, total },
         }
     }
-}
-
-/// An expression without the continued lines that values of variables bring.
-fn without_continuations(text: &[u8]) -> Cow<'_, [u8]> {
-    let mut rest = text;
-    let mut joined = Vec::new();
-    while let Some(at) = memchr::memmem::find(rest, b"\\\n") {
-        joined.extend_from_slice(&rest[..at]);
-        rest = &rest[at + 2..];
-        let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        rest = &rest[blanks..];
-    }
-    if joined.is_empty() && rest.len() == text.len() {
-        return Cow::Borrowed(text);
-    }
-    joined.extend_from_slice(rest);
-    Cow::Owned(joined)
 }
 
 fn untested(test: &Test) -> trace::Test {

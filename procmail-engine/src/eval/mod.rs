@@ -30,7 +30,7 @@ use expand::Expand;
 use finish::Finish;
 use lock::TakeLock;
 pub(crate) use score::Weight;
-use variables::{Numbers, Variables, number};
+use variables::{MIN_LINE, Numbers, Variables, number};
 
 pub(crate) use action::Head;
 pub use setup::{Setup, SystemRc};
@@ -322,7 +322,7 @@ impl Evaluator {
                 _ => self.remove_variable(b"LOCKFILE"),
             },
             Task::Head(item) => self.head(item),
-            Task::Conditions(conditions) => self.conditions(conditions),
+            Task::Conditions(conditions) => self.conditions(*conditions),
             Task::Act(act) => self.act(act),
             Task::Lock(lock) => self.take_lock(lock),
             Task::Finish(finish) => self.finish(finish),
@@ -463,6 +463,11 @@ impl Evaluator {
                 self.remove(name);
             }
             Item::Recipe(recipe) => {
+                if let Some(words) = recipe.head.literal_words(MIN_LINE) {
+                    self.arguments_at = None;
+                    self.recipe(&rc, at, recipe, words.as_slice());
+                    return;
+                }
                 self.tasks.push(Task::Head(at));
                 let text = Arc::new(recipe.head.clone());
                 self.tasks.push(Task::Expand(Expand::new(text, Mode::Words, 0)));

@@ -1,6 +1,6 @@
 //! Weighted scoring.
 
-use crate::regex::{Match, Regex};
+use crate::regex::{Match, Regex, Searched};
 
 /// Scores do not leave this range.
 pub(super) const LIMIT: f64 = 2_147_483_647.0;
@@ -31,11 +31,11 @@ impl Weight {
     }
 
     /// For each of the shortest matches, one behind the other; behind what `\/` marks, if there is that.
-    pub(super) fn of_matches(self, regex: &Regex, text: &[u8], mut seen: impl FnMut(Match)) -> f64 {
+    pub(super) fn of_matches(self, regex: &Regex, text: &Searched<'_>, mut seen: impl FnMut(Match)) -> f64 {
         let mut score = 0.0;
         let mut weight = self.weight;
         let mut at = 0;
-        let mut patience = text.len().saturating_mul(MOST_LOOKS);
+        let mut patience = text.bytes().len().saturating_mul(MOST_LOOKS);
         while score > -LIMIT && score < LIMIT {
             let Some(found) = regex.find_within(text, at, &mut patience) else { break };
             let end = found.marked().map_or(0, |marked| marked.end).max(found.end());
@@ -209,7 +209,7 @@ mod tests {
     fn matches_add_up_as_the_weight_shrinks_or_grows() {
         let score = |weight, exponent, pattern: &str, text: &str| {
             let regex = Regex::new(pattern.as_bytes(), Case::Fold);
-            shown(Weight { weight, exponent }.of_matches(&regex, text.as_bytes(), |_| {}))
+            shown(Weight { weight, exponent }.of_matches(&regex, &Searched::new(text.as_bytes()), |_| {}))
         };
         for (weight, exponent, expected) in [
             (5.0, 0.0, 5),

@@ -50,6 +50,8 @@ impl Variables {
     }
 }
 
+/// What `LINEBUF` can be at least.
+pub(super) const MIN_LINE: usize = 128;
 /// What `LINEBUF` can be at most.
 const MAX_LINE: usize = 1 << 20;
 
@@ -118,8 +120,9 @@ impl Numbers {
         match name {
             b"VERBOSE" => self.verbose = number(value, i64::from(self.verbose)) != 0,
             b"LINEBUF" => {
-                self.line_buffer =
-                    usize::try_from(number(value, self.line_buffer as i64)).unwrap_or(0).clamp(128, MAX_LINE);
+                self.line_buffer = usize::try_from(number(value, self.line_buffer as i64))
+                    .unwrap_or(0)
+                    .clamp(MIN_LINE, MAX_LINE);
             }
             b"TIMEOUT" => self.timeout = seconds(value, self.timeout),
             b"LOCKSLEEP" => self.lock_sleep = seconds(value, self.lock_sleep),

@@ -1,41 +1,60 @@
 //! Compiled expressions, kept for the next mail.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Case, Regex};
+use super::{Case, Expanded, Regex, expand_macros};
+
+/// How long an expression can be when its abbreviations are written out.
+const MAX_PATTERN: usize = 1 << 20;
 
 /// Expressions of one case after which half of them are forgotten.
 const MAX_EXPRESSIONS: usize = 4096;
 /// Bytes of all expressions after which half of them are forgotten. What searches have learnt may come on top, up to as much.
 const MAX_BYTES: usize = 1 << 25;
 
-/// Those that do not fold the case of letters, and those that do.
+/// The expression of a condition.
+pub(crate) struct Expression {
+    /// As it is told in the log: on one line, the abbreviations written out.
+    pub(crate) text: Vec<u8>,
+    pub(crate) regex: Regex,
+}
+
+/// Those of conditions that do not fold the case of letters, and of those that do, by the text of the condition.
 #[derive(Default)]
 struct Known {
-    expressions: [HashMap<Box<[u8]>, Arc<Regex>>; 2],
+    expressions: [HashMap<Box<[u8]>, Arc<Expression>>; 2],
     bytes: Arc<AtomicUsize>,
 }
 
-/// Expressions by their text. Clones share them, over threads too.
+/// Expressions of conditions, compiled. Clones share them, over threads too.
 #[derive(Clone, Default)]
 pub struct Library(Arc<Mutex<Known>>);
 
 impl Library {
-    /// The compiled form of an expression, compiled if it is not known yet.
-    pub fn regex(&self, pattern: &[u8], case: Case) -> Arc<Regex> {
+    /// The expression of a condition, compiled if it is not known yet. Nothing if it is too long.
+    pub(crate) fn expression(&self, condition: &[u8], case: Case) -> Option<Arc<Expression>> {
         let which = usize::from(case == Case::Fold);
         let total = {
             let known = self.lock();
-            if let Some(regex) = known.expressions[which].get(pattern) {
-                return regex.clone();
+            if let Some(expression) = known.expressions[which].get(condition) {
+                return Some(expression.clone());
             }
             known.bytes.clone()
         };
         // Others need not wait for a long expression.
-        let regex = Arc::new(Regex::counted(pattern, case, total));
+        let joined = without_continuations(condition);
+        let Expanded { pattern, folds } = expand_macros(&joined);
+        if pattern.len() > MAX_PATTERN {
+            return None;
+        }
+        // A leading backslash quotes what would otherwise be special to conditions.
+        let unquoted = pattern.strip_prefix(b"\\").unwrap_or(&pattern);
+        let regex = Regex::counted(unquoted, if folds { Case::Fold } else { case }, total, pattern.len());
+        let expression = Arc::new(Expression { regex, text: pattern.into_owned() });
         let mut known = self.lock();
         let full = known.expressions[which].len() >= MAX_EXPRESSIONS;
         if full || known.bytes.load(Ordering::Relaxed) > MAX_BYTES {
@@ -47,12 +66,29 @@ impl Library {
                 });
             }
         }
-        known.expressions[which].entry(pattern.into()).or_insert(regex).clone()
+        Some(known.expressions[which].entry(condition.into()).or_insert(expression).clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An expression without the continued lines that values of variables bring.
+fn without_continuations(text: &[u8]) -> Cow<'_, [u8]> {
+    let mut rest = text;
+    let mut joined = Vec::new();
+    while let Some(at) = memchr::memmem::find(rest, b"\\\n") {
+        joined.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 2..];
+        let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        rest = &rest[blanks..];
+    }
+    if joined.is_empty() && rest.len() == text.len() {
+        return Cow::Borrowed(text);
+    }
+    joined.extend_from_slice(rest);
+    Cow::Owned(joined)
 }
 
 impl fmt::Debug for Library {
@@ -68,22 +104,41 @@ mod tests {
     #[test]
     fn the_same_expression_is_compiled_once_for_each_case() {
         let library = Library::default();
-        let first = library.regex(b"a+", Case::Fold);
-        assert!(Arc::ptr_eq(&first, &library.clone().regex(b"a+", Case::Fold)));
-        assert!(!Arc::ptr_eq(&first, &library.regex(b"a+", Case::Exact)));
+        let a = |library: &Library, case| library.expression(b"a+", case).expect("it is short");
+        let first = a(&library, Case::Fold);
+        assert!(Arc::ptr_eq(&first, &a(&library.clone(), Case::Fold)));
+        assert!(!Arc::ptr_eq(&first, &a(&library, Case::Exact)));
+    }
+
+    #[test]
+    fn a_condition_is_told_on_one_line_with_its_abbreviations_written_out() {
+        let library = Library::default();
+        let expression = library.expression(b"\\ab\\\n\t c^TO_x", Case::Exact).expect("it is short");
+        assert!(expression.text.starts_with(b"\\abc(^((Original-)?"));
+        assert!(expression.regex.is_match(b"abc\nTo: x"));
+        assert!(!expression.regex.is_match(b"ABC\nTo: x"));
+        assert!(
+            library
+                .expression(b"^FROM_MAILER", Case::Exact)
+                .expect("it is short")
+                .regex
+                .is_match(b"FROM: daemon\n")
+        );
+        assert!(library.expression(&vec![b'a'; MAX_PATTERN + 1], Case::Fold).is_none());
     }
 
     #[test]
     fn long_expressions_do_not_add_up_without_end() {
         let library = Library::default();
         for number in 0..100 {
-            let regex = library.regex(format!("{}{number}", "a".repeat(20_000)).as_bytes(), Case::Fold);
-            assert!(!regex.is_match(b"aaaa"));
+            let text = format!("{}{number}", "a".repeat(20_000));
+            let expression = library.expression(text.as_bytes(), Case::Fold).expect("it is short");
+            assert!(!expression.regex.is_match(b"aaaa"));
         }
         let bytes = library.lock().bytes.load(Ordering::Relaxed);
         assert!((1 << 20..1 << 26).contains(&bytes), "{bytes} bytes");
         assert!(library.lock().expressions[1].len() > 1, "some are kept");
-        drop(library.regex(b"b", Case::Fold));
+        drop(library.expression(b"b", Case::Fold));
         let total = library.lock().bytes.clone();
         drop(library);
         assert_eq!(total.load(Ordering::Relaxed), 0);

@@ -26,6 +26,7 @@ mod automaton;
 mod extract;
 mod library;
 mod macros;
+mod needed;
 mod parse;
 mod set;
 mod wide;
@@ -36,8 +37,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use automaton::Automaton;
+pub(crate) use library::Expression;
 pub use library::Library;
 pub use macros::{Expanded, expand_macros};
+use needed::Needed;
+pub(crate) use needed::{Searched, fold_case};
 use parse::Program;
 
 /// Whether the case of ASCII letters matters.
@@ -52,8 +56,11 @@ pub enum Case {
 /// A compiled expression. It can be shared by threads.
 pub struct Regex {
     program: Program,
+    needed: Needed,
     /// What a search has learnt, for the next one. A second search at the same time starts afresh.
     learnt: Mutex<Option<Box<Automaton>>>,
+    /// How many bytes it takes, about, without what was learnt.
+    size: usize,
     /// How many bytes all expressions of a library take.
     total: Arc<AtomicUsize>,
 }
@@ -83,14 +90,17 @@ impl Match {
 impl Regex {
     /// Compiles an expression. Takes time and memory linear in its length.
     pub fn new(pattern: &[u8], case: Case) -> Self {
-        Self::counted(pattern, case, Arc::default())
+        Self::counted(pattern, case, Arc::default(), 0)
     }
 
-    /// Compiles an expression whose size is to count towards a total.
-    fn counted(pattern: &[u8], case: Case, total: Arc<AtomicUsize>) -> Self {
-        let program = parse::parse(pattern, case == Case::Fold);
-        total.fetch_add(program.size(), Ordering::Relaxed);
-        Self { program, learnt: Mutex::new(None), total }
+    /// Compiles an expression whose size is to count towards a total, with what is kept beside it.
+    fn counted(pattern: &[u8], case: Case, total: Arc<AtomicUsize>, beside: usize) -> Self {
+        let fold = case == Case::Fold;
+        let program = parse::parse(pattern, fold);
+        let needed = Needed::new(&program.needed, fold);
+        let size = program.size() + beside;
+        total.fetch_add(size, Ordering::Relaxed);
+        Self { program, needed, learnt: Mutex::new(None), size, total }
     }
 
     /// Whether each parenthesis has its other half.
@@ -105,18 +115,33 @@ impl Regex {
 
     /// Whether it matches anywhere in the text.
     pub fn is_match(&self, text: &[u8]) -> bool {
-        self.first_end(text, 0).is_some()
+        self.needed.are_in(&Searched::new(text)) && self.first_end(text, 0).is_some()
     }
 
     /// The match that ends first, among those that start at or behind `from`. A newline right before `from` may be
     /// its first byte.
     pub fn find(&self, text: &[u8], from: usize) -> Option<Match> {
-        self.find_within(text, from, &mut { usize::MAX })
+        self.find_within(&Searched::new(text), from, &mut { usize::MAX })
+    }
+
+    /// As [`Regex::find`] from the start of a text.
+    pub(crate) fn find_first(&self, text: &Searched<'_>) -> Option<Match> {
+        self.find_within(text, 0, &mut { usize::MAX })
     }
 
     /// As [`Regex::find`], but what `\/` marks is no longer than `patience` allows: each byte behind the end that is looked
     /// at takes one of it.
-    pub(crate) fn find_within(&self, text: &[u8], from: usize, patience: &mut usize) -> Option<Match> {
+    pub(crate) fn find_within(
+        &self,
+        text: &Searched<'_>,
+        from: usize,
+        patience: &mut usize,
+    ) -> Option<Match> {
+        // For the first of many only, so that the text is not searched for the strings once for each.
+        if from == 0 && !self.needed.are_in(text) {
+            return None;
+        }
+        let text = text.bytes();
         let end = self.first_end(text, from)?;
         let marked =
             if self.program.marks { extract::marked(&self.program, text, from, patience) } else { None };
@@ -164,7 +189,7 @@ impl Regex {
 impl Drop for Regex {
     fn drop(&mut self) {
         let learnt = self.learnt.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let size = self.program.size() + learnt.as_ref().map_or(0, |automaton| automaton.size());
+        let size = self.size + learnt.as_ref().map_or(0, |automaton| automaton.size());
         self.total.fetch_sub(size, Ordering::Relaxed);
     }
 }
@@ -177,6 +202,8 @@ impl fmt::Debug for Regex {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -242,6 +269,18 @@ mod tests {
         for (pattern, text, expected) in cases {
             let regex = Regex::new(pattern, Case::Fold);
             assert_eq!(regex.is_match(text), *expected, "{}", String::from_utf8_lossy(pattern));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_match_lacks_what_was_thought_to_be_needed(
+            pattern in "[abA()|*+?.\\[\\]^$\\\\/]{0,12}",
+            text in "[abAB\n]{0,20}",
+            fold: bool,
+        ) {
+            let regex = Regex::new(pattern.as_bytes(), if fold { Case::Fold } else { Case::Exact });
+            prop_assert_eq!(regex.is_match(text.as_bytes()), regex.first_end(text.as_bytes(), 0).is_some());
         }
     }
 

@@ -3,6 +3,7 @@
 //! Works from left to right with a stack of open groups, so that no nesting can exhaust the call stack, and adds at most
 //! three instructions for each byte of the expression.
 
+use super::needed::Literals;
 use super::set::ByteSet;
 
 /// One instruction of the program.
@@ -34,12 +35,15 @@ pub(super) struct Program {
     pub(super) start: usize,
     pub(super) balanced: bool,
     pub(super) marks: bool,
+    /// Strings that stand in each match; their letters are lower case if case is folded.
+    pub(super) needed: Vec<Vec<u8>>,
 }
 
 impl Program {
     /// How many bytes it takes, about.
     pub(super) fn size(&self) -> usize {
-        self.insts.capacity() * size_of::<Inst>() + self.sets.capacity() * size_of::<ByteSet>()
+        let needed: usize = self.needed.iter().map(Vec::capacity).sum();
+        needed + self.insts.capacity() * size_of::<Inst>() + self.sets.capacity() * size_of::<ByteSet>()
     }
 
     /// Whether what stands at `at` is the end of the expression, with nothing between.
@@ -74,16 +78,26 @@ struct Group {
 
 pub(super) fn parse(pattern: &[u8], fold: bool) -> Program {
     let mut parser = Parser {
-        program: Program { insts: Vec::new(), sets: Vec::new(), start: 0, balanced: true, marks: false },
+        program: Program {
+            insts: Vec::new(),
+            sets: Vec::new(),
+            start: 0,
+            balanced: true,
+            marks: false,
+            needed: Vec::new(),
+        },
+        literals: Literals::new(fold),
         fold,
         mark: None,
     };
     parser.run(pattern);
+    parser.program.needed = parser.literals.finish();
     parser.program
 }
 
 struct Parser {
     program: Program,
+    literals: Literals,
     fold: bool,
     /// The last `\/`.
     mark: Option<usize>,
@@ -100,10 +114,12 @@ impl Parser {
             match byte {
                 b'(' => {
                     self.settle(&mut group);
+                    self.literals.opened();
                     stack.push(std::mem::take(&mut group));
                 }
                 b')' => {
                     let piece = self.close(group);
+                    self.literals.closed();
                     match stack.pop() {
                         Some(outer) => {
                             group = outer;
@@ -118,6 +134,7 @@ impl Parser {
                     }
                 }
                 b'|' => {
+                    self.literals.alternative();
                     let piece = self.sequence(&mut group);
                     group.alternatives.push(piece);
                 }
@@ -192,11 +209,13 @@ impl Parser {
     }
 
     fn single(&mut self, inst: fn(usize) -> Inst) -> Piece {
+        self.literals.nothing();
         let end = self.open_end();
         Piece { start: self.push(inst(end)), end, first: end }
     }
 
     fn set(&mut self, set: ByteSet) -> Piece {
+        self.literals.set(&set);
         let number = self.program.sets.iter().position(|known| *known == set).unwrap_or_else(|| {
             self.program.sets.push(set);
             self.program.sets.len() - 1
@@ -255,6 +274,11 @@ impl Parser {
     fn repeat(&mut self, piece: Piece, how: u8) -> Piece {
         if self.program.insts[piece.start] == Inst::Mark(piece.end) {
             return piece;
+        }
+        if how == b'+' {
+            self.literals.repeated()
+        } else {
+            self.literals.optional()
         }
         let end = self.open_end();
         // The order does not matter for what matches, but for what `MATCH` gets.

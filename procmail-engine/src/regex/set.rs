@@ -32,6 +32,20 @@ impl ByteSet {
         Self(self.0.map(|part| !part))
     }
 
+    /// The byte in it, if there is no other; those that differ in case count as one if it is folded, the lower.
+    pub(super) fn only(&self, fold: bool) -> Option<u8> {
+        let count: u32 = self.0.iter().map(|part| part.count_ones()).sum();
+        // Letters share a part, in which the upper case comes first.
+        let at = self.0.iter().position(|part| *part != 0)?;
+        let first = (at as u8) << 6 | self.0[at].trailing_zeros() as u8;
+        let lower = first.to_ascii_lowercase();
+        match count {
+            1 if !fold || !first.is_ascii_alphabetic() => Some(first),
+            2 if fold && lower != first && self.contains(lower) => Some(lower),
+            _ => None,
+        }
+    }
+
     /// Adds the other case of each ASCII letter in it.
     pub(super) fn fold(&mut self) {
         for lower in b'a'..=b'z' {
@@ -55,6 +69,19 @@ mod tests {
         set.fold();
         let all: Vec<u8> = (0..=255).filter(|byte| set.contains(*byte)).collect();
         assert_eq!(all, b"A_a");
+    }
+
+    #[test]
+    fn a_set_of_one_byte_has_it_alone_or_in_both_cases() {
+        for byte in 0..=255u8 {
+            let mut set = ByteSet::of(byte);
+            assert_eq!(set.only(false), Some(byte));
+            set.fold();
+            assert_eq!(set.only(true), Some(byte.to_ascii_lowercase()));
+            set.insert(b'_');
+            assert_eq!(set.only(true), (byte == b'_').then_some(b'_'));
+        }
+        assert_eq!(ByteSet::default().only(true), None);
     }
 
     #[test]

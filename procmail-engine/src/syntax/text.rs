@@ -91,6 +91,25 @@ impl Text {
         }
         Some(bytes)
     }
+
+    /// Its words, if they stand there as they are and have at most so many bytes.
+    pub(crate) fn literal_words(&self, most: usize) -> Option<Vec<&[u8]>> {
+        let mut words = Vec::with_capacity(1);
+        let (mut open, mut total) = (false, 0);
+        for part in &self.parts {
+            match part {
+                Part::Bytes(bytes) if bytes.is_empty() => {}
+                Part::Bytes(bytes) if !open => {
+                    total += bytes.len();
+                    words.push(bytes.as_slice());
+                    open = true;
+                }
+                Part::Break => open = false,
+                _ => return None,
+            }
+        }
+        (total <= most).then_some(words)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

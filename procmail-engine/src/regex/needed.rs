@@ -1,0 +1,267 @@
+//! What a text must hold so that an expression can match at all: strings that stand in each of its matches.
+//!
+//! Most conditions of an rc file do not hold for most mails, and searching for a plain string is many times as fast as
+//! running the automaton, which need not even be built.
+
+use memchr::memmem::Finder;
+
+use super::set::ByteSet;
+
+/// How many strings are searched for.
+const MOST: usize = 3;
+/// How much of a string is.
+const LONGEST: usize = 64;
+/// How much of a text has the case of its letters folded at a time.
+const CHUNK: usize = 2048;
+
+/// Collects, beside the parser, the strings that stand in each match.
+#[derive(Debug)]
+pub(super) struct Literals {
+    fold: bool,
+    runs: Vec<Vec<u8>>,
+    /// Whether the next byte continues the last run.
+    open: bool,
+    last: Last,
+    groups: Vec<Group>,
+}
+
+/// What a repetition would repeat.
+#[derive(Debug)]
+enum Last {
+    Other,
+    /// One byte, the last of the last run.
+    Byte,
+    /// A group, before which there were so many runs.
+    Group(usize),
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    before: usize,
+    alternatives: bool,
+}
+
+impl Literals {
+    pub(super) fn new(fold: bool) -> Self {
+        Self { fold, runs: Vec::new(), open: false, last: Last::Other, groups: vec![Group::default()] }
+    }
+
+    /// One byte of a set.
+    pub(super) fn set(&mut self, set: &ByteSet) {
+        let Some(byte) = set.only(self.fold).filter(|&byte| byte != b'\n') else {
+            self.open = false;
+            self.last = Last::Other;
+            return;
+        };
+        match self.runs.last_mut() {
+            Some(run) if self.open => run.push(byte),
+            _ => self.runs.push(vec![byte]),
+        }
+        self.open = true;
+        self.last = Last::Byte;
+    }
+
+    /// Something that consumes nothing.
+    pub(super) fn nothing(&mut self) {
+        self.open = false;
+        self.last = Last::Other;
+    }
+
+    pub(super) fn opened(&mut self) {
+        self.open = false;
+        self.groups.push(Group { before: self.runs.len(), alternatives: false });
+    }
+
+    /// Another alternative begins.
+    pub(super) fn alternative(&mut self) {
+        self.open = false;
+        self.last = Last::Other;
+        if let Some(group) = self.groups.last_mut() {
+            group.alternatives = true;
+            self.runs.truncate(group.before);
+        }
+    }
+
+    pub(super) fn closed(&mut self) {
+        self.open = false;
+        let Some(group) = self.groups.pop() else { return };
+        if group.alternatives {
+            self.runs.truncate(group.before);
+        }
+        self.last = Last::Group(group.before);
+    }
+
+    /// What came last need not be there.
+    pub(super) fn optional(&mut self) {
+        match self.last {
+            Last::Other => {}
+            Last::Byte => {
+                if let Some(run) = self.runs.last_mut() {
+                    run.pop();
+                }
+            }
+            Last::Group(before) => self.runs.truncate(before),
+        }
+        self.repeated();
+    }
+
+    /// What came last may be there more than once.
+    pub(super) fn repeated(&mut self) {
+        self.open = false;
+        self.last = Last::Other;
+    }
+
+    /// The longest, once all groups are closed. Of those that are of one length the last comes first: names of header
+    /// fields stand at the front, and most mails have them.
+    pub(super) fn finish(mut self) -> Vec<Vec<u8>> {
+        while !self.groups.is_empty() {
+            self.closed();
+        }
+        for run in &mut self.runs {
+            run.truncate(LONGEST);
+        }
+        self.runs.retain(|run| !run.is_empty());
+        self.runs.reverse();
+        self.runs.sort_by_key(|run| std::cmp::Reverse(run.len()));
+        self.runs.truncate(MOST);
+        self.runs
+    }
+}
+
+/// A text that expressions are searched in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Searched<'a> {
+    bytes: &'a [u8],
+    folded: Option<&'a [u8]>,
+}
+
+impl<'a> Searched<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, folded: None }
+    }
+
+    /// A text that is searched often enough to be kept with its case folded too, as [`fold_case`] does it.
+    pub(crate) fn with_folded(bytes: &'a [u8], folded: &'a [u8]) -> Self {
+        Self { bytes, folded: Some(folded) }
+    }
+
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+}
+
+/// A text with its letters in lower case.
+pub(crate) fn fold_case(text: &[u8]) -> Box<[u8]> {
+    text.to_ascii_lowercase().into_boxed_slice()
+}
+
+/// The strings, ready to be searched for.
+pub(super) struct Needed {
+    strings: Vec<Finder<'static>>,
+    fold: bool,
+}
+
+impl Needed {
+    pub(super) fn new(strings: &[Vec<u8>], fold: bool) -> Self {
+        let finder = |string: &Vec<u8>| Finder::new(string).into_owned();
+        Self { strings: strings.iter().map(finder).collect(), fold }
+    }
+
+    /// Whether a text has all of them, in whatever order.
+    pub(super) fn are_in(&self, text: &Searched<'_>) -> bool {
+        let all_in = |text: &[u8]| self.strings.iter().all(|string| string.find(text).is_some());
+        match (self.fold, text.folded) {
+            (false, _) => all_in(text.bytes),
+            (true, Some(folded)) => all_in(folded),
+            (true, None) => self.strings.is_empty() || self.are_in_when_folded(text.bytes),
+        }
+    }
+
+    /// Folds the case of the text in passing.
+    fn are_in_when_folded(&self, text: &[u8]) -> bool {
+        let overlap = self.strings.iter().map(|string| string.needle().len() - 1).max().unwrap_or_default();
+        let mut missing = [true; MOST];
+        let mut folded = [0; CHUNK];
+        let mut at = 0;
+        loop {
+            let chunk = &text[at..text.len().min(at + CHUNK)];
+            let folded = &mut folded[..chunk.len()];
+            folded.copy_from_slice(chunk);
+            folded.make_ascii_lowercase();
+            for (missing, string) in missing.iter_mut().zip(&self.strings) {
+                *missing = *missing && string.find(folded).is_none();
+            }
+            let missing = &missing[..self.strings.len()];
+            if !missing.contains(&true) {
+                return true;
+            }
+            if at + CHUNK >= text.len() {
+                return false;
+            }
+            at += CHUNK - overlap;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse::parse;
+    use super::*;
+
+    fn strings(pattern: &[u8], fold: bool) -> Vec<Vec<u8>> {
+        parse(pattern, fold).needed
+    }
+
+    #[test]
+    fn strings_are_needed_that_stand_in_each_match() {
+        let cases: &[(&[u8], &[&[u8]])] = &[
+            (b"abc", &[b"abc"]),
+            (b"^Subject:.*\\[list\\]", &[b"subject:", b"[list]"]),
+            (b"^From:.*joe", &[b"from:", b"joe"]),
+            (b"^To:.*joe", &[b"joe", b"to:"]),
+            (b"abc*", &[b"ab"]),
+            (b"abc?d", &[b"ab", b"d"]),
+            (b"abc+d", &[b"abc", b"d"]),
+            (b"a*", &[]),
+            (b"ab|cd", &[]),
+            (b"(ab|cd)ef", &[b"ef"]),
+            (b"x(ab)?ef", &[b"ef", b"x"]),
+            (b"x(ab)+ef", &[b"ef", b"ab", b"x"]),
+            (b"x(y(ab|c)z)*ef", &[b"ef", b"x"]),
+            (b"(x(y|z)(ab))ef", &[b"ef", b"ab", b"x"]),
+            (b"a[.]b[bc]d", &[b"a.b", b"d"]),
+            (b"a[Bb]c", &[b"abc"]),
+            (b"a$b", &[b"b", b"a"]),
+            (b"a\\/bc", &[b"bc", b"a"]),
+            (b"a\\/*bc", &[b"bc", b"a"]),
+            (b"ab)*cd", &[b"ab"]),
+            (b"(ab", &[b"ab"]),
+            (b"ab|(cd", &[]),
+            (b"^^a^^", &[b"a"]),
+            (b"", &[]),
+            (b"()", &[]),
+            (b"*a", &[b"*a"]),
+            (b"ab**c", &[b"*c", b"a"]),
+        ];
+        for (pattern, expected) in cases {
+            assert_eq!(strings(pattern, true), *expected, "{}", String::from_utf8_lossy(pattern));
+        }
+        assert_eq!(strings(b"aBc[Bb]d", false), [b"aBc".as_slice(), b"d"]);
+    }
+
+    #[test]
+    fn a_string_is_found_wherever_it_stands_and_in_any_case() {
+        let needed = Needed::new(&strings(b"xyz.*end", true), true);
+        for length in (0..10).chain(CHUNK - 10..CHUNK + 10).chain(2 * CHUNK - 10..2 * CHUNK + 10) {
+            let mut text = vec![b'a'; length];
+            text.extend_from_slice(b"XyZ");
+            assert!(!needed.are_in(&Searched::new(&text)), "{length}");
+            text.extend_from_slice(b"eND");
+            assert!(needed.are_in(&Searched::new(&text)), "{length}");
+            text.extend(vec![b'e'; CHUNK]);
+            assert!(needed.are_in(&Searched::new(&text)), "{length}");
+        }
+        assert!(!needed.are_in(&Searched::new(b"")));
+        assert!(!needed.are_in(&Searched::new(b"xy zend")));
+    }
+}
