@@ -23,6 +23,7 @@
 //! ```
 
 mod automaton;
+mod circles;
 mod extract;
 mod library;
 mod macros;
@@ -101,6 +102,12 @@ impl Regex {
     /// Whether it has a `\/`.
     pub fn marks(&self) -> bool {
         self.program.marks
+    }
+
+    /// Whether procmail may never be done with a search for it, or crash: it has a way round that consumes nothing, as
+    /// `a\/+` has, and procmail follows that for ever unless it finds a match first. Here, it is followed once.
+    pub fn is_endless(&self) -> bool {
+        self.program.strays || circles::stay(&self.program.insts)
     }
 
     /// Whether it matches anywhere in the text.
