@@ -20,16 +20,38 @@ const SECONDS: u64 = 20;
 
 /// Letters that stand for themselves, of both cases, and bytes that are no letters.
 const PLAIN: [&[u8]; 16] = [
-    b"a", b"a", b"a", b"b", b"b", b"b", b"c", b"A", b"B", b" ", b"_", b"-", b"\xe9", b"\xc9", b"\x80", b"\xff",
+    b"a", b"a", b"a", b"b", b"b", b"b", b"c", b"A", b"B", b" ", b"_", b"-", b"\xe9", b"\xc9", b"\x80",
+    b"\xff",
 ];
 const CLASSES: [&[u8]; 24] = [
-    b"[ab]", b"[^a]", b"[^-b]", b"[b-a]", b"[]a]", b"[a-]", b"[a-c]", b"[^]a]", b"[]-a]", b"[^^]", b"[a^]", b"[a-c-e]",
-    b"[--b]", b"[-]", b"[^-]", b"[\\]", b"[\\a]", b"[\x80-\xff]", b"[^\xe9]", b"[Z-a]", b"[A-b]", b"[^A-Z]", b"[$]",
+    b"[ab]",
+    b"[^a]",
+    b"[^-b]",
+    b"[b-a]",
+    b"[]a]",
+    b"[a-]",
+    b"[a-c]",
+    b"[^]a]",
+    b"[]-a]",
+    b"[^^]",
+    b"[a^]",
+    b"[a-c-e]",
+    b"[--b]",
+    b"[-]",
+    b"[^-]",
+    b"[\\]",
+    b"[\\a]",
+    b"[\x80-\xff]",
+    b"[^\xe9]",
+    b"[Z-a]",
+    b"[A-b]",
+    b"[^A-Z]",
+    b"[$]",
     b"[[:alpha:]]",
 ];
 const ESCAPED: [&[u8]; 20] = [
-    b"\\.", b"\\*", b"\\a", b"\\\\", b"\\(", b"\\)", b"\\|", b"\\[", b"\\]", b"\\^", b"\\$", b"\\+", b"\\?", b"\\n",
-    b"\\ ", b"\\B", b"\\\xe9", b"\\-", b"\\{", b"\\d",
+    b"\\.", b"\\*", b"\\a", b"\\\\", b"\\(", b"\\)", b"\\|", b"\\[", b"\\]", b"\\^", b"\\$", b"\\+", b"\\?",
+    b"\\n", b"\\ ", b"\\B", b"\\\xe9", b"\\-", b"\\{", b"\\d",
 ];
 const MACROS: [&[u8]; 6] = [b"^TO_", b"^TO", b"^FROM_DAEMON", b"^FROM_MAILER", b"\\^TO_", b"^TO_?"];
 
@@ -47,7 +69,9 @@ fn sequence(random: &mut Random, depth: usize, out: &mut Vec<u8>) {
             14 => out.extend_from_slice(b"()"),
             15 => out.extend_from_slice(b"^^"),
             16 | 17 => out.extend_from_slice(b"\\/"),
-            18 => out.extend_from_slice(random.pick(&[b"*", b"+", b"?", b"{", b"}", b"]", b"/", b".*", b".+"])),
+            18 => {
+                out.extend_from_slice(random.pick(&[b"*", b"+", b"?", b"{", b"}", b"]", b"/", b".*", b".+"]))
+            }
             _ => group(random, depth, out),
         }
         if random.one_in(3) {
@@ -83,12 +107,28 @@ fn expression(random: &mut Random) -> Vec<u8> {
         // What people write before a mark, and behind it.
         0 => {
             out.extend_from_slice(random.pick::<[u8]>(&[
-                b"", b"^", b"^^", b"^a", b"^.*", b"^[ab]*", b"a", b"(a|b)", b"^(a|b)*", b".", b"b.*", b"^a +", b"c?",
+                b"", b"^", b"^^", b"^a", b"^.*", b"^[ab]*", b"a", b"(a|b)", b"^(a|b)*", b".", b"b.*",
+                b"^a +", b"c?",
             ]));
             out.extend_from_slice(b"\\/");
             out.extend_from_slice(random.pick::<[u8]>(&[
-                b"a", b".*", b".+", b"[ab]+", b"[ab]*c", b"(a|ab|b)+", b"b?a*", b"[^ ]+", b"[^ ]*", b"a.*$", b".*b",
-                b"[a-c]+ ?", b"$b", b"^.*$", b"(.|$)*", b".*^^", b"(^.*)+",
+                b"a",
+                b".*",
+                b".+",
+                b"[ab]+",
+                b"[ab]*c",
+                b"(a|ab|b)+",
+                b"b?a*",
+                b"[^ ]+",
+                b"[^ ]*",
+                b"a.*$",
+                b".*b",
+                b"[a-c]+ ?",
+                b"$b",
+                b"^.*$",
+                b"(.|$)*",
+                b".*^^",
+                b"(^.*)+",
             ]));
         }
         1 => {
@@ -97,6 +137,11 @@ fn expression(random: &mut Random) -> Vec<u8> {
             sequence(random, 0, &mut out);
         }
         _ => sequence(random, 0, &mut out),
+    }
+    // What starts a program, or an expansion that may, is not ours.
+    let blanks = out.iter().take_while(|&&byte| matches!(byte, b' ' | b'!')).count();
+    if matches!(out.get(blanks), Some(b'?' | b'$')) {
+        out.splice(blanks..blanks, *b"()");
     }
     // A backslash at the end would join the next line.
     let slashes = out.iter().rev().take_while(|&&byte| byte == b'\\').count();
@@ -111,7 +156,9 @@ fn text(random: &mut Random, longest: usize) -> Vec<u8> {
     for _ in 0..random.below(longest) {
         match random.below(6) {
             0 => out.push(b'\n'),
-            1 => out.extend_from_slice(random.pick(&[b"*", b"+", b"^", b"$", b"]", b"[", b"(", b"\\", b"/", b"{"])),
+            1 => out.extend_from_slice(
+                random.pick(&[b"*", b"+", b"^", b"$", b"]", b"[", b"(", b"\\", b"/", b"{"]),
+            ),
             _ => out.extend_from_slice(random.pick(&PLAIN)),
         }
     }
@@ -208,14 +255,15 @@ fn logged(log: &[u8]) -> Vec<Vec<u8>> {
     let mut conditions = Vec::new();
     let mut this = Vec::new();
     for message in comparable(log) {
-        if message.starts_with(b"Assigning \"LOG=#") {
+        if message.starts_with(b"Assigning \"NEXT=") {
             conditions.push(std::mem::take(&mut this));
         } else {
             this.extend(message);
         }
     }
     conditions.push(this);
-    conditions.drain(..1);
+    assert!(!conditions.is_empty(), "{}", log.escape_ascii());
+    conditions.remove(0);
     conditions
 }
 
@@ -231,7 +279,7 @@ impl Pair {
         let mut rc = Vec::new();
         for condition in conditions {
             rc.extend_from_slice(&condition.before);
-            rc.extend_from_slice(b"LOG=#\n");
+            rc.extend_from_slice(b"NEXT=1\n");
             rc.extend_from_slice(&condition.recipe);
         }
         let home: &Path = self.home.path();

@@ -47,6 +47,8 @@ struct Run<'a> {
     /// The same, by the place of the mark.
     sorted: Vec<usize>,
     places: Vec<Place>,
+    /// Whether the place of each is of this round.
+    placed: Vec<bool>,
     /// How far each instruction was looked at in a round.
     rank: Vec<u8>,
     stack: Vec<usize>,
@@ -113,6 +115,7 @@ impl<'a> Run<'a> {
             order: Vec::new(),
             sorted: Vec::new(),
             places: vec![NOWHERE; count],
+            placed: vec![false; count],
             rank: vec![0; count],
             stack: Vec::new(),
             reached: Vec::new(),
@@ -142,7 +145,8 @@ impl<'a> Run<'a> {
         match found {
             None => {
                 let reached = std::mem::take(&mut self.reached);
-                let all_unmarked = !passes && self.sorted.first().is_none_or(|&at| self.places[at] == NOWHERE);
+                let all_unmarked =
+                    !passes && self.sorted.first().is_none_or(|&at| self.places[at] == NOWHERE);
                 if all_unmarked {
                     for &inst in &reached {
                         self.places[inst] = NOWHERE;
@@ -275,6 +279,7 @@ impl<'a> Run<'a> {
 
     fn begin(&mut self) {
         self.rank.fill(0);
+        self.placed.fill(false);
         self.reached.clear();
     }
 
@@ -314,7 +319,7 @@ impl<'a> Run<'a> {
                     }
                 }
                 inst if self.consumes(inst, round) => {
-                    if before == 0 || place < self.places[at] {
+                    if !std::mem::replace(&mut self.placed[at], true) || place < self.places[at] {
                         self.places[at] = place;
                         self.reached.push(at);
                     }

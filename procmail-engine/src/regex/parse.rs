@@ -52,14 +52,8 @@ impl Program {
 }
 
 pub(super) fn parse(pattern: &[u8], fold: bool) -> Program {
-    let mut tokens = Tokens {
-        tokens: Vec::new(),
-        sets: Vec::new(),
-        fold,
-        open: Vec::new(),
-        balanced: true,
-        marks: false,
-    };
+    let mut tokens =
+        Tokens { tokens: Vec::new(), sets: Vec::new(), fold, open: Vec::new(), balanced: true, marks: false };
     tokens.read(pattern);
     let mut layout = Layout { insts: Vec::new(), labels: vec![0], open: Vec::new() };
     layout.lay_out(&tokens.tokens);
@@ -79,8 +73,15 @@ pub(super) fn parse(pattern: &[u8], fold: bool) -> Program {
 #[derive(Debug, Clone, Copy)]
 enum Token {
     /// Starts an alternative. Whether another follows it, and whether nothing stands in it.
-    Alternative { more: bool, empty: bool },
-    Item { what: Item, repeat: Repeat, last: bool },
+    Alternative {
+        more: bool,
+        empty: bool,
+    },
+    Item {
+        what: Item,
+        repeat: Repeat,
+        last: bool,
+    },
     Close,
 }
 

@@ -86,12 +86,7 @@ pub(crate) fn real(rc: &[u8], mail: &[u8], home: &Path, seconds: u64) -> Option<
     let name = home.to_str().unwrap();
     let status = Command::new("timeout")
         .args(["-s", "KILL", &seconds.to_string(), PROGRAM])
-        .args([
-            format!("HOME={name}"),
-            "SHELL=/bin/sh".into(),
-            format!("DEFAULT={name}/d"),
-            format!("ORGMAIL={name}/o"),
-        ])
+        .args([format!("HOME={name}"), "SHELL=/bin/sh".into(), "DEFAULT=/dev/null".into()])
         .args([format!("LOGFILE={name}/log"), "VERBOSE=yes".into(), format!("{name}/rc")])
         .current_dir(home)
         .stdin(Stdio::from(fs::File::open(home.join("mail")).unwrap()))
@@ -99,7 +94,6 @@ pub(crate) fn real(rc: &[u8], mail: &[u8], home: &Path, seconds: u64) -> Option<
         .status()
         .unwrap();
     let log = fs::read(home.join("log")).unwrap();
-    let _ = fs::remove_file(home.join("d"));
     status.success().then_some(log)
 }
 
