@@ -138,9 +138,10 @@ fn expression(random: &mut Random) -> Vec<u8> {
         }
         _ => sequence(random, 0, &mut out),
     }
-    // What starts a program, or an expansion that may, is not ours.
+    // What starts a program, an expansion or the name of a variable is not meant.
     let blanks = out.iter().take_while(|&&byte| matches!(byte, b' ' | b'!')).count();
-    if matches!(out.get(blanks), Some(b'?' | b'$')) {
+    let names = memchr::memmem::find(&out, b"??").is_some();
+    if names || matches!(out.get(blanks), Some(b'?' | b'$')) {
         out.splice(blanks..blanks, *b"()");
     }
     // A backslash at the end would join the next line.
@@ -209,6 +210,16 @@ fn is_endless(expression: &[u8]) -> bool {
     Regex::new(pattern, Case::Fold).is_endless()
 }
 
+/// Whether procmail starts each search for it afresh. Else, what a search with `\/` left behind hides matches of the next:
+/// what reached the newline thought behind the text, or went on when there was a match without `\/`.
+fn starts_afresh(expression: &[u8]) -> bool {
+    let written_out = expand_macros(expression);
+    let Some(mark) = memchr::memmem::find(&written_out.pattern, b"\\/") else { return true };
+    let (left, right) = written_out.pattern.split_at(mark);
+    let left = left.strip_prefix(b"()").unwrap_or(left);
+    !left.contains(&b'(') && !left.contains(&b'|') && !right.iter().any(|byte| b"^$<>|\n".contains(byte))
+}
+
 struct Condition {
     /// What sets the variables that it looks at.
     before: Vec<u8>,
@@ -238,7 +249,12 @@ fn condition(random: &mut Random, same: &mut (usize, Vec<u8>)) -> Condition {
     };
     let case: &[u8] = if random.one_in(4) { b"D" } else { b"" };
     let not: &[u8] = if random.one_in(8) { b"! " } else { b"" };
-    let mut recipe = [b":0 ".as_slice(), flags, case, b"\n* ", not].concat();
+    let weight: &[u8] = if starts_afresh(&expression) && random.one_in(4) {
+        random.pick::<[u8]>(&[b"1^1 ", b"2^.5 ", b"-3^2 ", b"1^0 ", b"10^-1 "])
+    } else {
+        b""
+    };
+    let mut recipe = [b":0 ".as_slice(), flags, case, b"\n* ", weight, not].concat();
     if random.one_in(10) {
         // The expression, or a part of it, comes out of a variable.
         before.extend([b"R=", quoted(&expression).as_slice(), b"\n"].concat());

@@ -36,7 +36,7 @@ impl Weight {
         let mut weight = self.weight;
         let mut at = 0;
         let mut patience = text.len().saturating_mul(MOST_LOOKS);
-        while score > -LIMIT && score < LIMIT {
+        while weight != 0.0 && score > -LIMIT && score < LIMIT {
             let Some(found) = regex.find_within(text, at, &mut patience) else { break };
             let end = found.marked().map_or(0, |marked| marked.end).max(found.end());
             seen(found);

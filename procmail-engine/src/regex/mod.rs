@@ -110,6 +110,11 @@ impl Regex {
         self.program.strays || circles::stay(&self.program.insts)
     }
 
+    /// Whether procmail follows the ways through an expression that its text says. Takes time quadratic in its length.
+    pub(crate) fn is_as_written(pattern: &[u8]) -> bool {
+        parse::is_as_written(pattern, true)
+    }
+
     /// Whether it matches anywhere in the text.
     pub fn is_match(&self, text: &[u8]) -> bool {
         self.first_end(text, 0).is_some()

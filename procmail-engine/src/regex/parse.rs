@@ -7,6 +7,7 @@
 //! Works from left to right with a stack of open groups, so that no nesting can exhaust the call stack, and adds at most
 //! three instructions for each byte of the expression.
 
+use super::automaton::Closure;
 use super::circles;
 use super::set::ByteSet;
 
@@ -52,21 +53,54 @@ impl Program {
 }
 
 pub(super) fn parse(pattern: &[u8], fold: bool) -> Program {
+    let (mut program, _) = lay_out(pattern, fold);
+    program.strays = circles::open_up(&mut program.insts);
+    program
+}
+
+/// Whether the ways through the program of an expression are those that its text says. Takes time quadratic in its length.
+pub(super) fn is_as_written(pattern: &[u8], fold: bool) -> bool {
+    let (mut written, marks) = lay_out(pattern, fold);
+    for (at, next) in marks {
+        written.insts[at] = Inst::Jump(next);
+    }
+    let program = parse(pattern, fold);
+    let (mut one, mut other) = (Closure::new(&program), Closure::new(&program));
+    let mut same = |at: usize, next: usize| {
+        let sorted = |program: &Program, closure: &mut Closure, from: usize| {
+            let mut found = closure.reach(program, &[from]).to_vec();
+            found.sort_unstable();
+            found
+        };
+        sorted(&program, &mut one, at) == sorted(&written, &mut other, next)
+    };
+    let pairs = program.insts.iter().zip(&written.insts);
+    same(program.start, written.start)
+        && pairs.into_iter().all(|pair| match pair {
+            (Inst::Bytes(_, at) | Inst::Edge(at), Inst::Bytes(_, next) | Inst::Edge(next)) => {
+                same(*at, *next)
+            }
+            _ => true,
+        })
+}
+
+/// The program before circles are opened, and its marks with where each should go on.
+fn lay_out(pattern: &[u8], fold: bool) -> (Program, Vec<(usize, usize)>) {
     let mut tokens =
         Tokens { tokens: Vec::new(), sets: Vec::new(), fold, open: Vec::new(), balanced: true, marks: false };
     tokens.read(pattern);
-    let mut layout = Layout { insts: Vec::new(), labels: vec![0], open: Vec::new() };
+    let mut layout = Layout { insts: Vec::new(), labels: vec![0], open: Vec::new(), marks: Vec::new() };
     layout.lay_out(&tokens.tokens);
-    let mut program = Program {
-        insts: layout.finish(),
+    let (insts, marks) = layout.finish();
+    let program = Program {
+        insts,
         sets: tokens.sets,
         start: 0,
         balanced: tokens.balanced,
         marks: tokens.marks,
         strays: false,
     };
-    program.strays = circles::open_up(&mut program.insts);
-    program
+    (program, marks)
 }
 
 /// A piece of the expression.
@@ -252,6 +286,8 @@ struct Layout {
     /// The place of each label; the first is the end of the program.
     labels: Vec<usize>,
     open: Vec<Around>,
+    /// The marks, each with the label at which the text says that it goes on.
+    marks: Vec<(usize, usize)>,
 }
 
 const END: usize = 0;
@@ -288,7 +324,10 @@ impl Layout {
                     match what {
                         Item::Set(number) => self.insts.push(Inst::Bytes(number, next)),
                         Item::Edge => self.insts.push(Inst::Edge(next)),
-                        Item::Mark => self.insts.push(Inst::Mark(behind)),
+                        Item::Mark => {
+                            self.marks.push((behind - 1, next));
+                            self.insts.push(Inst::Mark(behind));
+                        }
                         Item::Group => {
                             self.open.push(around);
                             continue;
@@ -305,8 +344,8 @@ impl Layout {
         }
     }
 
-    /// With the places of the labels.
-    fn finish(mut self) -> Vec<Inst> {
+    /// With the places of the labels: the program, and the marks.
+    fn finish(mut self) -> (Vec<Inst>, Vec<(usize, usize)>) {
         self.labels[END] = self.insts.len();
         let labels = &self.labels;
         for inst in &mut self.insts {
@@ -317,8 +356,11 @@ impl Layout {
                 Inst::Mark(_) | Inst::Accept => {}
             }
         }
+        for (_, label) in &mut self.marks {
+            *label = labels[*label];
+        }
         self.insts.push(Inst::Accept);
-        self.insts
+        (self.insts, self.marks)
     }
 
     fn label(&mut self) -> usize {
