@@ -7,6 +7,8 @@
 //! counts. Odd is that a way once it has passed `\/` passes that on to those of its side branches that are followed after
 //! it.
 
+use std::ops::Range;
+
 use super::parse::{Inst, Program};
 
 /// Where `\/` was passed, counted from the newline that is thought before the text.
@@ -23,6 +25,15 @@ struct Round {
     starts: bool,
     /// Whether `^^` stands for the end here.
     ends: bool,
+}
+
+/// What a round has found.
+enum Searched {
+    Nothing,
+    /// A match that passed no `\/`.
+    Unmarked,
+    /// Where the mark of the match is, and where it ends.
+    Marked(Place, Place),
 }
 
 /// How a way is followed.
@@ -61,14 +72,14 @@ const MARKED_HERE: u8 = 2;
 const MARKED: u8 = 3;
 const SETTLED: u8 = 4;
 
-/// The part behind `\/` of the first match at or behind `from`, in bytes of the text; `None` if there is no match or it
-/// passed no `\/`. Each byte behind the shortest match takes one of `patience`; without any, the longest found so far does.
+/// The part behind `\/` of the first match at or behind `from`, or nothing if that passed none; `None` if there is no match.
+/// Each byte behind the shortest match takes one of `patience`; without any, the longest found so far does.
 pub(super) fn marked(
     program: &Program,
     text: &[u8],
     from: usize,
     patience: &mut usize,
-) -> Option<(usize, usize)> {
+) -> Option<Option<Range<usize>>> {
     let ahead = from == 0 || text.get(from - 1) == Some(&b'\n');
     // Position 1 is the first byte.
     let first = if ahead { from } else { from + 1 };
@@ -87,9 +98,10 @@ pub(super) fn marked(
     let mut rounds = within.chain(odd).chain(behind);
     let mut run = Run::new(program, text.len() + 2);
     let (mut start, mut end) = loop {
-        match run.search(rounds.next()?)? {
-            Some(found) => break found,
-            None => {}
+        match run.search(rounds.next()?) {
+            Searched::Nothing => {}
+            Searched::Unmarked => return Some(None),
+            Searched::Marked(start, end) => break (start, end),
         }
     };
     for round in rounds {
@@ -102,7 +114,7 @@ pub(super) fn marked(
         }
     }
     let clip = |place: Place| place.clamp(1, text.len() + 1) - 1;
-    Some((clip(start), clip(end).max(clip(start))))
+    Some(Some(clip(start)..clip(end).max(clip(start))))
 }
 
 impl<'a> Run<'a> {
@@ -122,9 +134,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A round before anything is settled: where the mark of the match is and where it ends, if it is there; `None` if it
-    /// is there without a mark.
-    fn search(&mut self, round: Round) -> Option<Option<(Place, Place)>> {
+    /// A round before anything is settled.
+    fn search(&mut self, round: Round) -> Searched {
         let mut sources: Vec<(usize, Place)> = Vec::with_capacity(self.order.len() + 1);
         if round.starts {
             sources.push((self.program.start, NOWHERE));
@@ -156,10 +167,10 @@ impl<'a> Run<'a> {
                     self.mark(round);
                 }
                 self.reached = std::mem::replace(&mut self.order, reached);
-                Some(None)
+                Searched::Nothing
             }
-            Some((_, NOWHERE)) => None,
-            Some((number, start)) => Some(Some((self.settle(round, &sources, number, start), round.at))),
+            Some((_, NOWHERE)) => Searched::Unmarked,
+            Some((number, start)) => Searched::Marked(self.settle(round, &sources, number, start), round.at),
         }
     }
 

@@ -123,16 +123,27 @@ impl Regex {
     /// The match that ends first, among those that start at or behind `from`. A newline right before `from` may be
     /// its first byte.
     pub fn find(&self, text: &[u8], from: usize) -> Option<Match> {
-        self.find_within(text, from, &mut { usize::MAX })
+        let end = self.first_end(text, from)?;
+        self.with_mark(text, from, end, &mut { usize::MAX })
     }
 
-    /// As [`Regex::find`], but what `\/` marks is no longer than `patience` allows: each byte behind the end that is looked
-    /// at takes one of it.
+    /// The next of many matches. As [`Regex::find`], but what `\/` marks is no longer than `patience` allows: each byte
+    /// behind the end that is looked at takes one of it.
     pub(crate) fn find_within(&self, text: &[u8], from: usize, patience: &mut usize) -> Option<Match> {
-        let end = self.first_end(text, from)?;
+        let unfinished = text.last().is_some_and(|&byte| byte != b'\n');
+        let end = if from == text.len() && unfinished {
+            // Procmail thinks two newlines behind the text when it goes on there.
+            from + 1.min(self.first_end(b" \n", 1)? - 1)
+        } else {
+            self.first_end(text, from)?
+        };
+        self.with_mark(text, from, end, patience)
+    }
+
+    fn with_mark(&self, text: &[u8], from: usize, end: usize, patience: &mut usize) -> Option<Match> {
         let marked =
-            if self.program.marks { extract::marked(&self.program, text, from, patience) } else { None };
-        Some(Match { end, marked: marked.map(|(start, end)| start..end) })
+            if self.program.marks { extract::marked(&self.program, text, from, patience)? } else { None };
+        Some(Match { end, marked })
     }
 
     /// Where the shortest match starts that ends at `end`, which [`Regex::find`] gave for all of the text. Takes time
