@@ -210,14 +210,18 @@ fn is_endless(expression: &[u8]) -> bool {
     Regex::new(pattern, Case::Fold).is_endless()
 }
 
-/// Whether procmail starts each search for it afresh. Else, what a search with `\/` left behind hides matches of the next:
-/// what reached the newline thought behind the text, or went on when there was a match without `\/`.
+/// Whether procmail starts each search for it afresh, when it counts matches. Else, what a search with `\/` left behind hides
+/// some of the next: a newline that was taken behind the text, or what went on while there was a match without `\/`.
 fn starts_afresh(expression: &[u8]) -> bool {
     let written_out = expand_macros(expression);
     let Some(mark) = memchr::memmem::find(&written_out.pattern, b"\\/") else { return true };
     let (left, right) = written_out.pattern.split_at(mark);
     let left = left.strip_prefix(b"()").unwrap_or(left);
-    !left.contains(&b'(') && !left.contains(&b'|') && !right.iter().any(|byte| b"^$<>|\n".contains(byte))
+    let left = left.strip_prefix(b"^").unwrap_or(left);
+    let none_of = |text: &[u8], bytes: &[u8]| !text.iter().any(|byte| bytes.contains(byte));
+    !matches!(left.first(), Some(b'*' | b'+' | b'?'))
+        && none_of(left, b"(|^$<>\n")
+        && none_of(right, b"|^$<>\n")
 }
 
 struct Condition {
