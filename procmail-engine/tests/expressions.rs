@@ -218,6 +218,11 @@ fn starts_afresh(expression: &[u8]) -> bool {
     let (left, right) = written_out.pattern.split_at(mark);
     let left = left.strip_prefix(b"()").unwrap_or(left);
     let left = left.strip_prefix(b"^").unwrap_or(left);
+    // One newline is taken by the right part without harm.
+    let right = [b"$".as_slice(), b"\\<", b"\\>"]
+        .into_iter()
+        .find_map(|end| right.strip_suffix(end))
+        .unwrap_or(right);
     let none_of = |text: &[u8], bytes: &[u8]| !text.iter().any(|byte| bytes.contains(byte));
     !matches!(left.first(), Some(b'*' | b'+' | b'?'))
         && none_of(left, b"(|^$<>\n")

@@ -38,7 +38,7 @@ impl Weight {
         let mut patience = text.len().saturating_mul(MOST_LOOKS);
         while weight != 0.0 && score > -LIMIT && score < LIMIT {
             let Some(found) = regex.find_within(text, at, &mut patience) else { break };
-            let end = found.marked().map_or(0, |marked| marked.end).max(found.end());
+            let end = found.marked().map_or(found.end(), |marked| marked.end);
             seen(found);
             score += weight;
             if end == at {

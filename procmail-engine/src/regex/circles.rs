@@ -249,3 +249,50 @@ impl Circles<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::regex::{Case, Regex};
+
+    #[test]
+    fn ways_that_procmail_loses_are_lost() {
+        let cases: &[(&str, &str, bool)] = &[
+            ("x(a?())+b", "xab", true),
+            ("x(a?())+b", "xaab", false),
+            ("x(a*|)b*y", "xaby", true),
+            ("x(a*|)b*y", "xaay", false),
+            ("x(|a*)b*y", "xaby", true),
+            ("x(a*)?b*y", "xaby", true),
+            ("(a*)+b", "aab", true),
+            ("((a|)+|b)*c", "abac", true),
+            ("x((a|b)?(c|d)*)*y", "xacbdy", true),
+            ("x((|a)+b?)+y", "xaby", true),
+        ];
+        for &(pattern, text, expected) in cases {
+            let regex = Regex::new(pattern.as_bytes(), Case::Fold);
+            assert_eq!(regex.is_match(text.as_bytes()), expected, "{pattern} in {text}");
+        }
+    }
+
+    #[test]
+    fn circles_stay_where_a_mark_is_repeated() {
+        for pattern in [r"a\/+", r"()(\/)+", r"(\/|)*b", r"(a?\/)+b"] {
+            assert!(Regex::new(pattern.as_bytes(), Case::Fold).is_endless(), "{pattern}");
+        }
+        for pattern in [r"a\/*", r"(\/a)*b", r"((a*)*|())+", r"(a\/b)+", r"((|a)+b?)+"] {
+            assert!(!Regex::new(pattern.as_bytes(), Case::Fold).is_endless(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn all_is_done_in_a_moment_however_circles_nest() {
+        for (before, inside, behind) in
+            [("(", "a", "|)*"), ("(", "", ")+"), ("(a*|", "b", ")?"), ("", "(|||)*", "()")]
+        {
+            let pattern = [before.repeat(50_000), inside.to_owned(), behind.repeat(50_000)].concat();
+            let regex = Regex::new(pattern.as_bytes(), Case::Fold);
+            assert!(!regex.is_endless());
+            assert!(regex.is_match(b"ab"));
+        }
+    }
+}

@@ -393,3 +393,51 @@ fn near_marks(program: &Program) -> Vec<bool> {
     }
     near
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::regex::{Case, Regex};
+
+    /// What procmail logs as matched.
+    #[test]
+    fn marks_in_odd_places_give_what_procmail_gives() {
+        let cases: &[(&str, &str, Option<&str>)] = &[
+            // A mark at the end of an alternative goes on in the next.
+            (r"(a\/|b)c", "abc", Some("bc")),
+            (r"(ax*\/|b)c", "abc", Some("bc")),
+            (r"(a\/)*b", "aab", Some("b")),
+            (r"(a\/|x)*b", "aab", None),
+            // Of two ways, one without a mark, the first to the end counts.
+            (r"a\/b|a", "ab", None),
+            (r"a|a\/b", "ab", None),
+            // A way that has passed a mark hands it on to what is followed after it.
+            (r"(\/|a)b", "ab", Some("ab")),
+            (r"(\/a)?b", "ab", Some("ab")),
+            (r"(a|\/a)b", "ab", Some("ab")),
+            (r"(a|\/)b", "ab", Some("b")),
+            (r"(\/a)?(\/b)?c", "abc", Some("bc")),
+            (r"(\/b|a)*c", "abac", Some("c")),
+            (r"()(.|\/b)*c", "abac", Some("c")),
+            (r"()\/(a|ab)(c|bcd)?", "abcd", Some("abcd")),
+            (r"()\/a*\/b*", "aabb", Some("")),
+            // The newline thought behind the text is not given, nor anything behind it.
+            (r"^\/(.|$)*", "a", Some("a")),
+            (r"a\/$", "a", Some("")),
+            (r"a$\/", "a", None),
+            (r"()\/^^a", "a", Some("a")),
+        ];
+        for &(pattern, text, expected) in cases {
+            let found = Regex::new(pattern.as_bytes(), Case::Fold).find(text.as_bytes(), 0).expect("matches");
+            assert_eq!(found.marked().map(|range| &text[range]), expected, "{pattern} in {text}");
+        }
+        assert_eq!(Regex::new(br"(a\/|b)c", Case::Fold).find(b"ac", 0), None);
+    }
+
+    #[test]
+    fn many_marks_at_once_are_followed_in_a_moment() {
+        let pattern = format!(r"\/{}x", ".?".repeat(1000));
+        let regex = Regex::new(pattern.as_bytes(), Case::Fold);
+        let text = [b"a".repeat(5000).as_slice(), b"x"].concat();
+        assert_eq!(regex.find(&text, 0).and_then(|found| found.marked()), Some(4000..5001));
+    }
+}

@@ -10,6 +10,23 @@
 //! There is no `{n}`, no `[[:alpha:]]`, no `\d`. Every text is an expression; unbalanced parentheses are only told
 //! ([`Regex::is_balanced`]), as procmail does.
 //!
+//! Where procmail is odd, so is this:
+//!
+//! - A `\/` at the end of an alternative goes on in the next one: `(a\/|b)c` matches `abc` and not `ac`.
+//! - Of ways to the same end, some with `\/` and some without, the first counts: that of the first alternative, of an item
+//!   before what follows it, and of a match that starts here before one that is under way.
+//! - A way that passes `\/` hands the place on to the ways that branch off before it and are followed after it: `MATCH` is
+//!   `ab` for `(\/|a)b` in `ab`.
+//! - Where an item that may be empty is repeated, or stands before another of the kind, some ways are lost: `x(a*|)b*y` does
+//!   not match `xaay`.
+//! - `[a-c-e]` has `d`: a range may go on at the end of another.
+//!
+//! Different are two things that procmail hardly means. It goes round for ever in an expression that repeats a `\/` without
+//! a byte between, as `a\/+` does ([`Regex::is_endless`]); here that is gone through once. And when a weight counts the
+//! matches of an expression with `\/`, what procmail's search for one has left behind hides some of the next, if it took
+//! several newlines behind the `\/` or if a match may pass none: in `a` it counts one match of `^.*\/(^.*)+`, where here each
+//! search starts afresh and there are two.
+//!
 //! Searching takes time linear in the text, whatever the expression, and memory linear in the expression plus tables
 //! of at most a few hundred kilobytes.
 //!
@@ -104,8 +121,14 @@ impl Regex {
         self.program.marks
     }
 
-    /// Whether procmail may never be done with a search for it, or crash: it has a way round that consumes nothing, as
-    /// `a\/+` has, and procmail follows that for ever unless it finds a match first. Here, it is followed once.
+    /// Whether procmail may never be done with a search for it: it has a way round that consumes nothing, as `a\/+` has, and
+    /// procmail follows that for ever unless it finds a match without `\/` first. Here, it is followed once.
+    ///
+    /// ```
+    /// use procmail_engine::regex::{Case, Regex};
+    /// assert!(Regex::new(br"a\/+", Case::Fold).is_endless());
+    /// assert!(!Regex::new(br"(a*)*", Case::Fold).is_endless());
+    /// ```
     pub fn is_endless(&self) -> bool {
         self.program.strays || circles::stay(&self.program.insts)
     }

@@ -471,3 +471,38 @@ fn class(text: &[u8], fold: bool) -> (ByteSet, usize) {
     }
     (set, (at + 1).min(text.len()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_read_as_procmail_reads_them() {
+        for (class_text, members, used) in [
+            ("a-c-e]x", "abcde", 6),
+            ("]-a]", "]^_`a", 4),
+            ("--b]", "-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`ab", 4),
+            ("-]", "-", 2),
+            ("d-b]", "bd", 4),
+            ("a-]", "-a", 3),
+            ("ab", "ab", 2),
+            ("a-", "-a", 2),
+            ("]", "]", 1),
+            ("\\d]", "\\d", 3),
+        ] {
+            let (set, length) = class(class_text.as_bytes(), false);
+            let found: String = (0..=255u8).filter(|&byte| set.contains(byte)).map(char::from).collect();
+            assert_eq!((found.as_str(), length), (members, used), "[{class_text}");
+        }
+    }
+
+    #[test]
+    fn what_is_lost_or_mislaid_is_not_as_written() {
+        for pattern in ["(a*|)b*", "x(a?())+b", r"(a\/|b)c", r"(a\/)*b"] {
+            assert!(!is_as_written(pattern.as_bytes(), true), "{pattern}");
+        }
+        for pattern in ["(a||b)+", "(a*)*b", r"(\/a|b)c", r"a\/b*", "(^a|$)+", ""] {
+            assert!(is_as_written(pattern.as_bytes(), true), "{pattern}");
+        }
+    }
+}
