@@ -329,16 +329,19 @@ impl<'a> Run<'a> {
                         how = Follow::Settled;
                     }
                 }
-                inst if self.consumes(inst, round) => {
-                    if !std::mem::replace(&mut self.placed[at], true) || place < self.places[at] {
-                        self.places[at] = place;
-                        self.reached.push(at);
-                    }
-                }
+                inst if self.consumes(inst, round) => self.place(at, place),
                 _ => {}
             }
         }
         ended
+    }
+
+    /// The earliest place counts.
+    fn place(&mut self, at: usize, place: Place) {
+        if !std::mem::replace(&mut self.placed[at], true) || place < self.places[at] {
+            self.places[at] = place;
+            self.reached.push(at);
+        }
     }
 
     fn behind(&self, inst: usize) -> usize {
