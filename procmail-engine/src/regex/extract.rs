@@ -9,6 +9,7 @@
 
 use std::ops::Range;
 
+use super::automaton::Closure;
 use super::parse::{Inst, Program};
 
 /// Where `\/` was passed, counted from the newline that is thought before the text.
@@ -53,6 +54,10 @@ struct Run<'a> {
     near_mark: Vec<bool>,
     /// The first place that cannot be marked.
     beyond: Place,
+    /// Whether a match can start with each byte.
+    begins: [bool; 256],
+    /// Where the ways of a round start, each with the place of its mark.
+    sources: Vec<(usize, Place)>,
     /// What has consumed the last byte, in the order in which it was reached.
     order: Vec<usize>,
     /// The same, by the place of the mark.
@@ -124,6 +129,8 @@ impl<'a> Run<'a> {
             program,
             near_mark: near_marks(program),
             beyond,
+            begins: beginnings(program),
+            sources: Vec::new(),
             order: Vec::new(),
             sorted: Vec::new(),
             places: vec![NOWHERE; count],
@@ -136,11 +143,22 @@ impl<'a> Run<'a> {
 
     /// A round before anything is settled.
     fn search(&mut self, round: Round) -> Searched {
-        let mut sources: Vec<(usize, Place)> = Vec::with_capacity(self.order.len() + 1);
+        // Most bytes of most texts are in no match.
+        if self.order.is_empty() && round.at > 0 && !self.begins[usize::from(round.byte)] {
+            return Searched::Nothing;
+        }
+        let mut sources = std::mem::take(&mut self.sources);
+        sources.clear();
         if round.starts {
             sources.push((self.program.start, NOWHERE));
         }
         sources.extend(self.order.iter().rev().map(|&inst| (self.behind(inst), self.places[inst])));
+        let searched = self.search_from(round, &sources);
+        self.sources = sources;
+        searched
+    }
+
+    fn search_from(&mut self, round: Round, sources: &[(usize, Place)]) -> Searched {
         self.begin();
         let here = self.mark_at(round);
         let mut found = None;
@@ -170,7 +188,7 @@ impl<'a> Run<'a> {
                 Searched::Nothing
             }
             Some((_, NOWHERE)) => Searched::Unmarked,
-            Some((number, start)) => Searched::Marked(self.settle(round, &sources, number, start), round.at),
+            Some((number, start)) => Searched::Marked(self.settle(round, sources, number, start), round.at),
         }
     }
 
@@ -205,8 +223,8 @@ impl<'a> Run<'a> {
     /// Finds the places of the marks of all that is reached. The ways with the earliest places go first, so that each is
     /// followed at most once for each rank.
     fn mark(&mut self, round: Round) {
-        let mut sources: Vec<(usize, Place)> =
-            self.sorted.iter().map(|&inst| (self.behind(inst), self.places[inst])).collect();
+        let mut sources: Vec<(usize, Place)> = Vec::with_capacity(self.sorted.len() + 1);
+        sources.extend(self.sorted.iter().map(|&inst| (self.behind(inst), self.places[inst])));
         if round.starts {
             sources.push((self.program.start, NOWHERE));
         }
@@ -216,10 +234,11 @@ impl<'a> Run<'a> {
             self.follow(source, place, round, Follow::Open);
             let rank = if place == NOWHERE { UNMARKED } else { MARKED };
             // What a way marks here sorts behind all that was marked before.
-            for at in std::mem::take(&mut self.reached) {
+            for &at in &self.reached {
                 let rank = if self.places[at] == self.mark_at(round) { MARKED_HERE } else { rank };
                 of_rank[usize::from(MARKED - rank)].push(at);
             }
+            self.reached.clear();
         }
         self.sorted.clear();
         let mut seen = std::mem::take(&mut self.rank);
@@ -268,11 +287,12 @@ impl<'a> Run<'a> {
 
     /// A round after that. Gives where the mark is, if there is a longer match.
     fn extend(&mut self, round: Round) -> Option<Place> {
-        let sources: Vec<(usize, Place)> =
-            self.sorted.iter().map(|&inst| (self.behind(inst), self.places[inst])).collect();
+        let mut sources = std::mem::take(&mut self.sources);
+        sources.clear();
+        sources.extend(self.sorted.iter().map(|&inst| (self.behind(inst), self.places[inst])));
         self.begin();
         let mut start = None;
-        for (source, place) in sources {
+        for &(source, place) in &sources {
             if start.is_some_and(|start| place > start) {
                 break;
             }
@@ -280,6 +300,7 @@ impl<'a> Run<'a> {
                 start.get_or_insert(place);
             }
         }
+        self.sources = sources;
         std::mem::swap(&mut self.sorted, &mut self.reached);
         if let Some(start) = start {
             let places = &self.places;
@@ -370,6 +391,24 @@ impl<'a> Run<'a> {
             _ => false,
         }
     }
+}
+
+/// For each byte, whether a match can start with it, or without any.
+fn beginnings(program: &Program) -> [bool; 256] {
+    let mut begins = [false; 256];
+    let mut closure = Closure::new(program);
+    for &at in closure.reach(program, &[program.start]) {
+        match program.insts[at as usize] {
+            Inst::Bytes(set, _) => {
+                for byte in 0..=255u8 {
+                    begins[usize::from(byte)] |= program.sets[set].contains(byte);
+                }
+            }
+            Inst::Accept => begins = [true; 256],
+            _ => {}
+        }
+    }
+    begins
 }
 
 /// For each instruction, whether a `\/` is reached from it without consuming a byte.
