@@ -358,6 +358,14 @@ impl Pair {
 }
 
 #[test]
+fn what_matched_ends_at_a_nul_and_is_told_once_for_a_weight_of_one_match() {
+    let rc = b":0 B\n* 1^0 ()\\/a.*\n{ }\n";
+    let log = ours(rc, b"From a@b Tue Jan  2 03:04:05 2001\n\nxa\0b\nab\n", "/");
+    let expected = "Assigning \"MATCH=\"\nMatched \"a\"\nScore:       1       1 \"()\\/a.*\"\n";
+    assert_eq!(String::from_utf8_lossy(&comparable(&log).concat()), expected);
+}
+
+#[test]
 fn short_expressions_find_the_same_in_short_texts() {
     if !is_installed() {
         return;

@@ -231,6 +231,9 @@ mod tests {
             (r"(z\/)?a.*", "aaaa\nzaaab\naaa\n", 8),
             (r"a\/()", "aaaa\n", 4),
             (r"a\/(b|.*c)", "abbababb\n", 3),
+            (r"^[ab]*\/b?a*", r"bB\*b", 1),
+            (r"()^\/[^ ]*$", "a\nb", 3),
+            (r"^\<", "$", 2),
         ] {
             assert_eq!(score(1.0, 1.0, pattern, text), expected, "{pattern}");
         }
