@@ -91,7 +91,7 @@ fn target(inst: &Inst) -> Option<usize> {
 
 struct Circles<'a> {
     insts: &'a mut [Inst],
-    /// For each fork that was walked over, a fork of its circle that stands before it, or itself.
+    /// For each fork that was walked over, one that is nearer to the start of its circle, or itself.
     circle: Vec<usize>,
     /// In which round each was walked over last.
     round: Vec<usize>,
@@ -226,13 +226,15 @@ impl Circles<'_> {
         if !matches!(self.insts[head], Inst::Fork(..)) || self.circle[head] == NONE {
             return;
         }
+        let mut steps = 0;
         while self.circle[head] != head {
             let next = self.circle[head];
-            if !matches!(self.insts[next], Inst::Fork(..)) {
+            if !matches!(self.insts[next], Inst::Fork(..)) || steps > self.insts.len() {
                 self.strays = true;
                 break;
             }
             head = next;
+            steps += 1;
         }
         match &mut self.insts[at] {
             Inst::Jump(next) | Inst::Fork(_, next) | Inst::Bytes(_, next) | Inst::Edge(next) => *next = head,
