@@ -10,7 +10,7 @@ from pathlib import Path
 from lib.checks import check, expect
 from lib.children import run as run_program
 
-FEW, MANY = 20_000, 3_000_000
+FEW, MANY = 100_000, 3_000_000
 REPO = Path(__file__).resolve().parents[2]
 
 

@@ -376,6 +376,8 @@ impl Evaluator {
     }
 
     fn set_match(&mut self, value: &[u8], of_match: bool) {
+        // Variables end at a NUL.
+        let value = value.split(|&byte| byte == 0).next().unwrap_or_default();
         if !of_match {
             self.tell_of("Assigning", b"MATCH=");
         }

@@ -36,9 +36,9 @@ impl Weight {
         let mut weight = self.weight;
         let mut at = 0;
         let mut patience = text.bytes().len().saturating_mul(MOST_LOOKS);
-        while score > -LIMIT && score < LIMIT {
+        while weight != 0.0 && score > -LIMIT && score < LIMIT {
             let Some(found) = regex.find_within(text, at, &mut patience) else { break };
-            let end = found.marked().map_or(0, |marked| marked.end).max(found.end());
+            let end = found.marked().map_or(found.end(), |marked| marked.end);
             seen(found);
             score += weight;
             if end == at {
@@ -231,6 +231,9 @@ mod tests {
             (r"(z\/)?a.*", "aaaa\nzaaab\naaa\n", 8),
             (r"a\/()", "aaaa\n", 4),
             (r"a\/(b|.*c)", "abbababb\n", 3),
+            (r"^[ab]*\/b?a*", r"bB\*b", 1),
+            (r"()^\/[^ ]*$", "a\nb", 3),
+            (r"^\<", "$", 2),
         ] {
             assert_eq!(score(1.0, 1.0, pattern, text), expected, "{pattern}");
         }

@@ -296,8 +296,8 @@ impl Closure {
                 continue;
             }
             match program.insts[at] {
-                Inst::Jump(next) | Inst::Empty(next) | Inst::Mark(next) => self.stack.push(next),
-                Inst::Fork(one, other) | Inst::Again(one, other) => self.stack.extend([one, other]),
+                Inst::Jump(next) | Inst::Mark(next) => self.stack.push(next),
+                Inst::Fork(one, other) => self.stack.extend([one, other]),
                 Inst::Bytes(..) | Inst::Edge(_) | Inst::Accept => self.found.push(at as u32),
             }
         }

@@ -18,7 +18,7 @@ const FROM_MAILER: &[u8] = b"(^(((Resent-)?(From|Sender)|X-Envelope-From):|>?Fro
 /// `^TO` comes last: it is the start of another.
 const MACROS: [(&[u8], &[u8], bool); 4] = [
     (b"^FROM_DAEMON", FROM_DAEMON, true),
-    (b"^FROM_MAILER", FROM_MAILER, true),
+    (b"^FROM_MAILER", FROM_MAILER, false),
     (b"^TO_", TO_WORD, false),
     (b"^TO", TO, false),
 ];
@@ -28,11 +28,11 @@ const MACROS: [(&[u8], &[u8], bool); 4] = [
 pub struct Expanded<'a> {
     /// The expression.
     pub pattern: Cow<'a, [u8]>,
-    /// Whether an abbreviation was in it that needs the case of letters ignored, whatever the flags say.
+    /// Whether `^FROM_DAEMON` was in it, for which the case of letters is ignored, whatever the flags say.
     pub folds: bool,
 }
 
-/// Writes out the abbreviations. A backslash before one keeps it as it is.
+/// Writes out the abbreviations. A backslash before one keeps it as it is, and the same that stand behind it.
 ///
 /// ```
 /// let expanded = procmail_engine::regex::expand_macros(b"^TO_joe");
@@ -43,14 +43,17 @@ pub fn expand_macros(pattern: &[u8]) -> Expanded<'_> {
     let mut folds = false;
     let mut copied = 0;
     let mut from = 0;
+    let mut kept = [false; MACROS.len()];
     while let Some(offset) = memchr::memchr(b'^', &pattern[from..]) {
         let at = from + offset;
         from = at + 1;
-        if at > 0 && pattern[at - 1] == b'\\' {
-            continue;
+        let escaped = at > 0 && pattern[at - 1] == b'\\';
+        for ((name, ..), kept) in MACROS.iter().zip(&mut kept) {
+            *kept |= escaped && pattern[at..].starts_with(name);
         }
-        let found = MACROS.iter().find(|(name, ..)| pattern[at..].starts_with(name));
-        if let Some((name, written_out, ignores_case)) = found {
+        let found =
+            MACROS.iter().zip(kept).find(|((name, ..), kept)| !kept && pattern[at..].starts_with(name));
+        if let Some(((name, written_out, ignores_case), _)) = found {
             let out = out.get_or_insert_with(Vec::new);
             out.extend_from_slice(&pattern[copied..at]);
             out.extend_from_slice(written_out);
@@ -75,12 +78,15 @@ mod tests {
 
     #[test]
     fn only_upper_case_names_without_a_backslash_are_written_out() {
-        for plain in [b"^to_joe".as_slice(), br"\^TO_joe", b"TO_joe", b"^T"] {
+        for plain in [b"^to_joe".as_slice(), br"\^TO_joe", b"TO_joe", b"^T", br"\^TO_a|^TO_b|^TOc"] {
             assert_eq!(expand_macros(plain).pattern, plain);
         }
         let both = expand_macros(b"(^TOa|^TO_b)");
         assert_eq!(both.pattern, [b"(".as_slice(), TO, b"a|", TO_WORD, b"b)"].concat());
         assert!(!both.folds);
+        let behind = expand_macros(br"^TO_a|\^TO_b|^TO_c|^FROM_MAILER");
+        assert_eq!(behind.pattern, [TO_WORD, br"a|\^TO_b|^TO_c|", FROM_MAILER].concat());
+        assert!(!behind.folds);
         assert!(expand_macros(b"^FROM_DAEMON").folds);
     }
 }

@@ -10,6 +10,23 @@
 //! There is no `{n}`, no `[[:alpha:]]`, no `\d`. Every text is an expression; unbalanced parentheses are only told
 //! ([`Regex::is_balanced`]), as procmail does.
 //!
+//! Where procmail is odd, so is this:
+//!
+//! - A `\/` at the end of an alternative goes on in the next one: `(a\/|b)c` matches `abc` and not `ac`.
+//! - Of ways to the same end, some with `\/` and some without, the first counts: that of the first alternative, of an item
+//!   before what follows it, and of a match that starts here before one that is under way.
+//! - A way that passes `\/` hands the place on to the ways that branch off before it and are followed after it: `MATCH` is
+//!   `ab` for `(\/|a)b` in `ab`.
+//! - Where an item that may be empty is repeated, or stands before another of the kind, some ways are lost: `x(a*|)b*y` does
+//!   not match `xaay`.
+//! - `[a-c-e]` has `d`: a range may go on at the end of another.
+//!
+//! Different are two things that procmail hardly means. It goes round for ever in an expression that repeats a `\/` without
+//! a byte between, as `a\/+` does ([`Regex::is_endless`]); here that is gone through once. And when a weight counts the
+//! matches of an expression with `\/`, what procmail's search for one has left behind hides some of the next, if it took
+//! several newlines behind the `\/` or if a match may pass none: in `a` it counts one match of `^.*\/(^.*)+`, where here each
+//! search starts afresh and there are two.
+//!
 //! Searching takes time linear in the text, whatever the expression, and memory linear in the expression plus tables
 //! of at most a few hundred kilobytes.
 //!
@@ -23,6 +40,7 @@
 //! ```
 
 mod automaton;
+mod circles;
 mod extract;
 mod library;
 mod macros;
@@ -113,6 +131,23 @@ impl Regex {
         self.program.marks
     }
 
+    /// Whether procmail may never be done with a search for it: it has a way round that consumes nothing, as `a\/+` has, and
+    /// procmail follows that for ever unless it finds a match without `\/` first. Here, it is followed once.
+    ///
+    /// ```
+    /// use procmail_engine::regex::{Case, Regex};
+    /// assert!(Regex::new(br"a\/+", Case::Fold).is_endless());
+    /// assert!(!Regex::new(br"(a*)*", Case::Fold).is_endless());
+    /// ```
+    pub fn is_endless(&self) -> bool {
+        self.program.strays || circles::stay(&self.program.insts)
+    }
+
+    /// Whether procmail follows the ways through an expression that its text says. Takes time quadratic in its length.
+    pub(crate) fn is_as_written(pattern: &[u8]) -> bool {
+        parse::is_as_written(pattern, true)
+    }
+
     /// Whether it matches anywhere in the text.
     pub fn is_match(&self, text: &[u8]) -> bool {
         self.needed.are_in(&Searched::new(text)) && self.first_end(text, 0).is_some()
@@ -121,16 +156,17 @@ impl Regex {
     /// The match that ends first, among those that start at or behind `from`. A newline right before `from` may be
     /// its first byte.
     pub fn find(&self, text: &[u8], from: usize) -> Option<Match> {
-        self.find_within(&Searched::new(text), from, &mut { usize::MAX })
+        let end = self.first_end(text, from)?;
+        self.with_mark(text, from, end, &mut { usize::MAX })
     }
 
     /// As [`Regex::find`] from the start of a text.
     pub(crate) fn find_first(&self, text: &Searched<'_>) -> Option<Match> {
-        self.find_within(text, 0, &mut { usize::MAX })
+        if self.needed.are_in(text) { self.find(text.bytes(), 0) } else { None }
     }
 
-    /// As [`Regex::find`], but what `\/` marks is no longer than `patience` allows: each byte behind the end that is looked
-    /// at takes one of it.
+    /// The next of many matches. As [`Regex::find`], but what `\/` marks is no longer than `patience` allows: each byte
+    /// behind the end that is looked at takes one of it.
     pub(crate) fn find_within(
         &self,
         text: &Searched<'_>,
@@ -142,10 +178,20 @@ impl Regex {
             return None;
         }
         let text = text.bytes();
-        let end = self.first_end(text, from)?;
+        let unfinished = text.last().is_some_and(|&byte| byte != b'\n');
+        let end = if from == text.len() && unfinished {
+            // Procmail thinks two newlines behind the text when it goes on there.
+            from + 1.min(self.first_end(b" \n", 1)? - 1)
+        } else {
+            self.first_end(text, from)?
+        };
+        self.with_mark(text, from, end, patience)
+    }
+
+    fn with_mark(&self, text: &[u8], from: usize, end: usize, patience: &mut usize) -> Option<Match> {
         let marked =
-            if self.program.marks { extract::marked(&self.program, text, from, patience) } else { None };
-        Some(Match { end, marked: marked.map(|(start, end)| start..end) })
+            if self.program.marks { extract::marked(&self.program, text, from, patience)? } else { None };
+        Some(Match { end, marked })
     }
 
     /// Where the shortest match starts that ends at `end`, which [`Regex::find`] gave for all of the text. Takes time

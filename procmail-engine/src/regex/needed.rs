@@ -5,6 +5,7 @@
 
 use memchr::memmem::Finder;
 
+use super::parse::{Item, Repeat, Token};
 use super::set::ByteSet;
 
 /// How many strings are searched for.
@@ -14,118 +15,66 @@ const LONGEST: usize = 64;
 /// How much of a text has the case of its letters folded at a time.
 const CHUNK: usize = 2048;
 
-/// Collects, beside the parser, the strings that stand in each match.
-#[derive(Debug)]
-pub(super) struct Literals {
-    fold: bool,
-    runs: Vec<Vec<u8>>,
-    /// Whether the next byte continues the last run.
-    open: bool,
-    last: Last,
-    groups: Vec<Group>,
-}
-
-/// What a repetition would repeat.
-#[derive(Debug)]
-enum Last {
-    Other,
-    /// One byte, the last of the last run.
-    Byte,
-    /// A group, before which there were so many runs.
-    Group(usize),
-}
-
-#[derive(Debug, Default)]
+/// A group that is open.
+#[derive(Default)]
 struct Group {
+    /// How many strings there were before it.
     before: usize,
-    alternatives: bool,
+    /// Whether it may be passed over.
+    optional: bool,
+    alternatives: usize,
 }
 
-impl Literals {
-    pub(super) fn new(fold: bool) -> Self {
-        Self { fold, runs: Vec::new(), open: false, last: Last::Other, groups: vec![Group::default()] }
-    }
-
-    /// One byte of a set.
-    pub(super) fn set(&mut self, set: &ByteSet) {
-        let Some(byte) = set.only(self.fold).filter(|&byte| byte != b'\n') else {
-            self.open = false;
-            self.last = Last::Other;
-            return;
-        };
-        match self.runs.last_mut() {
-            Some(run) if self.open => run.push(byte),
-            _ => self.runs.push(vec![byte]),
-        }
-        self.open = true;
-        self.last = Last::Byte;
-    }
-
-    /// Something that consumes nothing.
-    pub(super) fn nothing(&mut self) {
-        self.open = false;
-        self.last = Last::Other;
-    }
-
-    pub(super) fn opened(&mut self) {
-        self.open = false;
-        self.groups.push(Group { before: self.runs.len(), alternatives: false });
-    }
-
-    /// Another alternative begins.
-    pub(super) fn alternative(&mut self) {
-        self.open = false;
-        self.last = Last::Other;
-        if let Some(group) = self.groups.last_mut() {
-            group.alternatives = true;
-            self.runs.truncate(group.before);
-        }
-    }
-
-    pub(super) fn closed(&mut self) {
-        self.open = false;
-        let Some(group) = self.groups.pop() else { return };
-        if group.alternatives {
-            self.runs.truncate(group.before);
-        }
-        self.last = Last::Group(group.before);
-    }
-
-    /// What came last need not be there.
-    pub(super) fn optional(&mut self) {
-        match self.last {
-            Last::Other => {}
-            Last::Byte => {
-                if let Some(run) = self.runs.last_mut() {
-                    run.pop();
+/// The strings that stand in each match, the longest first. Of those that are of one length the last comes first: names of
+/// header fields stand at the front, and most mails have them.
+pub(super) fn strings(tokens: &[Token], sets: &[ByteSet], fold: bool) -> Vec<Vec<u8>> {
+    let mut runs: Vec<Vec<u8>> = Vec::new();
+    // Whether the next byte continues the last run.
+    let mut open = false;
+    let mut groups = vec![Group::default()];
+    for token in tokens {
+        match *token {
+            Token::Alternative { .. } => {
+                open = false;
+                if let Some(group) = groups.last_mut() {
+                    group.alternatives += 1;
+                    runs.truncate(if group.alternatives > 1 { group.before } else { runs.len() });
                 }
             }
-            Last::Group(before) => self.runs.truncate(before),
+            Token::Item { what: Item::Group, repeat, .. } => {
+                open = false;
+                let optional = matches!(repeat, Repeat::Optional | Repeat::Any);
+                groups.push(Group { before: runs.len(), optional, alternatives: 0 });
+            }
+            Token::Item {
+                what: Item::Set(number), repeat: repeat @ (Repeat::Once | Repeat::Many), ..
+            } => {
+                let byte = sets[number].only(fold).filter(|&byte| byte != b'\n');
+                match (byte, runs.last_mut()) {
+                    (Some(byte), Some(run)) if open => run.push(byte),
+                    (Some(byte), _) => runs.push(vec![byte]),
+                    (None, _) => {}
+                }
+                open = byte.is_some() && repeat == Repeat::Once;
+            }
+            Token::Item { .. } => open = false,
+            Token::Close => {
+                open = false;
+                if let Some(group) = groups.pop()
+                    && (group.optional || group.alternatives > 1)
+                {
+                    runs.truncate(group.before);
+                }
+            }
         }
-        self.repeated();
     }
-
-    /// What came last may be there more than once.
-    pub(super) fn repeated(&mut self) {
-        self.open = false;
-        self.last = Last::Other;
+    for run in &mut runs {
+        run.truncate(LONGEST);
     }
-
-    /// The longest, once all groups are closed. Of those that are of one length the last comes first: names of header
-    /// fields stand at the front, and most mails have them.
-    pub(super) fn finish(mut self) -> Vec<Vec<u8>> {
-        while !self.groups.is_empty() {
-            self.closed();
-        }
-        for run in &mut self.runs {
-            run.truncate(LONGEST);
-        }
-        self.runs.retain(|run| !run.is_empty());
-        self.runs.reverse();
-        self.runs.sort_by_key(|run| std::cmp::Reverse(run.len()));
-        self.runs.truncate(MOST);
-        self.runs
-    }
+    runs.reverse();
+    runs.sort_by_key(|run| std::cmp::Reverse(run.len()));
+    runs.truncate(MOST);
+    runs
 }
 
 /// A text that expressions are searched in.

@@ -1,27 +1,29 @@
 //! From the text of an expression to a small program for the automaton.
 //!
+//! The text is cut into tokens first, which tell what stands behind each; then the program is laid out as procmail lays
+//! it out, since some of what it finds depends on that: a `\/` goes on at the instruction laid out behind it, even if
+//! that belongs to another alternative, and of two ways the first counts.
+//!
 //! Works from left to right with a stack of open groups, so that no nesting can exhaust the call stack, and adds at most
 //! three instructions for each byte of the expression.
 
-use super::needed::Literals;
+use super::automaton::Closure;
+use super::circles;
+use super::needed;
 use super::set::ByteSet;
 
 /// One instruction of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Inst {
-    /// Go on at the other instruction; `usize::MAX` while not yet known.
+    /// Go on at the other instruction.
     Jump(usize),
-    /// Go on at both, the first preferred.
+    /// Go on at both: at the one behind this, and, less preferred, at another.
     Fork(usize, usize),
-    /// Behind what stands before a `+`: go on behind it, or, less preferred, once more.
-    Again(usize, usize),
     /// Consume one byte that is in the set of this number.
     Bytes(usize, usize),
-    /// An empty group: goes on, but stands between what is before and what is behind it.
-    Empty(usize),
     /// `^^`: at the very start of the text, before anything is consumed; or at its very end, with nothing behind it.
     Edge(usize),
-    /// The `\/` that starts what `MATCH` gets.
+    /// The `\/` that starts what `MATCH` gets; goes on at the one behind this.
     Mark(usize),
     /// The expression has matched.
     Accept,
@@ -35,6 +37,8 @@ pub(super) struct Program {
     pub(super) start: usize,
     pub(super) balanced: bool,
     pub(super) marks: bool,
+    /// Whether procmail follows an address that is none when it compiles this.
+    pub(super) strays: bool,
     /// Strings that stand in each match; their letters are lower case if case is folded.
     pub(super) needed: Vec<Vec<u8>>,
 }
@@ -48,252 +52,387 @@ impl Program {
 
     /// Whether what stands at `at` is the end of the expression, with nothing between.
     pub(super) fn ends_at(&self, at: usize) -> bool {
-        self.insts[self.resolve(at)] == Inst::Accept
+        self.insts[at] == Inst::Accept
     }
-
-    /// The instruction to which the jumps at `at` lead.
-    pub(super) fn resolve(&self, mut at: usize) -> usize {
-        while let Inst::Jump(next) = self.insts[at] {
-            at = next;
-        }
-        at
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Piece {
-    start: usize,
-    end: usize,
-    /// The first of its instructions.
-    first: usize,
-}
-
-#[derive(Debug, Default)]
-struct Group {
-    alternatives: Vec<Piece>,
-    sequence: Option<Piece>,
-    /// The last item of the sequence, as long as it may be repeated.
-    last: Option<Piece>,
 }
 
 pub(super) fn parse(pattern: &[u8], fold: bool) -> Program {
-    let mut parser = Parser {
-        program: Program {
-            insts: Vec::new(),
-            sets: Vec::new(),
-            start: 0,
-            balanced: true,
-            marks: false,
-            needed: Vec::new(),
-        },
-        literals: Literals::new(fold),
-        fold,
-        mark: None,
+    let (mut program, _) = lay_out(pattern, fold);
+    program.strays = circles::open_up(&mut program.insts);
+    program
+}
+
+/// Whether the ways through the program of an expression are those that its text says. Takes time quadratic in its length.
+pub(super) fn is_as_written(pattern: &[u8], fold: bool) -> bool {
+    let (mut written, marks) = lay_out(pattern, fold);
+    for (at, next) in marks {
+        written.insts[at] = Inst::Jump(next);
+    }
+    let program = parse(pattern, fold);
+    let (mut one, mut other) = (Closure::new(&program), Closure::new(&program));
+    let mut same = |at: usize, next: usize| {
+        let sorted = |program: &Program, closure: &mut Closure, from: usize| {
+            let mut found = closure.reach(program, &[from]).to_vec();
+            found.sort_unstable();
+            found
+        };
+        sorted(&program, &mut one, at) == sorted(&written, &mut other, next)
     };
-    parser.run(pattern);
-    parser.program.needed = parser.literals.finish();
-    parser.program
+    let pairs = program.insts.iter().zip(&written.insts);
+    same(program.start, written.start)
+        && pairs.into_iter().all(|pair| match pair {
+            (Inst::Bytes(_, at) | Inst::Edge(at), Inst::Bytes(_, next) | Inst::Edge(next)) => {
+                same(*at, *next)
+            }
+            _ => true,
+        })
 }
 
-struct Parser {
-    program: Program,
-    literals: Literals,
+/// The program before circles are opened, and its marks with where each should go on.
+fn lay_out(pattern: &[u8], fold: bool) -> (Program, Vec<(usize, usize)>) {
+    let mut tokens =
+        Tokens { tokens: Vec::new(), sets: Vec::new(), fold, open: Vec::new(), balanced: true, marks: false };
+    tokens.read(pattern);
+    let mut layout = Layout { insts: Vec::new(), labels: vec![0], open: Vec::new(), marks: Vec::new() };
+    layout.lay_out(&tokens.tokens);
+    let (insts, marks) = layout.finish();
+    let program = Program {
+        insts,
+        needed: needed::strings(&tokens.tokens, &tokens.sets, fold),
+        sets: tokens.sets,
+        start: 0,
+        balanced: tokens.balanced,
+        marks: tokens.marks,
+        strays: false,
+    };
+    (program, marks)
+}
+
+/// A piece of the expression.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Token {
+    /// Starts an alternative. Whether another follows it, and whether nothing stands in it.
+    Alternative {
+        more: bool,
+        empty: bool,
+    },
+    Item {
+        what: Item,
+        repeat: Repeat,
+        last: bool,
+    },
+    Close,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Item {
+    Set(usize),
+    Edge,
+    Mark,
+    Group,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeat {
+    Once,
+    Optional,
+    Any,
+    Many,
+}
+
+struct Tokens {
+    tokens: Vec<Token>,
+    sets: Vec<ByteSet>,
     fold: bool,
-    /// The last `\/`.
-    mark: Option<usize>,
+    open: Vec<Open>,
+    balanced: bool,
+    marks: bool,
 }
 
-impl Parser {
-    fn run(&mut self, pattern: &[u8]) {
-        let mut stack: Vec<Group> = Vec::new();
-        let mut group = Group::default();
+/// A group that is open, by places of tokens.
+struct Open {
+    alternative: usize,
+    /// The last item of the alternative, and whether it may be repeated.
+    last: Option<(usize, bool)>,
+}
+
+impl Tokens {
+    fn read(&mut self, pattern: &[u8]) {
+        self.open_group();
         let mut at = 0;
         while let Some(&byte) = pattern.get(at) {
             let rest = &pattern[at + 1..];
             at += 1;
             match byte {
                 b'(' => {
-                    self.settle(&mut group);
-                    self.literals.opened();
-                    stack.push(std::mem::take(&mut group));
+                    self.item(Item::Group);
+                    self.open_group();
                 }
                 b')' => {
-                    let piece = self.close(group);
-                    self.literals.closed();
-                    match stack.pop() {
-                        Some(outer) => {
-                            group = outer;
-                            group.last = Some(piece);
-                        }
-                        None => {
-                            // What follows a parenthesis that was never opened is not looked at.
-                            self.program.balanced = false;
-                            group = Group { last: Some(piece), ..Group::default() };
-                            break;
-                        }
+                    self.close_group();
+                    if self.open.is_empty() {
+                        // What follows a parenthesis that was never opened is not looked at.
+                        self.balanced = false;
+                        return;
                     }
                 }
-                b'|' => {
-                    self.literals.alternative();
-                    let piece = self.sequence(&mut group);
-                    group.alternatives.push(piece);
-                }
-                b'*' | b'+' | b'?' if group.last.is_some() => {
-                    if let Some(piece) = group.last.take() {
-                        let repeated = self.repeat(piece, byte);
-                        self.append(&mut group, repeated);
-                    }
-                }
+                b'|' => self.alternative(),
+                b'*' => self.repeat(byte, Repeat::Any),
+                b'+' => self.repeat(byte, Repeat::Many),
+                b'?' => self.repeat(byte, Repeat::Optional),
                 b'^' if rest.first() == Some(&b'^') => {
                     at += 1;
-                    let piece = self.single(Inst::Edge);
-                    self.item(&mut group, piece);
+                    self.item(Item::Edge);
                 }
-                b'^' | b'$' => {
-                    let piece = self.set(ByteSet::of(b'\n'));
-                    self.item(&mut group, piece);
-                }
-                b'.' => {
-                    let piece = self.set(ByteSet::of(b'\n').complement());
-                    self.item(&mut group, piece);
-                }
+                b'^' | b'$' => self.set(ByteSet::of(b'\n')),
+                b'.' => self.set(ByteSet::of(b'\n').complement()),
                 b'[' => {
                     let (set, used) = class(rest, self.fold);
                     at += used;
-                    let piece = self.set(set);
-                    self.item(&mut group, piece);
+                    self.set(set);
                 }
-                b'\\' => {
-                    let piece = match rest.first() {
-                        None => self.set(ByteSet::of(b'\\')),
-                        Some(&escaped) => {
-                            at += 1;
-                            match escaped {
-                                b'/' => {
-                                    self.program.marks = true;
-                                    let piece = self.single(Inst::Mark);
-                                    self.mark = Some(piece.start);
-                                    piece
-                                }
-                                b'<' | b'>' => self.set(ByteSet::word().complement()),
-                                literal => self.literal(literal),
+                b'\\' => match rest.first() {
+                    None => self.literal(b'\\'),
+                    Some(&escaped) => {
+                        at += 1;
+                        match escaped {
+                            b'/' => {
+                                self.marks = true;
+                                self.item(Item::Mark);
                             }
+                            b'<' | b'>' => self.set(ByteSet::word().complement()),
+                            literal => self.literal(literal),
                         }
-                    };
-                    self.item(&mut group, piece);
-                }
-                literal => {
-                    let piece = self.literal(literal);
-                    self.item(&mut group, piece);
-                }
+                    }
+                },
+                literal => self.literal(literal),
             }
         }
-        let mut piece = self.close(group);
-        while let Some(mut outer) = stack.pop() {
-            self.program.balanced = false;
-            self.append(&mut outer, piece);
-            piece = self.close(outer);
+        while self.open.len() > 1 {
+            self.balanced = false;
+            self.close_group();
         }
-        let accept = self.push(Inst::Accept);
-        self.program.insts[piece.end] = Inst::Jump(accept);
-        self.program.start = piece.start;
+        self.close_group();
     }
 
-    fn push(&mut self, inst: Inst) -> usize {
-        self.program.insts.push(inst);
-        self.program.insts.len() - 1
+    fn open_group(&mut self) {
+        self.open.push(Open { alternative: self.tokens.len(), last: None });
+        self.tokens.push(Token::Alternative { more: false, empty: true });
     }
 
-    fn open_end(&mut self) -> usize {
-        self.push(Inst::Jump(usize::MAX))
+    fn close_group(&mut self) {
+        self.end_alternative(false);
+        self.open.pop();
+        self.tokens.push(Token::Close);
     }
 
-    fn single(&mut self, inst: fn(usize) -> Inst) -> Piece {
-        self.literals.nothing();
-        let end = self.open_end();
-        Piece { start: self.push(inst(end)), end, first: end }
+    fn alternative(&mut self) {
+        self.end_alternative(true);
+        let next = self.tokens.len();
+        if let Some(open) = self.open.last_mut() {
+            *open = Open { alternative: next, last: None };
+        }
+        self.tokens.push(Token::Alternative { more: false, empty: true });
     }
 
-    fn set(&mut self, set: ByteSet) -> Piece {
-        self.literals.set(&set);
-        let number = self.program.sets.iter().position(|known| *known == set).unwrap_or_else(|| {
-            self.program.sets.push(set);
-            self.program.sets.len() - 1
+    fn end_alternative(&mut self, another: bool) {
+        let Some(open) = self.open.last() else { return };
+        if let Token::Alternative { more, empty } = &mut self.tokens[open.alternative] {
+            *more = another;
+            *empty = open.last.is_none();
+        }
+        if let Some((at, _)) = open.last
+            && let Token::Item { last, .. } = &mut self.tokens[at]
+        {
+            *last = true;
+        }
+    }
+
+    fn item(&mut self, what: Item) {
+        if let Some(open) = self.open.last_mut() {
+            open.last = Some((self.tokens.len(), true));
+        }
+        self.tokens.push(Token::Item { what, repeat: Repeat::Once, last: false });
+    }
+
+    /// Repeats the last item. Where there is nothing to repeat, or it is repeated already, the byte stands for itself.
+    fn repeat(&mut self, byte: u8, how: Repeat) {
+        match self.open.last_mut() {
+            Some(Open { last: Some((at, repeatable @ true)), .. }) => {
+                *repeatable = false;
+                if let Token::Item { repeat, .. } = &mut self.tokens[*at] {
+                    *repeat = how;
+                }
+            }
+            _ => self.literal(byte),
+        }
+    }
+
+    fn set(&mut self, set: ByteSet) {
+        let number = self.sets.iter().position(|known| *known == set).unwrap_or_else(|| {
+            self.sets.push(set);
+            self.sets.len() - 1
         });
-        let end = self.open_end();
-        Piece { start: self.push(Inst::Bytes(number, end)), end, first: end }
+        self.item(Item::Set(number));
     }
 
-    fn literal(&mut self, byte: u8) -> Piece {
+    fn literal(&mut self, byte: u8) {
         let mut set = ByteSet::of(byte);
         if self.fold {
             set.fold();
         }
-        self.set(set)
+        self.set(set);
     }
+}
 
-    fn item(&mut self, group: &mut Group, piece: Piece) {
-        self.settle(group);
-        group.last = Some(piece);
-    }
+/// Lays out the program. Until it is done, instructions name labels rather than places.
+struct Layout {
+    insts: Vec<Inst>,
+    /// The place of each label; the first is the end of the program.
+    labels: Vec<usize>,
+    open: Vec<Around>,
+    /// The marks, each with the label at which the text says that it goes on.
+    marks: Vec<(usize, usize)>,
+}
 
-    /// Moves the last item to the sequence: nothing repeats it any more.
-    fn settle(&mut self, group: &mut Group) {
-        if let Some(piece) = group.last.take() {
-            self.append(group, piece);
-        }
-    }
+const END: usize = 0;
 
-    fn append(&mut self, group: &mut Group, piece: Piece) {
-        group.sequence = Some(match group.sequence {
-            None => piece,
-            Some(before) => {
-                self.program.insts[before.end] = Inst::Jump(piece.start);
-                Piece { end: piece.end, ..before }
-            }
+/// What is to be done around an item, or around all.
+struct Around {
+    /// Where what is inside goes on.
+    inside: usize,
+    /// Where the next alternative starts, if a fork leads there.
+    alternative: Option<usize>,
+    repeat: Repeat,
+    start: usize,
+    behind: usize,
+    last: bool,
+}
+
+impl Layout {
+    fn lay_out(&mut self, tokens: &[Token]) {
+        self.open.push(Around {
+            inside: END,
+            alternative: None,
+            repeat: Repeat::Once,
+            start: END,
+            behind: END,
+            last: true,
         });
+        for token in tokens {
+            match *token {
+                Token::Alternative { more, empty } => self.alternative(more, empty),
+                Token::Item { what, repeat, last } => {
+                    let around = self.before(repeat, last);
+                    let next = around.inside;
+                    let behind = self.insts.len() + 1;
+                    match what {
+                        Item::Set(number) => self.insts.push(Inst::Bytes(number, next)),
+                        Item::Edge => self.insts.push(Inst::Edge(next)),
+                        Item::Mark => {
+                            self.marks.push((behind - 1, next));
+                            self.insts.push(Inst::Mark(behind));
+                        }
+                        Item::Group => {
+                            self.open.push(around);
+                            continue;
+                        }
+                    }
+                    self.behind(&around);
+                }
+                Token::Close => {
+                    if let Some(around) = self.open.pop() {
+                        self.behind(&around);
+                    }
+                }
+            }
+        }
     }
 
-    fn sequence(&mut self, group: &mut Group) -> Piece {
-        self.settle(group);
-        group.sequence.take().unwrap_or_else(|| self.single(Inst::Empty))
+    /// With the places of the labels: the program, and the marks.
+    fn finish(mut self) -> (Vec<Inst>, Vec<(usize, usize)>) {
+        self.labels[END] = self.insts.len();
+        let labels = &self.labels;
+        for inst in &mut self.insts {
+            match inst {
+                Inst::Jump(label) | Inst::Fork(_, label) | Inst::Bytes(_, label) | Inst::Edge(label) => {
+                    *label = labels[*label];
+                }
+                Inst::Mark(_) | Inst::Accept => {}
+            }
+        }
+        for (_, label) in &mut self.marks {
+            *label = labels[*label];
+        }
+        self.insts.push(Inst::Accept);
+        (self.insts, self.marks)
     }
 
-    fn close(&mut self, mut group: Group) -> Piece {
-        let last = self.sequence(&mut group);
-        let mut whole = last;
-        for piece in group.alternatives.into_iter().rev() {
-            let end = self.open_end();
-            self.program.insts[piece.end] = Inst::Jump(end);
-            self.program.insts[whole.end] = Inst::Jump(end);
-            whole = Piece { start: self.push(Inst::Fork(piece.start, whole.start)), end, first: piece.first };
-        }
-        whole
+    fn label(&mut self) -> usize {
+        self.labels.push(usize::MAX);
+        self.labels.len() - 1
     }
 
-    fn repeat(&mut self, piece: Piece, how: u8) -> Piece {
-        if self.program.insts[piece.start] == Inst::Mark(piece.end) {
-            return piece;
+    fn bind(&mut self, label: usize) {
+        self.labels[label] = self.insts.len();
+    }
+
+    fn fork(&mut self, label: usize) {
+        self.insts.push(Inst::Fork(self.insts.len() + 1, label));
+    }
+
+    fn alternative(&mut self, more: bool, empty: bool) {
+        let next = self.label();
+        let Some(group) = self.open.last_mut() else { return };
+        let inside = group.inside;
+        let this = group.alternative.take();
+        group.alternative = (more && !empty).then_some(next);
+        if let Some(this) = this {
+            self.bind(this);
         }
-        if how == b'+' {
-            self.literals.repeated()
-        } else {
-            self.literals.optional()
+        match (more, empty) {
+            (true, true) => self.fork(inside),
+            (true, false) => self.fork(next),
+            (false, true) => self.insts.push(Inst::Jump(inside)),
+            (false, false) => {}
         }
-        let end = self.open_end();
-        // The order does not matter for what matches, but for what `MATCH` gets.
-        let fork = if self.mark.is_some_and(|mark| mark >= piece.first) {
-            // Kept apart from what follows it, so that the way over the mark counts for the way out.
-            let over = self.push(Inst::Empty(piece.start));
-            self.push(Inst::Again(over, end))
-        } else {
-            self.push(match how {
-                b'+' => Inst::Again(end, piece.start),
-                _ => Inst::Fork(end, piece.start),
-            })
+    }
+
+    /// What stands before an item.
+    fn before(&mut self, repeat: Repeat, last: bool) -> Around {
+        let outside = self.open.last().map_or(END, |group| group.inside);
+        let behind = self.label();
+        let start = self.label();
+        self.bind(start);
+        let exit = if last { outside } else { behind };
+        let inside = match repeat {
+            Repeat::Once => exit,
+            Repeat::Optional => {
+                self.fork(exit);
+                exit
+            }
+            Repeat::Any => {
+                self.fork(exit);
+                start
+            }
+            Repeat::Many => self.label(),
         };
-        self.program.insts[piece.end] = Inst::Jump(if how == b'?' { end } else { fork });
-        Piece { start: if how == b'+' { piece.start } else { fork }, end, first: piece.first }
+        Around { inside, alternative: None, repeat, start, behind, last }
+    }
+
+    /// What stands behind it.
+    fn behind(&mut self, around: &Around) {
+        if around.repeat == Repeat::Many {
+            self.bind(around.inside);
+            self.fork(around.start);
+            if around.last {
+                let outside = self.open.last().map_or(END, |group| group.inside);
+                self.insts.push(Inst::Jump(outside));
+            }
+        }
+        if around.behind != END {
+            self.bind(around.behind);
+        }
     }
 }
 
@@ -301,27 +440,29 @@ impl Parser {
 /// takes all.
 fn class(text: &[u8], fold: bool) -> (ByteSet, usize) {
     let mut set = ByteSet::default();
-    let mut at = 0;
     let negated = text.first() == Some(&b'^');
-    if negated {
-        at = 1;
+    let mut at = usize::from(negated);
+    // The byte at which a range would start.
+    let mut first = 0;
+    if let Some(&byte @ (b']' | b'-')) = text.get(at) {
+        set.insert(byte);
+        first = byte;
+        at += 1;
     }
-    let first = at;
     while let Some(&byte) = text.get(at) {
-        if byte == b']' && at > first {
-            break;
-        }
-        match (text.get(at + 1), text.get(at + 2)) {
-            (Some(b'-'), Some(&last)) if last != b']' => {
-                set.insert(byte);
-                set.insert(last);
-                for between in byte..=last {
+        match (byte, text.get(at + 1)) {
+            (b']', _) => break,
+            (b'-', Some(&last)) if last != b']' => {
+                for between in first..=last {
                     set.insert(between);
                 }
-                at += 3;
+                set.insert(last);
+                first = last;
+                at += 2;
             }
             _ => {
                 set.insert(byte);
+                first = byte;
                 at += 1;
             }
         }
@@ -334,4 +475,39 @@ fn class(text: &[u8], fold: bool) -> (ByteSet, usize) {
         set = set.complement();
     }
     (set, (at + 1).min(text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_read_as_procmail_reads_them() {
+        for (class_text, members, used) in [
+            ("a-c-e]x", "abcde", 6),
+            ("]-a]", "]^_`a", 4),
+            ("--b]", "-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`ab", 4),
+            ("-]", "-", 2),
+            ("d-b]", "bd", 4),
+            ("a-]", "-a", 3),
+            ("ab", "ab", 2),
+            ("a-", "-a", 2),
+            ("]", "]", 1),
+            ("\\d]", "\\d", 3),
+        ] {
+            let (set, length) = class(class_text.as_bytes(), false);
+            let found: String = (0..=255u8).filter(|&byte| set.contains(byte)).map(char::from).collect();
+            assert_eq!((found.as_str(), length), (members, used), "[{class_text}");
+        }
+    }
+
+    #[test]
+    fn what_is_lost_or_mislaid_is_not_as_written() {
+        for pattern in ["(a*|)b*", "x(a?())+b", r"(a\/|b)c", r"(a\/)*b"] {
+            assert!(!is_as_written(pattern.as_bytes(), true), "{pattern}");
+        }
+        for pattern in ["(a||b)+", "(a*)*b", r"(\/a|b)c", r"a\/b*", "(^a|$)+", ""] {
+            assert!(is_as_written(pattern.as_bytes(), true), "{pattern}");
+        }
+    }
 }

@@ -147,7 +147,7 @@ fn meet(one: &[u64], other: &[u64]) -> bool {
 fn behind(program: &Program, mut at: usize) -> usize {
     for _ in 0..MAX_JUMPS {
         match program.insts[at] {
-            Inst::Jump(next) | Inst::Empty(next) | Inst::Mark(next) => at = next,
+            Inst::Jump(next) | Inst::Mark(next) => at = next,
             _ => break,
         }
     }

@@ -228,6 +228,9 @@ pub enum Reason {
     SizeOfPart,
     /// Something is too long, or has too many cases.
     TooComplex,
+    /// It repeats what may be empty, or has a `\/` at the end of an alternative: procmail follows other ways than the text
+    /// says.
+    NotAsWritten,
     /// Blocks nest too deep.
     TooDeep,
     /// The script has grown too long.
@@ -296,6 +299,7 @@ impl fmt::Display for Reason {
             Self::EncodedWord => "a script sees fields decoded, without encoded words",
             Self::SizeOfPart => "a script knows only the size of the whole mail",
             Self::TooComplex => "it is too long, or has too many cases",
+            Self::NotAsWritten => "procmail does not follow each way through the expression",
             Self::TooDeep => "blocks nest too deep",
             Self::TooLong => "the script is too long already; all that follows is left out",
             Self::NotUtf8 => "it is not UTF-8, or has control characters",
