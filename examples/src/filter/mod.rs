@@ -53,7 +53,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use maildrop::{DotLock, DotLockOptions, LockAttempt};
+use maildrop::{DotLock, DotLockOptions, HeldLock, LockAttempt};
 use procmail_engine::effect::{Delivered, Effect, LogText, Note, Outcome, Ran, ReadRc, Run};
 use procmail_engine::eval::{Evaluator, Fate, Finished, Step};
 use rustix::fs::OFlags;
@@ -81,6 +81,8 @@ pub struct Host {
     owners: Owners,
     output: Option<Output>,
     locks: BTreeMap<PathBuf, DotLock>,
+    /// The lock that was found to be another's last.
+    held: Option<HeldLock>,
     left: LeftRunning,
     stop: Stop,
     copies: Arc<Copies>,
@@ -116,6 +118,7 @@ impl Host {
             owners: Owners::Anybody,
             output: None,
             locks: BTreeMap::new(),
+            held: None,
             left: LeftRunning::default(),
             stop,
             copies: Arc::default(),
@@ -323,10 +326,14 @@ impl Host {
                 drop(lock.map(DotLock::release));
                 return None;
             }
-            Effect::BreakLock(name) => match self.path(&name).map(|path| DotLock::force(&path)) {
-                Some(Ok(())) => Outcome::Done,
-                _ => Outcome::Failed,
-            },
+            Effect::BreakLock(name) => {
+                let path = self.path(&name);
+                let held = self.held.take().filter(|held| path.as_deref() == Some(held.path()));
+                match held.map(HeldLock::force) {
+                    Some(Ok(_)) => Outcome::Done,
+                    _ => Outcome::Failed,
+                }
+            }
             Effect::Sleep(time) => {
                 self.stop.sleep(self.at_most(Some(time)).unwrap_or(time));
                 Outcome::Done
@@ -423,7 +430,11 @@ impl Host {
                 self.locks.insert(path, lock);
                 Outcome::Done
             }
-            Ok(LockAttempt::Held { age }) => Outcome::Held(Some(age)),
+            Ok(LockAttempt::Held(held)) => {
+                let age = held.age();
+                self.held = Some(held);
+                Outcome::Held(Some(age))
+            }
             Ok(_) => Outcome::Held(None),
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 if verbose {
@@ -448,6 +459,7 @@ impl Host {
             owners: self.owners.clone(),
             output: self.output.clone(),
             locks: BTreeMap::new(),
+            held: None,
             left: LeftRunning::default(),
             stop: self.stop.clone(),
             copies: Arc::clone(&self.copies),
