@@ -184,17 +184,18 @@ impl HeldLock {
 /// another time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity {
-    device: u64,
-    inode: u64,
-    modified: (i64, i64),
+    // Wide enough for the numbers of all systems.
+    device: i128,
+    inode: i128,
+    modified: (i128, i128),
 }
 
 impl Identity {
     fn of(stat: &Stat) -> Identity {
         Identity {
-            device: stat.st_dev as u64,
-            inode: stat.st_ino as u64,
-            modified: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+            device: stat.st_dev.into(),
+            inode: stat.st_ino.into(),
+            modified: (stat.st_mtime.into(), stat.st_mtime_nsec.into()),
         }
     }
 
