@@ -8,6 +8,10 @@
 //! A lock file outlives a program that is killed, so one that has not been touched for long enough is taken away by
 //! force. Its age is measured against the time stamp of the unique file: by the clock of the disk, not of this machine.
 //!
+//! Only the file that was made is removed when a lock is given up, and only the one that was found stale is taken away:
+//! what another has put in its place meanwhile stays. No system removes a name only if it is that of a certain file, so
+//! it is looked at right before.
+//!
 //! ```
 //! use maildrop::{DotLock, DotLockOptions};
 //!
@@ -29,7 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::error::{Error, Operation};
@@ -132,11 +136,72 @@ pub enum LockAttempt {
     /// The lock is held from here on.
     Acquired(DotLock),
     /// Another holds it.
-    Held {
-        /// Time since it was last touched, by the clock of the disk. Zero if it is gone already, or holds more than 16 bytes
-        /// and so is no lock file.
-        age: Duration,
-    },
+    Held(HeldLock),
+}
+
+/// A lock file that another holds.
+#[derive(Clone, Debug)]
+pub struct HeldLock {
+    path: PathBuf,
+    age: Duration,
+    /// Nothing if it is gone already.
+    identity: Option<Identity>,
+}
+
+impl HeldLock {
+    /// `now` is when another file on the same disk was written. What has more bytes than a lock file is something else,
+    /// such as a mailbox, and never old: nobody is to take it away.
+    fn new(path: &Path, now: i64) -> HeldLock {
+        let stat = rustix::fs::lstat(path).ok();
+        let touched = stat.as_ref().filter(|stat| stat.st_size <= LARGEST).map_or(now, |stat| stat.st_mtime);
+        let age = Duration::from_secs(u64::try_from(now.saturating_sub(touched)).unwrap_or(0));
+        HeldLock { path: path.to_owned(), age, identity: stat.as_ref().map(Identity::of) }
+    }
+
+    /// The lock file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Time since it was last touched, by the clock of the disk. Zero if it is gone already, or holds more than 16 bytes and
+    /// so is no lock file.
+    pub fn age(&self) -> Duration {
+        self.age
+    }
+
+    /// Takes it away, unless another file has come in its place. Answers whether it did; one that is gone already need not be.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system does not let it be removed.
+    pub fn force(self) -> Result<bool, Error> {
+        let found = rustix::fs::lstat(&self.path).ok().as_ref().map(Identity::of);
+        let stays = self.identity.is_none() || found != self.identity;
+        if stays { Ok(false) } else { DotLock::force(&self.path).map(|()| true) }
+    }
+}
+
+/// Which file it is. A number is given to another file only when the one that had it is gone; that one was then made at
+/// another time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    // Wide enough for the numbers of all systems.
+    device: i128,
+    inode: i128,
+    modified: (i128, i128),
+}
+
+impl Identity {
+    fn of(stat: &Stat) -> Identity {
+        Identity {
+            device: stat.st_dev.into(),
+            inode: stat.st_ino.into(),
+            modified: (stat.st_mtime.into(), stat.st_mtime_nsec.into()),
+        }
+    }
+
+    fn is_same_file(&self, other: &Identity) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
 }
 
 /// A lock file that is held, and removed when this is dropped.
@@ -144,6 +209,8 @@ pub enum LockAttempt {
 #[must_use = "a lock that is dropped is released"]
 pub struct DotLock {
     path: PathBuf,
+    /// While it is open, no other file has its number.
+    file: File,
     released: bool,
 }
 
@@ -170,9 +237,9 @@ impl DotLock {
         let (mut attempts, mut missing) = (0_u32, 0_u32);
         loop {
             let exhausted = options.retries.is_some_and(|retries| attempts >= retries);
-            let age = match DotLock::attempt(&path, options) {
+            let held = match DotLock::attempt(&path, options) {
                 Ok(LockAttempt::Acquired(lock)) => return Ok(lock),
-                Ok(LockAttempt::Held { age }) => Some(age),
+                Ok(LockAttempt::Held(held)) => Some(held),
                 // NFS servers forget, disks are being mounted: try again some times.
                 Err(error) if error.is_not_found() && missing < MISSING_ATTEMPTS && !exhausted => {
                     missing += 1;
@@ -181,13 +248,13 @@ impl DotLock {
                 Err(error) => return Err(error),
             };
             attempts += 1;
-            let stale = age.zip(options.stale_after).is_some_and(|(age, limit)| age > limit);
-            let forced = stale && DotLock::force(&path).is_ok();
-            let event = match (stale, forced) {
-                (true, true) => LockWait::Forced,
-                (true, false) => LockWait::ForceRefused,
-                (false, _) => LockWait::Held { attempts },
+            let stale = held.filter(|held| options.stale_after.is_some_and(|limit| held.age > limit));
+            let event = match stale.map(HeldLock::force) {
+                Some(Ok(true)) => LockWait::Forced,
+                Some(Err(_)) => LockWait::ForceRefused,
+                Some(Ok(false)) | None => LockWait::Held { attempts },
             };
+            let forced = event == LockWait::Forced;
             let go_on = observe(event).is_continue();
             // What was freed by force is worth another look.
             if !go_on || (exhausted && !forced) {
@@ -204,22 +271,22 @@ impl DotLock {
     pub fn attempt(path: &Path, options: &DotLockOptions) -> Result<LockAttempt, Error> {
         let lock_error = |error: io::Error| Error::io(Operation::Lock, path, error);
         options.inject(Operation::Lock).map_err(lock_error)?;
-        let unique = UniqueFile::create(path).map_err(lock_error)?;
-        let acquired = || LockAttempt::Acquired(DotLock { path: path.to_owned(), released: false });
+        let (unique, file) = UniqueFile::create(path).map_err(lock_error)?;
+        let acquired = |file| LockAttempt::Acquired(DotLock { path: path.to_owned(), file, released: false });
         let linked = match options.inject(Operation::Link) {
-            Ok(()) => rustix::fs::linkat(CWD, &unique.path, CWD, path, AtFlags::empty()),
+            Ok(()) => rustix::fs::linkat(CWD, &unique.0, CWD, path, AtFlags::empty()),
             Err(error) => return Err(lock_error(error)),
         };
-        let stat = rustix::fs::fstat(&unique.file).map_err(|errno| lock_error(errno.into()))?;
+        let stat = rustix::fs::fstat(&file).map_err(|errno| lock_error(errno.into()))?;
         match linked {
             // The answer may have been lost on the way from an NFS server; the count of names was not.
-            _ if stat.st_nlink == 2 => Ok(acquired()),
-            Ok(()) | Err(Errno::EXIST) => Ok(LockAttempt::Held { age: age_of(path, stat.st_mtime) }),
+            _ if stat.st_nlink == 2 => Ok(acquired(file)),
+            Ok(()) | Err(Errno::EXIST) => Ok(LockAttempt::Held(HeldLock::new(path, stat.st_mtime))),
             // No hard links on this disk.
             Err(Errno::PERM | Errno::NOTSUP | Errno::NOSYS | Errno::MLINK) => match create(path) {
-                Ok(_) => Ok(acquired()),
+                Ok(file) => Ok(acquired(file)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    Ok(LockAttempt::Held { age: age_of(path, stat.st_mtime) })
+                    Ok(LockAttempt::Held(HeldLock::new(path, stat.st_mtime)))
                 }
                 Err(error) => Err(lock_error(error)),
             },
@@ -255,10 +322,23 @@ impl DotLock {
     /// Removes the lock file, and says whether that worked.
     ///
     /// # Errors
-    /// [`Error::Io`] if it could not be removed: also if another has taken it away.
+    /// [`Error::LockLost`] if another has taken it away and put its own in its place, which stays; [`Error::Io`] if it could
+    /// not be removed, also if it is gone.
     pub fn release(mut self) -> Result<(), Error> {
         self.released = true;
-        std::fs::remove_file(&self.path).map_err(|error| Error::io(Operation::Remove, &self.path, error))
+        self.remove()
+    }
+
+    fn remove(&self) -> Result<(), Error> {
+        let error = |error: io::Error| Error::io(Operation::Remove, &self.path, error);
+        let named = rustix::fs::lstat(&self.path).map_err(|errno| error(errno.into()))?;
+        match rustix::fs::fstat(&self.file) {
+            Ok(ours) if Identity::of(&ours).is_same_file(&Identity::of(&named)) => {
+                std::fs::remove_file(&self.path).map_err(error)
+            }
+            // An NFS server does not know a file that was removed.
+            _ => Err(Error::LockLost { path: self.path.clone() }),
+        }
     }
 
     /// Leaves the lock file where it is, for another program to remove.
@@ -272,26 +352,23 @@ impl Drop for DotLock {
     fn drop(&mut self) {
         if !self.released {
             // Nothing can be done about a failure here; others will find the lock stale in time.
-            let _ = std::fs::remove_file(&self.path);
+            let _ = self.remove();
         }
     }
 }
 
-/// The file that is linked to the name of the lock.
-struct UniqueFile {
-    path: PathBuf,
-    file: File,
-}
+/// The name of the file that is linked to the name of the lock; it goes when this is dropped.
+struct UniqueFile(PathBuf);
 
 impl UniqueFile {
-    fn create(lock: &Path) -> io::Result<UniqueFile> {
+    fn create(lock: &Path) -> io::Result<(UniqueFile, File)> {
         let mut attempts = 0;
         loop {
             // procmail's begin with an underscore too, so that who cleans up after one cleans up after both.
             let name = format!("_{}", Unique::generate(&HostPart::this_host()));
             let path = lock.with_file_name(name);
             match create(&path) {
-                Ok(file) => return Ok(UniqueFile { path, file }),
+                Ok(file) => return Ok((UniqueFile(path), file)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempts < ATTEMPTS => {
                     attempts += 1;
                 }
@@ -303,26 +380,21 @@ impl UniqueFile {
 
 impl Drop for UniqueFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 
 fn create(path: &Path) -> io::Result<File> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let mut file = File::from(rustix::fs::open(path, flags, Mode::from_raw_mode(MODE))?);
-    if let Err(error) = file.write_all(CONTENT) {
+    if let Err(error) = file.write_all(CONTENT)
+        // On a full disk an empty file is a lock as good, and what it is for may need no room.
+        && !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    {
         let _ = std::fs::remove_file(path);
         return Err(error);
     }
     Ok(file)
-}
-
-/// Age of a lock file against the time at which another file on the same disk was written. What has more bytes than a lock
-/// file is something else, such as a mailbox, and never old: nobody is to take it away.
-fn age_of(lock: &Path, now: i64) -> Duration {
-    let stat = rustix::fs::lstat(lock).ok().filter(|stat| stat.st_size <= LARGEST);
-    let touched = stat.map_or(now, |stat| stat.st_mtime);
-    Duration::from_secs(u64::try_from(now.saturating_sub(touched)).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -363,6 +435,49 @@ mod tests {
         let lock = DotLock::acquire(&path, &quick()).unwrap();
         DotLock::force(&path).unwrap();
         assert!(lock.release().unwrap_err().is_not_found());
+    }
+
+    #[test]
+    fn a_lock_that_another_has_put_in_the_place_of_ours_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("box.lock");
+        let replace = || {
+            std::fs::remove_file(&path).unwrap();
+            std::fs::write(&path, "theirs").unwrap();
+        };
+        let lock = DotLock::acquire(&path, &quick()).unwrap();
+        replace();
+        assert!(matches!(lock.release(), Err(Error::LockLost { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
+        std::fs::remove_file(&path).unwrap();
+        let lock = DotLock::acquire(&path, &quick()).unwrap();
+        replace();
+        drop(lock);
+        assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
+    }
+
+    #[test]
+    fn only_the_lock_that_was_found_stale_is_taken_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("box.lock");
+        let held = || match DotLock::attempt(&path, &quick()).unwrap() {
+            LockAttempt::Held(held) => held,
+            LockAttempt::Acquired(_) => panic!("expected that another holds the lock"),
+        };
+        std::fs::write(&path, "").unwrap();
+        let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+        File::open(&path).unwrap().set_modified(hour_ago).unwrap();
+        let stale = held();
+        assert!(stale.age() >= Duration::from_secs(3599));
+        let kept_open = File::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "").unwrap();
+        assert!(!stale.clone().force().unwrap());
+        assert!(path.exists());
+        drop(kept_open);
+        assert!(held().force().unwrap());
+        assert!(!path.exists());
+        assert!(!stale.force().unwrap());
     }
 
     #[test]

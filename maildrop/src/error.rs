@@ -141,6 +141,12 @@ pub enum Error {
         /// How often it was tried.
         attempts: u32,
     },
+    /// Another program has taken a lock of ours away by force, and holds it.
+    #[error("expected to hold the lock {} still, but found another's", path.display())]
+    LockLost {
+        /// The lock file.
+        path: PathBuf,
+    },
     /// A name that is needed for a message is taken, however often another was chosen.
     #[error("expected a free name for a message in {}, but all that were tried are taken", path.display())]
     NamesTaken {
@@ -222,9 +228,10 @@ impl Error {
             Error::NotAMaildir { .. } => io::ErrorKind::NotFound,
             Error::LockHeld { .. } => io::ErrorKind::WouldBlock,
             Error::NamesTaken { .. } => io::ErrorKind::AlreadyExists,
-            Error::Incomplete { .. } | Error::Symlink { .. } | Error::QuotaFile { .. } => {
-                io::ErrorKind::Other
-            }
+            Error::Incomplete { .. }
+            | Error::Symlink { .. }
+            | Error::QuotaFile { .. }
+            | Error::LockLost { .. } => io::ErrorKind::Other,
         }
     }
 }

@@ -93,7 +93,7 @@ mod quota_file;
 mod unique;
 mod user;
 
-pub use dot_lock::{DotLock, DotLockOptions, LockAttempt, LockWait};
+pub use dot_lock::{DotLock, DotLockOptions, HeldLock, LockAttempt, LockWait};
 pub use error::{Error, Operation};
 pub use fault::{Fault, FaultPlan, Faults};
 pub use flags::{Flags, FlagsError};

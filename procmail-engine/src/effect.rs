@@ -32,6 +32,9 @@ pub enum Effect {
     Deliver(Box<Deliver>),
     /// Write the mail to the standard output. Answer: [`Outcome::Delivered`].
     Print(Box<Content>),
+    /// Say whether a folder without a slash at its end is a mailbox, or would become one: many mails in one file, which is
+    /// to be locked. Answer: [`Outcome::Done`], or [`Outcome::Failed`] if it is a directory.
+    IsMailbox(Vec<u8>),
     /// Try once to make a lock file. Answer: [`Outcome::Done`], [`Outcome::Held`] or [`Outcome::NoPlace`].
     Lock(Vec<u8>),
     /// Remove a lock file that this evaluator made. No answer.
@@ -269,6 +272,17 @@ pub enum Note {
     Linking(Vec<u8>),
     /// Writing to this file failed.
     WriteError(Vec<u8>),
+    /// This file, by which a mail comes into a directory, could not be made.
+    NoFile(Vec<u8>),
+    /// There was no room for all of the mail in this file.
+    NoSpace(Vec<u8>),
+    /// Nobody may write more than is in this file to the disk as this user.
+    OverQuota(Vec<u8>),
+    /// A mail of so many bytes was begun to be written.
+    Begun(u64),
+    /// The lock of the system was being waited for when the host was told to stop. It answers so, and then
+    /// [abandons](crate::eval::Evaluator::abandon) the evaluation.
+    KernelLockAwaited,
     /// The mail starts at this byte of the file; 0 if that is not told.
     Start(u64),
     /// The file got its former size back.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use maildrop::{
-    DeliveryOptions, Error, LineEndings, Maildir, Mbox, MboxAppend, MboxOptions, MessageDir, Naming,
-    Operation, Quoting, Separation,
+    DeliveryOptions, Error, LineEndings, Maildir, Mbox, MboxAppend, MboxOptions, MessageDir, Naming, Quoting,
+    Separation,
 };
 use procmail_engine::effect::{Deliver, Delivered, Note};
 
@@ -74,9 +74,22 @@ impl Host {
                 }
                 Delivered { notes, size: Some(size) }
             }
-            Err(_) => {
-                notes.push(Note::Folder(first.clone()));
-                notes.push(Note::WriteError(first.clone()));
+            Err(failure) => {
+                let file = temporary_file(kind, name);
+                match failure {
+                    Failure::Making => {
+                        notes.extend([Note::WriteError(file.clone()), Note::NoFile(file)]);
+                    }
+                    Failure::Writing(error) => {
+                        notes.push(Note::Begun(deliver.content.raw().len() as u64));
+                        notes.push(if kind == Kind::Maildir {
+                            why(&error, file)
+                        } else {
+                            // What procmail says of any failure here.
+                            Note::WriteError(file)
+                        });
+                    }
+                }
                 Delivered { notes, size: None }
             }
         }
@@ -131,19 +144,20 @@ impl Host {
     }
 
     /// Writes the mail to a file of its own, durably.
-    fn write(&self, place: &Place, deliver: &Deliver) -> Result<(PathBuf, u64), Error> {
+    fn write(&self, place: &Place, deliver: &Deliver) -> Result<(PathBuf, u64), Failure> {
         let content = &deliver.content;
+        let made = |_| Failure::Making;
         let (path, size) = match place {
             Place::Maildir(maildir) => {
                 let bytes = content.for_maildir();
                 let mut delivery =
-                    maildir.deliver(&DeliveryOptions::new().line_endings(LineEndings::Keep))?;
+                    maildir.deliver(&DeliveryOptions::new().line_endings(LineEndings::Keep)).map_err(made)?;
                 delivery.append(bytes)?;
                 (delivery.stage()?.commit()?.path(), bytes.len())
             }
             Place::Files(folder) => {
                 let bytes = content.with_end();
-                let mut delivery = folder.deliver()?;
+                let mut delivery = folder.deliver().map_err(made)?;
                 delivery.append(&bytes)?;
                 (delivery.commit()?, bytes.len())
             }
@@ -189,30 +203,33 @@ impl Host {
         }
         let bytes = deliver.content.for_mbox();
         let path = self.path(name).filter(|_| !name.is_empty());
-        let appended = path.map(|path| {
-            let mut append = self.open_mailbox(&path, patience)?;
-            notes.push(Note::KernelLock);
-            append.append(&bytes)?;
-            append.commit()
-        });
-        let size = match appended {
-            Some(Ok(_)) => Some(bytes.len() as u64),
-            failed => {
-                notes.push(Note::WriteError(name.to_vec()));
-                let begun = matches!(
-                    failed,
-                    Some(Err(Error::Io {
-                        operation: Operation::Write | Operation::SyncFile | Operation::Truncate,
-                        ..
-                    }))
-                );
-                if begun {
-                    notes.push(Note::Truncated);
+        let Some(mut append) = path.and_then(|path| match self.open_mailbox(&path, patience) {
+            Ok(append) => Some(append),
+            Err(error) => {
+                if matches!(error, Error::LockHeld { .. }) {
+                    notes.push(Note::KernelLock);
+                    notes.extend(self.interrupted().map(|_| Note::KernelLockAwaited));
                 }
                 None
             }
+        }) else {
+            if notes.last() != Some(&Note::KernelLockAwaited) {
+                notes.push(Note::WriteError(name.to_vec()));
+            }
+            return Delivered { notes, size: None };
         };
-        Delivered { notes, size }
+        notes.push(Note::KernelLock);
+        match append.append(&bytes).and_then(|()| append.commit()) {
+            Ok(_) => Delivered { notes, size: Some(bytes.len() as u64) },
+            Err(error) => {
+                let begun = Note::Begun(deliver.content.raw().len() as u64);
+                notes.extend([begun, why(&error, name.to_vec())]);
+                if self.path(name).is_some_and(|path| path.is_file()) {
+                    notes.push(Note::Truncated);
+                }
+                Delivered { notes, size: None }
+            }
+        }
     }
 
     fn open_mailbox(&self, path: &Path, patience: Option<Duration>) -> Result<MboxAppend, Error> {
@@ -235,12 +252,45 @@ impl Host {
         loop {
             match mbox.begin() {
                 Err(Error::LockHeld { .. })
-                    if self.stop.requested().is_none()
+                    if self.interrupted().is_none()
                         && patience.is_none_or(|patience| start.elapsed() < patience) => {}
                 begun => return begun,
             }
         }
     }
+}
+
+/// What keeps a mail from a file of its own.
+enum Failure {
+    /// There is no file.
+    Making,
+    /// It could not be written.
+    Writing(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Writing(error)
+    }
+}
+
+/// How the log calls a failure to write to a file.
+fn why(error: &Error, file: Vec<u8>) -> Note {
+    match error {
+        error if error.is_over_quota() => Note::OverQuota(file),
+        error if error.is_storage_full() => Note::NoSpace(file),
+        _ => Note::WriteError(file),
+    }
+}
+
+/// A file that a mail would have come into a directory by, as procmail calls it.
+fn temporary_file(kind: Kind, name: &[u8]) -> Vec<u8> {
+    if kind != Kind::Maildir {
+        return super::temporary_name(&[name, b"/"].concat());
+    }
+    let uname = rustix::system::uname();
+    let unique = format!("/tmp/{}.{}_0.", super::now(), std::process::id());
+    [name, unique.as_bytes(), uname.nodename().to_bytes()].concat()
 }
 
 /// A file as it is called in the log: by its folder's name.

@@ -53,7 +53,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use maildrop::{DotLock, DotLockOptions, LockAttempt};
+use maildrop::{DotLock, DotLockOptions, HeldLock, LockAttempt};
 use procmail_engine::effect::{Delivered, Effect, LogText, Note, Outcome, Ran, ReadRc, Run};
 use procmail_engine::eval::{Evaluator, Fate, Finished, Step};
 use rustix::fs::OFlags;
@@ -81,6 +81,8 @@ pub struct Host {
     owners: Owners,
     output: Option<Output>,
     locks: BTreeMap<PathBuf, DotLock>,
+    /// The lock that was found to be another's last.
+    held: Option<HeldLock>,
     left: LeftRunning,
     stop: Stop,
     copies: Arc<Copies>,
@@ -116,6 +118,7 @@ impl Host {
             owners: Owners::Anybody,
             output: None,
             locks: BTreeMap::new(),
+            held: None,
             left: LeftRunning::default(),
             stop,
             copies: Arc::default(),
@@ -199,8 +202,7 @@ impl Host {
                 }
                 Step::Effect(effect) => effect,
             };
-            let late = || (self.left() == Some(Duration::ZERO)).then_some(Fate::Requeued);
-            if let Some(fate) = self.stop.requested().or_else(late).filter(|_| begins_work(&effect)) {
+            if let Some(fate) = self.interrupted().filter(|_| begins_work(&effect)) {
                 evaluator.abandon(fate);
                 continue;
             }
@@ -218,8 +220,15 @@ impl Host {
             }
             let needs_answer = effect.needs_answer();
             match self.perform(effect, &evaluator) {
-                Some(outcome) => evaluator.answer(outcome),
-                None if needs_answer => evaluator.abandon(self.stop.requested().unwrap_or(Fate::Requeued)),
+                Some(outcome) => {
+                    let awaited = matches!(&outcome, Outcome::Delivered(delivered)
+                        if delivered.notes.contains(&Note::KernelLockAwaited));
+                    evaluator.answer(outcome);
+                    if awaited {
+                        evaluator.abandon(self.interrupted().unwrap_or(Fate::Requeued));
+                    }
+                }
+                None if needs_answer => evaluator.abandon(self.interrupted().unwrap_or(Fate::Requeued)),
                 None => {}
             }
         }
@@ -250,6 +259,12 @@ impl Host {
     /// Where the mail was delivered last: the file of its own, or a mailbox. Deliveries by copies and to programs do not count.
     pub fn delivered(&self) -> Option<&Path> {
         self.delivered.as_deref()
+    }
+
+    /// What becomes of the mail if the evaluation is to end, since a stop was asked for or there is no time left.
+    fn interrupted(&self) -> Option<Fate> {
+        let late = || (self.left() == Some(Duration::ZERO)).then_some(Fate::Requeued);
+        self.stop.requested().or_else(late)
     }
 
     /// How much time is left, if it is limited.
@@ -316,6 +331,10 @@ impl Host {
                 let size = self.print(&bytes).then_some(bytes.len() as u64);
                 Outcome::Delivered(Delivered { notes: vec![Note::Folder(b"|".to_vec())], size })
             }
+            Effect::IsMailbox(folder) => match self.path(&folder).is_some_and(|path| path.is_dir()) {
+                true => Outcome::Failed,
+                false => Outcome::Done,
+            },
             Effect::Lock(name) => self.lock(&name, evaluator.is_verbose()),
             Effect::Unlock(name) => {
                 let lock = self.path(&name).and_then(|path| self.locks.remove(&path));
@@ -323,12 +342,19 @@ impl Host {
                 drop(lock.map(DotLock::release));
                 return None;
             }
-            Effect::BreakLock(name) => match self.path(&name).map(|path| DotLock::force(&path)) {
-                Some(Ok(())) => Outcome::Done,
-                _ => Outcome::Failed,
-            },
+            Effect::BreakLock(name) => {
+                let path = self.path(&name);
+                let held = self.held.take().filter(|held| path.as_deref() == Some(held.path()));
+                match held.map(HeldLock::force) {
+                    Some(Ok(_)) => Outcome::Done,
+                    _ => Outcome::Failed,
+                }
+            }
             Effect::Sleep(time) => {
                 self.stop.sleep(self.at_most(Some(time)).unwrap_or(time));
+                if self.interrupted().is_some() {
+                    return None;
+                }
                 Outcome::Done
             }
             Effect::Fork { copy, wait } => self.fork(*copy, wait),
@@ -423,7 +449,11 @@ impl Host {
                 self.locks.insert(path, lock);
                 Outcome::Done
             }
-            Ok(LockAttempt::Held { age }) => Outcome::Held(Some(age)),
+            Ok(LockAttempt::Held(held)) => {
+                let age = held.age();
+                self.held = Some(held);
+                Outcome::Held(Some(age))
+            }
             Ok(_) => Outcome::Held(None),
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 if verbose {
@@ -448,6 +478,7 @@ impl Host {
             owners: self.owners.clone(),
             output: self.output.clone(),
             locks: BTreeMap::new(),
+            held: None,
             left: LeftRunning::default(),
             stop: self.stop.clone(),
             copies: Arc::clone(&self.copies),
@@ -492,10 +523,15 @@ fn temporary_name(lock: &[u8]) -> Vec<u8> {
         text
     };
     let place = lock.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = now();
     let uname = rustix::system::uname();
     let process = digits(std::process::id().into());
     [&lock[..place], b"_", &process, b".", &digits(now), b".", uname.nodename().to_bytes()].concat()
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]

@@ -206,12 +206,92 @@ fn a_stop_ends_what_waits_and_gives_up_locks() {
         }
         stop.request(Fate::Requeued);
     });
-    let finished = desk.filter("LOCKFILE=mine.lock\n:0:held.lock\nbox\n");
+    let finished = desk.filter("LOCKFILE=mine.lock\nLOGABSTRACT=yes\n:0:held.lock\nbox\n");
     watcher.join().unwrap();
     assert_eq!(finished, Finished { code: 75, fate: Fate::Requeued });
     assert!(!desk.home.path().join("mine.lock").exists());
-    assert!(desk.log().contains("Terminating prematurely"));
     assert!(!desk.home.path().join("inbox").exists());
+    let told = "procmail: Terminating prematurely whilst waiting for lockfile \"held.lock\"\n\
+        From a@b  Tue Jan  2 03:04:05 2001\n  Folder: **Requeued**\t\t\t\t\t\t\t      0\n";
+    assert_eq!(desk.log(), told);
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_the_kernels_lock() {
+    let mut desk = Desk::new();
+    let held = maildrop::Mbox::new(desk.home.path().join("box")).begin().unwrap();
+    let stop = desk.host.stop.clone();
+    let started = desk.home.path().join("started");
+    let watcher = std::thread::spawn(move || {
+        while !started.exists() {
+            std::thread::yield_now();
+        }
+        stop.request(Fate::Bounced);
+    });
+    let finished = desk.filter(":0\n* ? echo >started\nbox\n");
+    assert_eq!(finished.fate, Fate::Bounced);
+    watcher.join().unwrap();
+    drop(held);
+    assert_eq!(desk.read("box"), "");
+}
+
+#[test]
+fn a_stop_is_told_of_as_procmail_does() {
+    // What a host that was told to stop in the middle of it answers.
+    let stopped = |rc: &str, interrupted: fn(&Effect) -> bool, answer: Option<Outcome>| {
+        let mut setup = Setup::new().variable("LOGABSTRACT", "yes");
+        setup.rc_files.push(b"rc".to_vec());
+        let mut evaluator = Evaluator::new(setup, Mail::new(MAIL.to_vec()));
+        let mut log = Vec::new();
+        loop {
+            match evaluator.step() {
+                Step::Finished(_) => return String::from_utf8(log).unwrap(),
+                Step::Effect(Effect::Log(text)) => log.extend(text.text),
+                Step::Effect(Effect::ReadRc(_)) => evaluator.answer(Outcome::Read(rc.into())),
+                Step::Effect(effect) if interrupted(&effect) => {
+                    answer.clone().into_iter().for_each(|answer| evaluator.answer(answer));
+                    evaluator.abandon(Fate::Bounced);
+                }
+                Step::Effect(effect) if effect.needs_answer() => evaluator.answer(Outcome::Done),
+                Step::Effect(_) => {}
+            }
+        }
+    };
+    let abstract_ = |from: &str, size: u32| format!("{from}  Folder: **Bounced**\t\t\t\t\t\t\t{size:>7}\n");
+    let from = "From a@b  Tue Jan  2 03:04:05 2001\n";
+    let runs = |effect: &Effect| matches!(effect, Effect::Run(_));
+    let delivers = |effect: &Effect| matches!(effect, Effect::Deliver(_));
+    let ended = "procmail: Terminating prematurely\n";
+    assert_eq!(stopped(":0w\n| x\n", runs, None), format!("{ended}{}", abstract_(from, 53)));
+    assert_eq!(
+        stopped(":0fw\n| x\n", runs, None),
+        format!("procmail: Rescue of unfiltered data succeeded\n{ended}{}", abstract_("", 0))
+    );
+    let notes = vec![Note::Folder(b"box".to_vec()), Note::KernelLock, Note::KernelLockAwaited];
+    assert_eq!(
+        stopped(":0\nbox\n", delivers, Some(Outcome::Delivered(Delivered { notes, size: None }))),
+        format!("procmail: Terminating prematurely whilst waiting for a kernel-lock\n{}", abstract_(from, 0))
+    );
+}
+
+#[test]
+fn a_full_disk_is_told_of_and_the_mail_goes_on() {
+    let mut desk = Desk::new();
+    let finished = desk.filter(":0\n/dev/full\n:0\nbox\n");
+    assert_eq!(finished.fate, Fate::Delivered);
+    assert_eq!(desk.log(), "procmail: No space left to finish writing \"/dev/full\"\n");
+    assert!(desk.read("box").contains("body"));
+}
+
+#[test]
+fn a_default_that_is_a_directory_is_not_locked() {
+    let mut desk = Desk::new();
+    fs::create_dir(desk.home.path().join("inbox")).unwrap();
+    desk.filter("VERBOSE=yes\n");
+    assert!(!desk.log().contains("Locking"), "{}", desk.log());
+    fs::remove_dir_all(desk.home.path().join("inbox")).unwrap();
+    desk.filter("VERBOSE=yes\n");
+    assert!(desk.log().contains("Locking \"inbox.lock\""), "{}", desk.log());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod archive;
 mod crowd;
 mod killed;
+mod limited;
 mod recorded;
 #[path = "../../../procmail-engine/tests/recorded/scene.rs"]
 mod scene;

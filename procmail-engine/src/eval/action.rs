@@ -494,6 +494,9 @@ impl Evaluator {
             Action::Pipe { capture, command, .. } => {
                 let purpose = self.start_capture(&mut act, capture.as_ref(), Purpose::Delivery);
                 let input = self.given(&act.head).with_end().into_owned();
+                if purpose == Purpose::Delivery {
+                    self.written = input.len() as u64;
+                }
                 let run = RunCommand::new(command.clone(), purpose)
                     .fed(input.into())
                     .waiting(act.head.waits_for_exit());
@@ -659,6 +662,11 @@ impl Evaluator {
                     folders.push(name);
                 }
                 Note::WriteError(name) => self.complain_of("Error while writing to", &name),
+                Note::NoFile(name) => self.complain_of("Couldn't create or rename temp file", &name),
+                Note::NoSpace(name) => self.complain_of("No space left to finish writing", &name),
+                Note::OverQuota(name) => self.complain_of("Quota exceeded while writing", &name),
+                Note::Begun(length) => self.written = length,
+                Note::KernelLockAwaited => {}
                 Note::Truncated => self.complain("Truncated file to former size"),
             }
         }

@@ -44,6 +44,11 @@ impl RunCommand {
         self.wait = wait;
         self
     }
+
+    /// Whether it is a filter that is running.
+    pub(super) fn filters(&self) -> bool {
+        self.purpose == Purpose::Filter && matches!(self.stage, Stage::Ran(_))
+    }
 }
 
 impl Evaluator {

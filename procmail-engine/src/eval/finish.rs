@@ -5,7 +5,7 @@ use super::command::RunCommand;
 use super::lock::TakeLock;
 use super::variables::number;
 use super::{Evaluator, Fate, Finished, Task, Value};
-use crate::effect::{Command, Deliver, Effect, LogText, Notice, Purpose};
+use crate::effect::{Command, Deliver, Effect, LogText, Note, Notice, Outcome, Purpose};
 use crate::mail::Area;
 
 const CANNOT_CREATE: i32 = 73;
@@ -16,6 +16,8 @@ const TRY_AGAIN: i32 = 75;
 pub(super) enum Finish {
     /// No recipe delivered the mail.
     Default,
+    /// It is known whether `DEFAULT`, which has this lock, is a mailbox.
+    DefaultKnown(Vec<u8>),
     /// The lock of `DEFAULT` is there, or cannot be had.
     DefaultLocked(Vec<u8>),
     /// It was written to `DEFAULT`.
@@ -60,8 +62,17 @@ impl Evaluator {
                 if unlocked || self.lock_file.as_ref() == Some(&lock) {
                     self.deliver_to(folder, Finish::DefaultTried);
                 } else {
+                    self.tasks.push(Task::Finish(Finish::DefaultKnown(lock)));
+                    self.emit(Effect::IsMailbox(folder));
+                }
+            }
+            Finish::DefaultKnown(lock) => {
+                if self.done() {
                     self.tasks.push(Task::Finish(Finish::DefaultLocked(lock.clone())));
                     self.tasks.push(Task::Lock(TakeLock::new(lock)));
+                } else {
+                    let folder = self.variables.value("DEFAULT").to_vec();
+                    self.deliver_to(folder, Finish::DefaultTried);
                 }
             }
             Finish::DefaultLocked(lock) => {
@@ -73,10 +84,7 @@ impl Evaluator {
             }
             Finish::DefaultTried => match self.delivered_to() {
                 Some(size) => self.delivered(size),
-                None => {
-                    self.release_local_lock();
-                    self.original();
-                }
+                None => self.original(),
             },
             Finish::OriginalTried => match self.delivered_to() {
                 Some(size) => self.delivered(size),
@@ -130,7 +138,7 @@ impl Evaluator {
     }
 
     /// Ends the evaluation before its time, since the host was told to stop or will not do what it is asked: locks are given
-    /// up and the log tells of it, but `TRAP` does not run. What is left to do comes from [`Evaluator::step`] as ever. A mail
+    /// up and the log tells of it, as procmail's does of a signal, but `TRAP` does not run. What is left to do comes from [`Evaluator::step`] as ever. A mail
     /// whose delivery was promised by `DELIVERED` is [`Fate::Lost`].
     pub fn abandon(&mut self, fate: Fate) {
         if self.finished.is_some() {
@@ -138,7 +146,29 @@ impl Evaluator {
         }
         self.waiting = false;
         self.queue.clear();
-        self.complain("Terminating prematurely");
+        let mut text = b"Terminating prematurely".to_vec();
+        let mut shown = Shown { from_line: true, subject: false };
+        match (self.tasks.last(), &self.outcome) {
+            (_, Some(Outcome::Delivered(delivered))) => {
+                if delivered.notes.contains(&Note::KernelLockAwaited) {
+                    text.extend_from_slice(b" whilst waiting for a kernel-lock");
+                }
+                self.delivered_to();
+            }
+            (Some(Task::Lock(lock)), _) => {
+                if let Some(path) = lock.awaited() {
+                    text.extend_from_slice(b" whilst waiting for lockfile \"");
+                    text.extend_from_slice(path);
+                    text.push(b'"');
+                }
+            }
+            (Some(Task::Command(run)), _) if run.filters() => {
+                shown.from_line = false;
+                self.complain("Rescue of unfiltered data succeeded");
+            }
+            _ => {}
+        }
+        self.complain_bytes(&text);
         let fate = if self.numbers.delivered { Fate::Lost } else { fate };
         let (code, told): (_, &[u8]) = match fate {
             Fate::Requeued => (TRY_AGAIN, b"**Requeued**"),
@@ -146,7 +176,7 @@ impl Evaluator {
             Fate::Lost | Fate::Delivered | Fate::Dropped => (0, b"**Lost**"),
         };
         self.variables.set(b"LASTFOLDER", told);
-        self.log_abstract(0);
+        self.log_abstract_of(self.written, shown);
         self.files.clear();
         self.release_local_lock();
         self.end(Finished { code, fate });
@@ -170,6 +200,7 @@ impl Evaluator {
     }
 
     fn fail(&mut self) {
+        self.release_local_lock();
         let (fate, code, told): (_, _, &[u8]) = if self.numbers.delivered {
             (Fate::Lost, 0, b"**Lost**")
         } else if self.setup.requeues {
@@ -210,12 +241,16 @@ impl Evaluator {
 
     /// Writes the abstract, if it is wanted.
     pub(super) fn log_abstract(&mut self, size: u64) {
+        self.log_abstract_of(size, Shown { from_line: true, subject: true });
+    }
+
+    fn log_abstract_of(&mut self, size: u64, shown: Shown) {
         let wanted = self.numbers.log_abstract > 0
             || (self.numbers.log_abstract != 0 && (self.logging || self.numbers.verbose));
         if !wanted {
             return;
         }
-        let text = log_abstract(&self.mail, self.variables.value("LASTFOLDER"), size);
+        let text = log_abstract(&self.mail, shown, self.variables.value("LASTFOLDER"), size);
         self.emit(Effect::Log(LogText { text, stamped: false }));
     }
 
@@ -241,8 +276,15 @@ pub(super) fn comsat(value: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     known.then(|| (service.to_vec(), if host.is_empty() { b"localhost".to_vec() } else { host.to_vec() }))
 }
 
+/// Which lines of the mail an abstract shows.
+#[derive(Clone, Copy)]
+struct Shown {
+    from_line: bool,
+    subject: bool,
+}
+
 /// The lines that `LOGABSTRACT` gives: sender, subject, folder and size.
-fn log_abstract(mail: &crate::mail::Mail, folder: &[u8], size: u64) -> Vec<u8> {
+fn log_abstract(mail: &crate::mail::Mail, shown: Shown, folder: &[u8], size: u64) -> Vec<u8> {
     const WIDTH: usize = 79;
     const SIZE_COLUMN: usize = 72;
     const LONGEST_FOLDER: usize = 60;
@@ -250,11 +292,11 @@ fn log_abstract(mail: &crate::mail::Mail, folder: &[u8], size: u64) -> Vec<u8> {
     let plain = |bytes: &[u8]| -> Vec<u8> {
         bytes.iter().map(|&byte| if matches!(byte, b'\n' | b'\t' | b'\r') { b' ' } else { byte }).collect()
     };
-    if let Some(line) = mail.from_line() {
+    if let Some(line) = mail.from_line().filter(|_| shown.from_line) {
         out.extend_from_slice(line);
         out.push(b'\n');
     }
-    if let Some(subject) = mail.field_line(b"Subject") {
+    if let Some(subject) = mail.field_line(b"Subject").filter(|_| shown.subject) {
         let line = [b" ", plain(subject).as_slice()].concat();
         out.extend_from_slice(&line[..line.len().min(WIDTH)]);
         out.push(b'\n');

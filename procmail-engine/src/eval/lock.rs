@@ -28,6 +28,11 @@ impl TakeLock {
     pub(super) fn new(path: Vec<u8>) -> Self {
         Self { path, no_place: 0, stage: Stage::Try }
     }
+
+    /// The lock, if it is being waited for.
+    pub(super) fn awaited(&self) -> Option<&[u8]> {
+        (self.stage != Stage::Try).then_some(self.path.as_slice())
+    }
 }
 
 impl Evaluator {

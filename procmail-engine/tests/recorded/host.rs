@@ -139,6 +139,10 @@ impl Host {
                     size: Some(bytes.len() as u64),
                 })
             }
+            Effect::IsMailbox(folder) => match self.at(&folder).is_dir() {
+                true => Outcome::Failed,
+                false => Outcome::Done,
+            },
             Effect::Lock(name) => self.lock(&name),
             Effect::Unlock(name) => {
                 let _ = fs::remove_file(self.at(&name));

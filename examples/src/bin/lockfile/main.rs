@@ -202,10 +202,10 @@ impl Run {
     fn take(&mut self, mut path: PathBuf) -> Result<DotLock, Failure> {
         let options = DotLockOptions::new();
         loop {
-            let age = match DotLock::attempt(&path, &options) {
+            let held = match DotLock::attempt(&path, &options) {
                 Ok(LockAttempt::Acquired(lock)) => return Ok(lock),
-                Ok(LockAttempt::Held { age }) => age,
-                Ok(_) => Duration::ZERO,
+                Ok(LockAttempt::Held(held)) => Some(held),
+                Ok(_) => None,
                 Err(error) if error.kind() == std::io::ErrorKind::InvalidFilename => {
                     eprintln!("lockfile: Truncating \"{}\" and retrying lock", path.display());
                     path = options::shortened(&path).ok_or(Failure::Impossible)?;
@@ -213,8 +213,9 @@ impl Run {
                 }
                 Err(_) => return Err(Failure::Impossible),
             };
-            if self.stale_after.is_some_and(|limit| age > limit) {
-                if DotLock::force(&path).is_ok() {
+            if let Some(stale) = held.filter(|held| self.stale_after.is_some_and(|limit| held.age() > limit))
+            {
+                if stale.force().is_ok() {
                     eprintln!("lockfile: Forcing lock on \"{}\"", path.display());
                     if self.waiter.wait(self.suspend) {
                         return Err(Failure::Signal);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use mailwright::filter::{Host, Owners, Stop};
 use procmail_engine::eval::{Evaluator, Fate, Setup, SystemRc};
 use procmail_engine::mail::Mail;
-use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ};
 
 use super::account::{self, Account};
 use super::options::{Mode, Options};
@@ -41,6 +41,10 @@ pub(crate) fn stop_on_signals() -> io::Result<Stop> {
         }
     }
     stop.timeout_on_signal(SIGALRM)?;
+    // What is too large for a file is an error where it is written, and so is told and gone on from.
+    for signal in [SIGXFSZ, SIGXCPU] {
+        signal_hook::flag::register(signal, Arc::default())?;
+    }
     stop.verbose_on_signals(SIGUSR1, SIGUSR2)?;
     Ok(stop)
 }
