@@ -289,7 +289,7 @@ fn condition(text: &[u8], tested: &Tested) -> String {
             }
             match found {
                 None => told.push(format!("not in {}", subject(&tested.subject))),
-                Some(found) if found.range.is_empty() => told.push("matches nothing at all".to_owned()),
+                Some(found) if found.range.is_empty() => told.push("an empty match".to_owned()),
                 Some(found) => {
                     if tested.weight.is_some() && *matches > 1 {
                         told.push(format!("{matches} times, first"));

@@ -134,6 +134,9 @@ impl Converter<'_> {
             Err(reason) => Err(reason),
         };
         self.chain = Chain::at_start(Truth::Unknown(line));
+        if !matches!(&known, Ok(name) if name == "null") {
+            self.variables.set_elsewhere();
+        }
         match known {
             Ok(name) if name == "null" => {}
             Ok(_) if !self.options.includes => self.left_out(span, Reason::Include, true, None, out),
