@@ -73,6 +73,7 @@ mod recipes;
 mod script;
 mod settings;
 mod values;
+mod write;
 
 use std::fmt;
 
@@ -337,5 +338,5 @@ pub fn to_sieve(rc: &Rc, options: &Options) -> Conversion {
     let commands = converter.script();
     let mut notes = std::mem::take(&mut converter.notes);
     notes.sort_by_key(|note| (note.line, note.column));
-    Conversion { script: script::write(commands), notes }
+    Conversion { script: write::write(commands), notes }
 }
