@@ -65,9 +65,11 @@
 //! `regex` is that of draft-ietf-sieve-regex, with POSIX expressions, as Dovecot's Pigeonhole has it.
 
 mod actions;
+mod chain;
 mod conditions;
 mod fields;
 mod folders;
+mod left_out;
 mod pattern;
 mod recipes;
 mod script;

@@ -1,7 +1,8 @@
 //! Assignments, and what comes with those of variables that procmail knows.
 
+use super::chain::{Chain, Truth};
 use super::folders::{Place, place};
-use super::recipes::{Chain, Converter, Truth};
+use super::recipes::Converter;
 use super::script::{Command, Piece, Value};
 use super::values::Binding;
 use super::{NoteKind, Reason};
