@@ -283,7 +283,7 @@ rc
    7  :0 E                      E: not looked at, since the recipe before matched
    8  · { }                     passed over
    9  :0
-  10  + * -5^0                  -5 to -5; matches nothing at all
+  10  + * -5^0                  -5 to -5; an empty match
   11  + * 5^0 ^To:.*joe         +5 to 0; To, line 3, byte 74: \"To: you, \\tjoe\"
   12  + * 2^1 B ?? cat          +4 to 4; 2 times, first line 7, byte 130: \"cat\"
    9  ✓ score 4

@@ -153,6 +153,12 @@ fn actions_become_commands() {
         ("DEFAULT=$HOME/Mail/in\n", "# DEFAULT fileinto :create \"in\";"),
         ("DEFAULT=$HOME/Maildir/\n", ""),
         ("INCLUDERC=$HOME/.procmail/lists.rc\n", "include :personal :optional \"lists\";"),
+        (
+            "INCLUDERC=$HOME/set.rc\n:0\n* LIST ?? x\nx/\n",
+            "include :personal :optional \"set\"; # NOT CONVERTED, line 2: the value of $LIST is not known here \
+             # :0 # * LIST ?? x # x/ # ATTENTION: procmail may deliver mail here, which goes on to what follows in this \
+             script.",
+        ),
         ("VERBOSE=yes\nLOGFILE=log\n", ""),
         ("# said\n:0\nbox\n", "# said fileinto :create \"box\"; stop;"),
     ];

@@ -37,6 +37,8 @@ macro_rules! codes {
 codes! {
     /// `A` or `a` behind a recipe that keeps the mail.
     AlsoAfterDelivery = "also-after-delivery", Warning;
+    /// A condition that every mail meets, or none.
+    AlwaysTrue = "always-true", Hint;
     /// The action is an assignment outside of a block: a folder of that name.
     AssignmentAsAction = "assignment-as-action", Error;
     /// An automatic reply that nothing keeps from answering itself or mailing lists.
@@ -119,6 +121,16 @@ codes! {
     NoBlankAfterField = "no-blank-after-field", Warning;
     /// A value that is no number.
     NotANumber = "not-a-number", Warning;
+    /// A folder whose name the sender of the mail chooses.
+    FolderFromMail = "folder-from-mail", Warning;
+    /// A Maildir without the slash at its end.
+    MaildirWithoutSlash = "maildir-without-slash", Warning;
+    /// A condition without its star, which is the action then.
+    MissingStar = "missing-star", Error;
+    /// A field of the header without its `^`.
+    UnanchoredField = "unanchored-field", Hint;
+    /// A plus in an address, which repeats the letter before it.
+    UnescapedPlus = "unescaped-plus", Warning;
     /// A recipe that counts its conditions.
     OldStyleCount = "old-style-count", Hint;
     /// A command as a condition without its question mark.

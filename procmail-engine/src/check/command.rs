@@ -37,6 +37,7 @@ impl Guards {
         self.loops |= contains(condition, b"loop");
         self.daemons |= contains(condition, b"from_daemon")
             || contains(condition, b"from_mailer")
+            || contains(condition, b"mailer-daemon")
             || contains(condition, b"precedence")
             || contains(condition, b"auto-submitted");
     }
@@ -110,7 +111,7 @@ impl Checker<'_> {
         }
         self.autoreply(span, command);
         let prints = command.trim_ascii().is_empty();
-        if !waits && !facts.copies && !prints {
+        if !waits && !facts.copies && !prints && !self.copied_before(facts) {
             let start = span.start.saturating_sub(1);
             let entry = self.report.add(
                 Code::UncheckedProgram,

@@ -2,16 +2,29 @@
 
 use super::Checker;
 use super::code::Code;
+use super::diagnostic::{Applicability, Edit, Severity};
 use super::pattern::Pattern;
 use super::report::quoted;
+use super::tokens::{Kind, tokens};
 use super::traced::Traced;
 use crate::eval::{Weight, searched_variable};
 use crate::syntax::{Condition, Part, RecipeLine, Span};
 
 /// How often a condition may ask to be expanded again.
 const EXPANSIONS: usize = 4;
+/// How much of what may be the name of a variable is looked at.
+const LONGEST_NAME: usize = 80;
 /// How much of a value is looked at where it is used.
 const PARTS: usize = 16;
+
+/// What the last `\/` lets into `MATCH`, if that may hold a slash.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Matched {
+    /// The `\/` and what follows.
+    pub(super) span: Span,
+    /// It may hold a dot as well, and so `..`.
+    pub(super) climbs: bool,
+}
 
 impl Checker<'_> {
     /// Checks one condition of a recipe.
@@ -26,30 +39,40 @@ impl Checker<'_> {
         let mut expansions = 0;
         let mut of_header = line.has(b'H') || !line.has(b'B');
         let mut weight: Option<Weight> = None;
+        let mut negated = false;
+        let mut of_mail = true;
         loop {
             while matches!(text.bytes.get(at), Some(b' ' | b'\t')) {
                 at += 1;
             }
             match text.bytes.get(at) {
                 None => break,
-                Some(b'!') => at += 1,
+                Some(b'!') => {
+                    negated = !negated;
+                    at += 1;
+                }
                 Some(b'$') if !text.is_value(at) => {
                     if expansions == EXPANSIONS {
                         return;
                     }
                     expansions += 1;
-                    if self.dollar_before_name(&text, at) {
+                    if self.dollar_before_name(&text, at) || self.eaten_dollar(&text, at) {
                         return;
                     }
                     let expansion = text.expanded(at + 1);
                     if let Some(&quote) = expansion.quotes.first().filter(|_| expansions == 1) {
+                        let edit = |&span: &Span| Edit { span, replacement: "\\\"".to_owned() };
                         self.report
                             .add(
                                 Code::QuoteInDollarCondition,
                                 quote,
                                 "double quotes vanish from a condition that starts with `$`",
                             )
-                            .try_edit("write `\\\"` if the quote is part of the expression", quote, "\\\"");
+                            .suggest(
+                                "write `\\\"` where a quote belongs to the command or expression",
+                                expansion.quotes.iter().map(edit).collect(),
+                                Applicability::Manual,
+                            );
                     }
                     let mut rest = expansion.text.bytes.iter().skip_while(|byte| b" \t!".contains(byte));
                     let runs = rest.next() == Some(&b'?');
@@ -79,6 +102,7 @@ impl Checker<'_> {
                     } else if let Some((name, used)) = searched_variable(&text.bytes[at..]) {
                         let span = text.span(at, at + name.len());
                         self.searched(&name, span, &text.bytes[at + used..]);
+                        of_mail = matches!(name.as_slice(), b"H" | b"B" | b"HB" | b"BH");
                         of_header = matches!(name.as_slice(), b"H" | b"HB" | b"BH");
                         at += used;
                     } else {
@@ -91,8 +115,14 @@ impl Checker<'_> {
         if let Some(weight) = weight {
             self.infinite(&rest, weight, condition.span);
         }
+        if of_mail && weight.is_none() && self.always(&rest, condition.span, negated) {
+            return;
+        }
         if rest.bytes.is_empty() {
             return;
+        }
+        if !negated {
+            self.matched(&rest);
         }
         let variables = &self.variables;
         let known = |name: &[u8]| variables.is_known(name);
@@ -119,6 +149,77 @@ impl Checker<'_> {
                 format!("this looks into the variable that the value of `{}` names", quoted(&name)),
             )
             .try_edit("leave the `$` out", text.span(at, at + 1), "");
+        true
+    }
+
+    /// `$NAME` at the start, of which procmail takes the `$` for itself.
+    fn eaten_dollar(&mut self, text: &Traced, at: usize) -> bool {
+        let rest = &text.bytes[at + 1..];
+        let braced = rest.first() == Some(&b'{');
+        let name = &rest[usize::from(matches!(rest.first(), Some(b'{' | b'\\')))..];
+        let length = name
+            .iter()
+            .take(LONGEST_NAME)
+            .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_')
+            .count();
+        let name = &name[..length];
+        let capitals = length > 2 && name.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
+        if length == 0 || !(braced || capitals || self.variables.is_known(name)) {
+            return false;
+        }
+        let start = text.span(at, at + 1);
+        let name = quoted(name);
+        self.report
+            .add(
+                Code::VariableWithoutDollar,
+                text.span(at, at + 1 + rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len())),
+                format!("this `$` says that variables are expanded, and leaves the plain text `{name}`"),
+            )
+            .try_edit(
+                "put a second `$` before it, or write `()\\$` for a dollar in the text",
+                Span { start: start.start, end: start.start },
+                "$ ",
+            );
+        true
+    }
+
+    /// Notes what the last `\/` lets into `MATCH`.
+    fn matched(&mut self, rest: &Traced) {
+        let tokens = tokens(&rest.bytes, |at| rest.is_value(at));
+        let Some(mark) = tokens.iter().rposition(|token| token.kind == Kind::Mark) else { return };
+        let may_be = |byte: u8| {
+            tokens[mark + 1..].iter().any(|token| match token.kind {
+                Kind::Dot | Kind::Value => true,
+                Kind::Literal(found) | Kind::Escaped(found) => found == byte,
+                Kind::Class { closed: true } => holds(&rest.bytes[token.start + 1..token.end - 1], byte),
+                _ => false,
+            })
+        };
+        self.matched = may_be(b'/')
+            .then(|| Matched { span: rest.span(tokens[mark].start, rest.bytes.len()), climbs: may_be(b'.') });
+    }
+
+    /// A condition that is the same for every mail.
+    fn always(&mut self, rest: &Traced, condition: Span, negated: bool) -> bool {
+        let expression = rest.bytes.as_slice();
+        let from = expression.eq_ignore_ascii_case(b"^From") || expression.eq_ignore_ascii_case(b"^From.*");
+        if !from && !matches!(expression, b"" | b".*" | b"^.*" | b"^" | b"()" | b"(.*)") {
+            return false;
+        }
+        let span = if expression.is_empty() { condition } else { rest.span(0, expression.len()) };
+        let message = match (from, negated) {
+            (true, false) => "every mail has such a line: this condition is always true",
+            (true, true) => "every mail has such a line: this condition is never true",
+            (false, false) => "this condition is always true",
+            (false, true) => "this condition is never true",
+        };
+        let entry = self.report.add(Code::AlwaysTrue, span, message);
+        let entry = if negated { entry.severity(Severity::Warning) } else { entry };
+        if from {
+            entry.help("write `^From:` and what to look for behind it");
+        } else {
+            entry.help("a recipe without conditions takes all mail as well");
+        }
         true
     }
 
@@ -174,10 +275,17 @@ impl Checker<'_> {
                 )
                 .fix("areas are written in capitals", span, upper);
         } else if !area {
+            // Whoever looks at it may see to it.
+            self.of_sender.remove(name);
             // Whether it is set at all is what these ask.
             let rest = rest.trim_ascii();
             let rest = rest.strip_prefix(b"!").unwrap_or(rest).trim_ascii_start();
-            if matches!(rest, b"." | b"^^." | b".+" | b".*" | b"(.)" | b"^^^^" | b"^^$" | b"^$") {
+            let asks = matches!(rest, b"." | b"^^." | b".+" | b".*" | b"(.)" | b"^^^^" | b"^^$" | b"^$")
+                || matches!(
+                    rest,
+                    b"[a-z]" | b"[^ ]" | b"yes" | b"no" | b"on" | b"off" | b"^^yes^^" | b"^^no^^"
+                );
+            if asks {
                 self.slip(name, span);
             } else {
                 self.used(name, span);
@@ -242,4 +350,14 @@ impl Checker<'_> {
             None => entry.help("conditions have no comments, and a size no unit"),
         };
     }
+}
+
+/// Whether what stands between the brackets of a class holds a byte.
+fn holds(class: &[u8], byte: u8) -> bool {
+    let (class, negated) = match class {
+        [b'^', rest @ ..] => (rest, true),
+        _ => (class, false),
+    };
+    let ranges = class.windows(3).any(|range| range[1] == b'-' && (range[0]..=range[2]).contains(&byte));
+    (ranges || class.contains(&byte)) != negated
 }

@@ -161,6 +161,13 @@ impl Checker<'_> {
         }
     }
 
+    /// Whether a recipe runs only once another has delivered a copy.
+    pub(super) fn copied_before(&self, facts: Facts) -> bool {
+        let Some(level) = self.levels.last() else { return false };
+        let before = if facts.also_if_succeeded { level.last } else { level.head.filter(|_| facts.also) };
+        before.is_some_and(|(before, _)| before.copies)
+    }
+
     /// A recipe ends, be it a block or not.
     pub(super) fn pass(&mut self, facts: Facts, outcome: Outcome) {
         let outcome = if facts.copies { Outcome::GoesOn } else { outcome };

@@ -119,7 +119,10 @@ impl<'a> Checker<'a> {
         self.words(folders);
         let kind = self.folder_kind(folders);
         match kind {
-            Folder::Null if !facts.copies => self.discards(first, facts.always),
+            Folder::Null if !facts.copies => {
+                let chained = facts.also || facts.also_if_succeeded || facts.on_error || facts.or_else;
+                self.discards(first, facts.always && !chained);
+            }
             Folder::Null => {
                 let marks = recipe.conditions.iter().any(|condition| {
                     memchr::memmem::find(&condition.text, br"\/").is_some() || condition.text.contains(&b'?')
@@ -130,6 +133,7 @@ impl<'a> Checker<'a> {
                         .help("remove the recipe, or the flag if the mail is to be lost");
                 }
             }
+            Folder::Mailbox if self.maildir_without_slash(first, first_word(folders)) => {}
             Folder::Mailbox
                 if line.lock.is_none() && self.lock_file.is_none() && !self.directories.contains(name) =>
             {
@@ -138,6 +142,7 @@ impl<'a> Checker<'a> {
             _ => {}
         }
         self.split_value(folders, first);
+        self.sender_names(folders, first);
         let second = folders.parts.iter().skip_while(|part| **part != Part::Break).nth(1).is_some();
         if second && kind == Folder::Mailbox {
             let entry = self.report.add(
@@ -176,6 +181,77 @@ impl<'a> Checker<'a> {
             .help("put the variable into double quotes");
     }
 
+    /// A folder whose name holds what the sender of the mail writes.
+    fn sender_names(&mut self, folders: &Text, first: Span) {
+        let parts = first_word(folders);
+        let found = parts.iter().enumerate().find_map(|(at, part)| {
+            let Part::Variable { name, .. } = part else { return None };
+            let matched = match name.as_slice() {
+                b"MATCH" => self.matched,
+                name => self.of_sender.get(name).copied(),
+            };
+            let starts = parts[..at].iter().all(|part| *part == Part::Quote);
+            matched.filter(|matched| matched.climbs || starts).map(|matched| (name, matched))
+        });
+        let Some((name, matched)) = found else { return };
+        self.report
+            .add(
+                Code::FolderFromMail,
+                first,
+                format!(
+                    "`{}` is what the sender wrote: with a `/` in it, mail goes to other folders or files",
+                    quoted(name)
+                ),
+            )
+            .related(matched.span, "this takes slashes")
+            .help("let it match no slash, such as by `[^/]+`");
+    }
+
+    /// The name of a Maildir, or of what is in one, as if it were a mailbox.
+    pub(super) fn maildir_without_slash(&mut self, span: Span, parts: &[Part]) -> bool {
+        let plain: Vec<&Part> = parts.iter().filter(|part| **part != Part::Quote).collect();
+        let end = Span { start: span.end, end: span.end };
+        match plain.as_slice() {
+            [Part::Variable { name, .. }] if name == b"MAILDIR" => {
+                if !matches!(self.variables.tail(parts), Tail::Bytes(path) if !path.ends_with(b"/")) {
+                    return false;
+                }
+                self.report
+                    .add(
+                        Code::MaildirWithoutSlash,
+                        span,
+                        "the directory of `MAILDIR` is no mailbox: each mail becomes a file `msg.…` in it",
+                    )
+                    .try_edit("put a slash behind it if it is a Maildir", end, "/");
+                true
+            }
+            [.., Part::Bytes(path)] => {
+                let last = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+                let inside = matches!(last, b"new" | b"cur" | b"tmp") && path.len() > last.len();
+                let named = matches!(last.strip_prefix(b".").unwrap_or(last), b"Maildir" | b"maildir");
+                if inside {
+                    self.report
+                        .add(
+                            Code::MaildirWithoutSlash,
+                            span,
+                            format!("`{}` is the inside of a Maildir, and no folder", quoted(last)),
+                        )
+                        .help("name the Maildir itself, with a slash at its end");
+                } else if named {
+                    self.report
+                        .add(
+                            Code::MaildirWithoutSlash,
+                            span,
+                            "without a slash at its end this is a mailbox, or a directory of files `msg.…`",
+                        )
+                        .try_edit("put a slash behind it if it is a Maildir", end, "/");
+                }
+                inside || named
+            }
+            _ => false,
+        }
+    }
+
     /// Actions that are taken for folders, and are not meant so.
     fn no_folder(&mut self, recipe: &Recipe, first: Span, name: &[u8], folders: &Text) -> bool {
         let quote = quoted(name);
@@ -199,6 +275,19 @@ impl<'a> Checker<'a> {
                         "this brace is the action of the recipe: a folder of that name",
                     )
                     .help("a recipe ends with a folder, a `|` command, an `!` address or a block");
+                true
+            }
+            _ if is_condition(name) => {
+                let at = Span { start: first.start, end: first.start };
+                self.report
+                    .add(
+                        Code::MissingStar,
+                        first,
+                        format!(
+                            "without a star this is no condition but the action: a folder named `{quote}`"
+                        ),
+                    )
+                    .try_edit("put a star before it", at, "* ");
                 true
             }
             [b'{', _, ..] => {
@@ -248,6 +337,19 @@ impl<'a> Checker<'a> {
             entry.fix(format!("add a second colon; {maildir}"), at, ":");
         }
     }
+}
+
+/// Whether some parts hold `$MATCH`.
+pub(super) fn holds_match(parts: &[Part]) -> bool {
+    parts.iter().any(|part| matches!(part, Part::Variable { name, .. } if name == b"MATCH"))
+}
+
+/// Whether a word is rather the start of a condition than a folder.
+pub(super) fn is_condition(word: &[u8]) -> bool {
+    let field = word.iter().take_while(|byte| byte.is_ascii_alphabetic() || **byte == b'-').count();
+    let (name, rest) = word.split_at(field);
+    let starts = name.first().is_some_and(u8::is_ascii_uppercase) && rest.starts_with(b":");
+    word.starts_with(b"^") || word.starts_with(b"$^") || word.starts_with(b"$TO_") || starts
 }
 
 /// The words without the comment behind them.

@@ -63,7 +63,7 @@ impl Checker<'_> {
                 colon,
                 "couldn't determine implicit lockfile: the lock is `.lock`, for all such recipes together",
             )
-            .try_edit("name it", at, format!(" {lock}"));
+            .try_edit("name it, or leave the colon out if there is nothing to lock", at, format!(" {lock}"));
     }
 
     fn implicit_deadlock(&mut self, folder: &[Part], colon: Span) {
@@ -128,10 +128,11 @@ impl Checker<'_> {
     }
 }
 
-/// The name of the program that a command runs, without its directory.
+/// The name of the program that a command runs, without its directory and ending.
 fn program(command: &[u8]) -> &[u8] {
     let name = command.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
     let name = name.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    let name = name.split(|&byte| byte == b'.').next().unwrap_or_default();
     let plain =
         !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte));
     if plain { name } else { b"program" }

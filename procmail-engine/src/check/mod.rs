@@ -41,6 +41,7 @@
 //! | code | | what it is about |
 //! |---|---|---|
 //! | `also-after-delivery` | warning | `A` or `a` behind a recipe that keeps the mail |
+//! | `always-true` | hint | A condition that every mail meets, or none |
 //! | `assignment-as-action` | error | The action is an assignment outside of a block: a folder of that name |
 //! | `autoreply-may-loop` | warning | An automatic reply that nothing keeps from answering itself or mailing lists |
 //! | `backslash-blank` | warning | A backslash that is followed by blanks does not continue the line |
@@ -61,6 +62,7 @@
 //! | `extraneous-flag` | warning | A flag that procmail ignores with a message |
 //! | `filter-without-wait` | warning | A filter whose failure is not noticed |
 //! | `flags-as-lock` | warning | The name of a lock that looks like flags |
+//! | `folder-from-mail` | warning | A folder whose name the sender of the mail chooses |
 //! | `fork-falls-out` | warning | What runs a copied block goes on behind it |
 //! | `forward-may-loop` | hint | All mail is forwarded without a guard against loops |
 //! | `glob-star` | warning | A star as in file names |
@@ -73,11 +75,13 @@
 //! | `longer-than-linebuf` | error | More text than `LINEBUF` holds |
 //! | `loose-to` | warning | `^TO` before an address |
 //! | `maildir-set-later` | warning | `MAILDIR` is used before it is set |
+//! | `maildir-without-slash` | warning | A Maildir without the slash at its end |
 //! | `misplaced-text-anchor` | warning | `^^` neither at the start nor at the end of an expression |
 //! | `missing-action` | error | A recipe without an action |
 //! | `missing-closing-brace` | error | A block that is not closed |
 //! | `missing-lock` | warning | Delivery to a mailbox without a lock |
 //! | `missing-question-mark` | warning | A command as a condition without its question mark |
+//! | `missing-star` | error | A condition without its star, which is the action then |
 //! | `misspelt-macro` | warning | A misspelt `^TO_`, `^FROM_DAEMON` or `^FROM_MAILER` |
 //! | `misspelt-variable` | warning | A variable that is spelt almost as one that procmail knows, or that the file sets |
 //! | `needless-lock` | warning | A lock where none is needed |
@@ -97,11 +101,13 @@
 //! | `stray-word` | warning | A word behind a value, which removes a variable |
 //! | `tilde` | warning | `~`, which procmail does not know |
 //! | `to-with-colon` | warning | `^TO_` or `^TO` with a colon |
+//! | `unanchored-field` | hint | A field of the header without its `^` |
 //! | `unbalanced-parenthesis` | error | A parenthesis without its other half |
 //! | `unchecked-program` | hint | A program that delivers, and whose failure is not noticed |
 //! | `unclosed-class` | warning | Brackets that are not closed |
 //! | `undefined-variable` | hint | A variable that has no value |
 //! | `unescaped-dot` | hint | A dot that stands for any byte in an address or domain |
+//! | `unescaped-plus` | warning | A plus in an address, which repeats the letter before it |
 //! | `unescaped-value` | hint | A value that comes from the mail as part of an expression |
 //! | `unexpected-closing-brace` | error | A `}` without its `{` |
 //! | `unfinished-command` | warning | A command that does not end on its line |
@@ -137,7 +143,7 @@ mod traced;
 mod value;
 mod variables;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 pub use code::Code;
 pub use diagnostic::{Applicability, Diagnostic, Edit, Place, Related, Severity, Suggestion};
@@ -204,6 +210,10 @@ struct Checker<'a> {
     directories: HashSet<&'a [u8]>,
     /// The line of which it was told that words on it are skipped or remove variables, from 1.
     told_line: usize,
+    /// What `MATCH` may hold.
+    matched: Option<condition::Matched>,
+    /// Variables that were set to such a `MATCH`.
+    of_sender: HashMap<&'a [u8], condition::Matched>,
     /// The copy that was made last at the end of the file.
     last_copy: Option<(Span, String)>,
 }
@@ -226,6 +236,8 @@ impl<'a> Checker<'a> {
             folders: folder::names(rc),
             directories: folder::directories(rc),
             told_line: 0,
+            matched: None,
+            of_sender: HashMap::new(),
             last_copy: None,
         }
     }
@@ -261,16 +273,21 @@ impl<'a> Checker<'a> {
     }
 
     fn missing_close(&mut self) {
-        const MESSAGE: &str = "missing closing brace: this block is not closed";
+        let message = |report: &Report<'_>, brace: Span| {
+            let line = report.lines.line(brace.start) + 1;
+            format!("missing closing brace: the block that opens in line {line} is not closed")
+        };
         if let Some((brace, close)) = self.suspect {
+            let message = message(&self.report, brace);
             self.report
-                .add(Code::MissingClosingBrace, brace, MESSAGE)
+                .add(Code::MissingClosingBrace, brace, message)
                 .related(close, "this brace closes it, though it is indented for another");
             return;
         }
         for level in self.levels.iter().skip(1) {
+            let message = message(&self.report, level.brace());
             self.report
-                .add(Code::MissingClosingBrace, level.brace(), MESSAGE)
+                .add(Code::MissingClosingBrace, level.brace(), message)
                 .help("write `}` on a line of its own where it ends");
         }
     }

@@ -3,7 +3,7 @@
 use super::Checker;
 use super::code::Code;
 use super::flow::{Facts, Outcome};
-use super::folder::Folder;
+use super::folder::{Folder, is_condition};
 use super::report::quoted;
 use crate::syntax::{Action, Capture, Part, Recipe, RecipeLine, Span, Text};
 
@@ -168,6 +168,8 @@ impl<'a> Checker<'a> {
                     );
                     if flag == b'D' {
                         entry.help("leave it out");
+                    } else if line.has(b'H') && line.has(b'B') {
+                        entry.help("leave both out: the action gets the whole mail in any case");
                     } else {
                         entry.try_edit(
                             format!("use `{lower}` to choose what the action gets"),
@@ -274,6 +276,16 @@ impl<'a> Checker<'a> {
             self.report
                 .add(Code::MissingAction, facts.line, "this recipe forwards to no address")
                 .help("write the addresses behind the `!`");
+        } else if is_condition(self.rc.text(self.word_span(arguments.span))) {
+            let at = Span { start: recipe_mark(arguments), end: recipe_mark(arguments) };
+            let quote = self.report.quote(self.word_span(arguments.span));
+            self.report
+                .add(
+                    Code::MissingStar,
+                    self.word_span(arguments.span),
+                    format!("without a star this is no condition: mail is forwarded to `{quote}`"),
+                )
+                .try_edit("put a star before it", at, "* ");
         } else if facts.always
             && self.at_top()
             && !facts.also
@@ -281,7 +293,7 @@ impl<'a> Checker<'a> {
             && !self.guards.against_loops()
             && self.told.insert(b"!".to_vec())
         {
-            let at = arguments.span.start.saturating_sub(1);
+            let at = recipe_mark(arguments);
             self.report
                 .add(
                     Code::ForwardMayLoop,
@@ -304,6 +316,11 @@ impl<'a> Checker<'a> {
     }
 }
 
+/// Where the `!` before the addresses stands.
+fn recipe_mark(arguments: &Text) -> usize {
+    arguments.span.start.saturating_sub(1)
+}
+
 fn facts(source: &[u8], recipe: &Recipe, line: &RecipeLine) -> Facts {
     let rest = &source[recipe.span.start..recipe.head.span.end];
     let end = line.comment.map_or(recipe.head.span.end, |comment| comment.start);
@@ -313,7 +330,8 @@ fn facts(source: &[u8], recipe: &Recipe, line: &RecipeLine) -> Facts {
     let true_condition = |text: &[u8]| matches!(text, b"" | b".*" | b"^.*" | b"()");
     Facts {
         line: Span { start: recipe.span.start, end: recipe.span.start + length },
-        copies: line.has(b'c'),
+        // Flags that a variable brings may hold a `c`.
+        copies: line.has(b'c') || line.opaque,
         also: line.has(b'A'),
         also_if_succeeded: line.has(b'a') && !line.has(b'e'),
         or_else: line.has(b'E') && !line.has(b'e'),

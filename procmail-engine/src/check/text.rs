@@ -8,6 +8,11 @@ use super::traced::variable;
 use super::variables::is_preset;
 use crate::syntax::{Part, Span, Text};
 
+/// Of how many variables something is told before less is looked at.
+const SLIPS: usize = 200;
+/// Texts that are longer are not searched for what the commands in them set.
+const LONGEST: usize = 4096;
+
 /// What a `#` behind a blank is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hash {
@@ -72,6 +77,11 @@ impl Checker<'_> {
             return false;
         }
         let Some(meant) = self.variables.meant(name) else { return false };
+        // Who slips does not do so over and over.
+        let uses = memchr::memmem::find_iter(self.report.source, name).take(2).count();
+        if uses > 1 && !is_preset(meant.as_bytes()) {
+            return false;
+        }
         if self.told.insert(name.to_vec()) {
             self.report
                 .add(
@@ -98,6 +108,10 @@ impl Checker<'_> {
                 _ => {
                     let (name, used) = variable(&text[at..]);
                     let end = at + used;
+                    if self.told.len() < SLIPS && set_by_command(text, &name) {
+                        at = end;
+                        continue;
+                    }
                     self.used(&name, Span { start: span.start + at - 1, end: span.start + end });
                     at = end;
                 }
@@ -111,8 +125,11 @@ impl Checker<'_> {
         for at in memchr::memchr_iter(b'~', text) {
             let before = at.checked_sub(1).map(|before| text[before]);
             let starts = matches!(before, None | Some(b' ' | b'\t' | b'"' | b'='));
+            // A home directory in the middle of a sentence is no path.
+            let blank = matches!(before, Some(b' ' | b'\t'));
+            let prose = blank && text[..at].iter().filter(|byte| **byte == b' ').take(3).count() == 3;
             let home = matches!(text.get(at + 1), Some(b'/') | None | Some(b' ' | b'\t' | b'\n' | b'"'));
-            if !starts {
+            if !starts || prose {
                 continue;
             }
             let span = Span { start: span.start + at, end: span.start + at + 1 };
@@ -136,7 +153,8 @@ impl Checker<'_> {
                 let start = found.map_or(text.span.start, |at| from + at);
                 from = found.map_or(text.span.end, |_| start + 1);
                 let end = (start + needle.len() + 1).min(source.len());
-                let message = format!("bad substitution of `{}`", quoted(name));
+                let shown = if name.is_empty() { &source[start..end] } else { name.as_slice() };
+                let message = format!("bad substitution of `{}`", quoted(shown));
                 self.report
                     .add(Code::BadSubstitution, Span { start, end }, message)
                     .help("procmail knows `${X-y}`, `${X:-y}`, `${X+y}` and `${X:+y}`");
@@ -166,6 +184,21 @@ impl Checker<'_> {
         }
         self.longer_than_linebuf(text.span, text.span.end - text.span.start);
     }
+}
+
+/// Whether a command in backquotes sets a variable of the shell: `for NAME in`, `read NAME`, `NAME=`.
+fn set_by_command(text: &[u8], name: &[u8]) -> bool {
+    if name.is_empty() || text.len() > LONGEST || !text.contains(&b'`') {
+        return false;
+    }
+    let boundary = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_');
+    memchr::memmem::find_iter(text, name).any(|at| {
+        let before = &text[..at];
+        let behind = &text[at + name.len()..];
+        let named = before.ends_with(b"for ") || before.ends_with(b"read ");
+        let assigned = behind.starts_with(b"=") && before.last().is_some_and(|byte| b"`;( \t".contains(byte));
+        boundary(behind.first()) && (named || assigned)
+    })
 }
 
 /// Where a quote opens that is not closed.

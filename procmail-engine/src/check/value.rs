@@ -2,6 +2,7 @@
 
 use super::Checker;
 use super::code::Code;
+use super::folder::holds_match;
 use super::report::quoted;
 use super::variables::{PRESET, is_near, is_preset};
 use crate::syntax::{Assignment, Item, Span, Text};
@@ -23,6 +24,17 @@ impl<'a> Checker<'a> {
         }
         self.name_slip(*span, name);
         let literal = value.literal();
+        match self.matched.filter(|_| holds_match(&value.parts)) {
+            Some(matched) => {
+                self.of_sender.insert(name.as_slice(), matched);
+            }
+            None => {
+                self.of_sender.remove(name.as_slice());
+            }
+        }
+        if matches!(name.as_slice(), b"DEFAULT" | b"ORGMAIL") {
+            self.maildir_without_slash(value.span, &value.parts);
+        }
         match name.as_slice() {
             b"MAILDIR" => {
                 let relative = literal.as_ref().is_some_and(|path| !path.starts_with(b"/"));
@@ -139,8 +151,10 @@ impl<'a> Checker<'a> {
     }
 
     fn relative(&mut self, span: Span, literal: Option<&[u8]>) {
-        if literal.is_some_and(|path| !path.is_empty() && !path.starts_with(b"/") && !path.starts_with(b"~"))
-        {
+        let relative = |path: &&[u8]| !path.is_empty() && !path.starts_with(b"/") && !path.starts_with(b"~");
+        let Some(path) = literal.filter(relative) else { return };
+        // Once for each file; no variable has such a name.
+        if self.told.insert([b"rc ", path].concat()) {
             self.report
                 .add(Code::RelativePath, span, "this file is looked for in the MAILDIR of the moment")
                 .help("write the whole path, such as `$HOME/.procmail/rc`");
@@ -247,7 +261,9 @@ impl<'a> Checker<'a> {
             if memchr::memchr_iter(b'\n', &source[recipe.span.end..span.start]).count() <= 1);
         let prose = matches!(items.get(number + 1), Some(Item::Removal { span: next, .. } | Item::Skipped(next))
             if !source[span.end..next.start].contains(&b'\n'));
-        let odd = second_action || prose || name.iter().any(u8::is_ascii_lowercase);
+        // A name alone that is made like one is there to remove what another rc file sets.
+        let word = name.iter().any(u8::is_ascii_lowercase) && !name.contains(&b'_');
+        let odd = second_action || prose || word;
         if known || !odd || !self.tells_of_line(span.start) {
             return;
         }

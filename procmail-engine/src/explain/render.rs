@@ -277,7 +277,9 @@ fn kinds(folders: &[Folder]) -> String {
 fn condition(text: &[u8], tested: &Tested) -> String {
     let mut told = Vec::new();
     match tested.verdict {
-        Verdict::Scores { added, total } => told.push(format!("{} to {}", signed(added), plain(total))),
+        Verdict::Scores { added, total } => {
+            told.push(format!("{} to {}", signed(limited(added)), plain(limited(total))))
+        }
         Verdict::Unneeded => told.push("not needed: the score is at its limit".to_owned()),
         Verdict::TooLong => told.push("too long: LINEBUF".to_owned()),
         Verdict::Holds | Verdict::Fails => {}
@@ -289,7 +291,7 @@ fn condition(text: &[u8], tested: &Tested) -> String {
             }
             match found {
                 None => told.push(format!("not in {}", subject(&tested.subject))),
-                Some(found) if found.range.is_empty() => told.push("matches nothing at all".to_owned()),
+                Some(found) if found.range.is_empty() => told.push("an empty match".to_owned()),
                 Some(found) => {
                     if tested.weight.is_some() && *matches > 1 {
                         told.push(format!("{matches} times, first"));
@@ -327,6 +329,11 @@ fn subject(subject: &Subject) -> String {
         Subject::Area(Area::Whole) => "the mail".to_owned(),
         Subject::Variable(name) => format!("${}", shown(name)),
     }
+}
+
+/// A score as far as procmail counts.
+fn limited(score: f64) -> f64 {
+    score.clamp(-f64::from(i32::MAX), f64::from(i32::MAX))
 }
 
 /// A score without needless digits.

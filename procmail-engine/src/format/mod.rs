@@ -17,7 +17,8 @@
 //! - Blocks are indented by two blanks; their braces stand on lines of their own. A block with nothing in it is `{ }`.
 //! - Assignments have no blanks around `=`, and a line of their own.
 //! - Comments are indented as what they stand before. One at the end of a line stays there, two blanks behind the text.
-//! - Several empty lines become one; there are none at the start or end of a file or block.
+//! - Several empty lines become one; there are none at the start or end of a file or block. One stays behind a recipe with a
+//!   lock that ends the file, for without it procmail holds that lock longer.
 //!
 //! # What stays as it is
 //!
@@ -63,6 +64,9 @@ mod tests {
             (":0\nbox", ":0\nbox\n"),
             (":0c :\n\n* a\n  # why\n*b\n\n  box\n", ":0 c:\n* a\n# why\n* b\nbox\n"),
             (": 0 fw:lock  # c\n|cat \n", ":0 fw: lock  # c\n|cat \n"),
+            (":0:\nbox\n\n\n\n", ":0:\nbox\n\n"),
+            (":0\nbox\n\n\n\n", ":0\nbox\n"),
+            (":0: a\n| cat\n \n", ":0: a\n| cat\n\n"),
             (":0\n!a@b  \n", ":0\n! a@b\n"),
             (":0\nX = | date\n", ":0\nX =| date\n"),
             (":0\nX= | date\n", ":0\nX=| date\n"),

@@ -294,7 +294,19 @@ impl<'a> Writer<'a> {
         self.out.push(b'=');
     }
 
+    /// Keeps an empty line at the end behind a recipe with a lock. If the file ended with its action, procmail would still
+    /// hold the lock while it delivers to the default.
+    fn keep_lock_short(&mut self) {
+        let Some(Item::Recipe(recipe)) = self.rc.items().last() else { return };
+        let locks = self.rc.text(recipe.head.span).contains(&b':');
+        let rest = self.source().get(self.end..).unwrap_or_default();
+        if locks && !self.open && memchr::memchr_iter(b'\n', rest).nth(1).is_some() {
+            self.out.push(b'\n');
+        }
+    }
+
     fn finish(&mut self) {
+        self.keep_lock_short();
         // Behind a backslash a newline has a meaning of its own.
         let needed = self.out.last() != Some(&b'\\') || self.source().ends_with(b"\n");
         if !self.out.is_empty() && !self.open && needed {

@@ -1,9 +1,10 @@
 //! Actions as commands.
 
 use super::Reason;
+use super::chain::Truth;
 use super::conditions::simple_command;
 use super::folders::{Place, place};
-use super::recipes::{Body, Converter, Truth};
+use super::recipes::{Body, Converter};
 use super::script::{Command, Piece, Test, Value, Verb};
 use super::values::Binding;
 use crate::eval::Head;

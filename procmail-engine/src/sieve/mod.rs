@@ -65,14 +65,17 @@
 //! `regex` is that of draft-ietf-sieve-regex, with POSIX expressions, as Dovecot's Pigeonhole has it.
 
 mod actions;
+mod chain;
 mod conditions;
 mod fields;
 mod folders;
+mod left_out;
 mod pattern;
 mod recipes;
 mod script;
 mod settings;
 mod values;
+mod write;
 
 use std::fmt;
 
@@ -341,5 +344,5 @@ pub fn to_sieve(rc: &Rc, options: &Options) -> Conversion {
     let commands = converter.script();
     let mut notes = std::mem::take(&mut converter.notes);
     notes.sort_by_key(|note| (note.line, note.column));
-    Conversion { script: script::write(commands), notes }
+    Conversion { script: write::write(commands), notes }
 }

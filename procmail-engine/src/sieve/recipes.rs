@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::chain::{Chain, Truth};
 use super::conditions::condition;
 use super::fields::length as test_length;
+use super::left_out::{WIDEST, untabbed};
 use super::script::{Command, Test, Value, ends};
 use super::values::{Binding, Variables};
 use super::{Note, NoteKind, Options, Reason};
@@ -17,56 +19,6 @@ const DEEPEST: usize = 12;
 const LONGEST: usize = 1 << 20;
 /// How long the tests of a recipe may be.
 const MOST_OF_TESTS: usize = 1 << 16;
-/// How long a line of a comment may be.
-const WIDEST: usize = 400;
-
-/// What is known of something that the flags `A a E e` go by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Truth {
-    Yes,
-    No,
-    /// The script knows, by this flag.
-    Flag(usize),
-    /// Nobody knows, since what stands in this line is not converted.
-    Unknown(usize),
-}
-
-impl Truth {
-    fn test(self) -> Result<Test, Reason> {
-        match self {
-            Self::Yes => Ok(Test::Always),
-            Self::No => Ok(Test::Never),
-            Self::Flag(flag) => Ok(Test::Flag(flag)),
-            Self::Unknown(line) => Err(Reason::DependsOn(line)),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Chain {
-    last: Truth,
-    previous: Truth,
-    succeeded: Truth,
-    /// Whether the command written last is one that an `elsif` may go on for the next `E`.
-    elsif: bool,
-    /// Whether the body of its last branch is where the next `A` goes.
-    nest: bool,
-    /// The same for `a`.
-    nest_succeeded: bool,
-}
-
-impl Chain {
-    pub(super) const fn at_start(matched: Truth) -> Self {
-        Self {
-            last: matched,
-            previous: matched,
-            succeeded: Truth::Yes,
-            elsif: false,
-            nest: false,
-            nest_succeeded: false,
-        }
-    }
-}
 
 pub(super) struct Converter<'a> {
     pub(super) rc: &'a Rc,
@@ -158,45 +110,6 @@ impl<'a> Converter<'a> {
 
     pub(super) fn line(&self, offset: usize) -> usize {
         self.lines.partition_point(|&start| start <= offset)
-    }
-
-    pub(super) fn note(&mut self, span: Span, kind: NoteKind, reason: Reason) {
-        let line = self.line(span.start);
-        let start = self.lines.get(line.wrapping_sub(1)).copied().unwrap_or(0);
-        self.notes.push(Note { line, column: span.start - start + 1, kind, reason });
-    }
-
-    /// Leaves something out of the script: notes why, and writes it as a comment.
-    pub(super) fn left_out(
-        &mut self,
-        span: Span,
-        reason: Reason,
-        delivers: bool,
-        warning: Option<&str>,
-        out: &mut Vec<Command>,
-    ) {
-        let text = format!("NOT CONVERTED, line {}: {reason}", self.line(span.start));
-        out.push(Command::Comment(text));
-        self.quote(span, out);
-        let warning = warning.or(delivers
-            .then_some("procmail may deliver mail here, which goes on to what follows in this script"));
-        if let Some(warning) = warning {
-            out.push(Command::Comment(format!("ATTENTION: {warning}.")));
-        }
-        out.push(Command::Gap);
-        self.note(span, NoteKind::NotConverted { delivers }, reason);
-    }
-
-    /// The source as a comment.
-    fn quote(&mut self, span: Span, out: &mut Vec<Command>) {
-        let source = self.rc.text(span);
-        if source.is_empty() {
-            return;
-        }
-        for line in source.split(|&byte| byte == b'\n') {
-            self.written += line.len();
-            out.push(Command::Comment(format!("  {}", shown(&untabbed(line), WIDEST)).trim_end().to_owned()));
-        }
     }
 
     fn sequence(&mut self, from: usize, to: usize) -> Vec<Command> {
@@ -297,70 +210,6 @@ impl<'a> Converter<'a> {
             self.chain = chain;
             out.append(&mut comments);
             self.give_up(recipe, whole, next, (span, reason), out);
-        }
-    }
-
-    /// Leaves a recipe out of the script.
-    fn give_up(
-        &mut self,
-        recipe: &Recipe,
-        whole: Span,
-        next: usize,
-        (span, reason): (Span, Reason),
-        out: &mut Vec<Command>,
-    ) {
-        let delivers = self.may_deliver(recipe, next);
-        self.left_out(whole, reason.clone(), delivers, None, out);
-        if span.start != whole.start
-            && let Some(note) = self.notes.last_mut()
-        {
-            let line = self.lines.partition_point(|&start| start <= span.start);
-            let start = self.lines.get(line.wrapping_sub(1)).copied().unwrap_or(0);
-            (note.line, note.column) = (line, span.start - start + 1);
-        }
-        let line = self.line(whole.start);
-        let head = recipe.head.literal().map(|head| Head::parse(&[head])).unwrap_or_default();
-        let chained = head.also || head.also_if_succeeded;
-        self.chain = Chain {
-            last: if chained { self.chain.last } else { Truth::Unknown(line) },
-            previous: Truth::Unknown(line),
-            succeeded: Truth::Unknown(line),
-            elsif: false,
-            nest: false,
-            nest_succeeded: false,
-        };
-        // What it may set is not known any more.
-        let mut names: Vec<Vec<u8>> = vec![b"LASTFOLDER".to_vec()];
-        let items: &[Item] = match recipe.action {
-            Action::Block { close } => {
-                self.rc.items().get(next..close.min(self.rc.items().len())).unwrap_or_default()
-            }
-            _ => &[],
-        };
-        names.extend(captured(&recipe.action));
-        for item in items {
-            match item {
-                Item::Assignment(assignment) => names.push(assignment.name.clone()),
-                Item::Removal { name, .. } => names.push(name.clone()),
-                Item::Recipe(recipe) => names.extend(captured(&recipe.action)),
-                _ => {}
-            }
-        }
-        for name in names {
-            self.variables.set(&name, Binding::Unknown);
-        }
-    }
-
-    fn may_deliver(&self, recipe: &Recipe, next: usize) -> bool {
-        match &recipe.action {
-            Action::Block { close } => self
-                .rc
-                .items()
-                .iter()
-                .take((*close).min(self.rc.items().len()))
-                .skip(next)
-                .any(|item| matches!(item, Item::Recipe(recipe) if delivers(recipe))),
-            _ => delivers(recipe),
         }
     }
 
@@ -627,37 +476,4 @@ fn start_of(item: &Item) -> usize {
         Item::Assignment(assignment) => assignment.span.start,
         Item::Recipe(recipe) => recipe.span.start,
     }
-}
-
-/// Whether a recipe delivers for good, as far as its flags say.
-fn delivers(recipe: &Recipe) -> bool {
-    let head = recipe.head.literal().map(|head| Head::parse(&[head])).unwrap_or_default();
-    match &recipe.action {
-        Action::Folders(_) => !head.copies,
-        Action::Forward { capture, .. } | Action::Pipe { capture, .. } => {
-            capture.is_none() && !head.copies && !head.filters
-        }
-        Action::Block { .. } | Action::Missing | Action::Incomplete => false,
-    }
-}
-
-fn captured(action: &Action) -> Option<Vec<u8>> {
-    match action {
-        Action::Pipe { capture: Some(capture), .. } | Action::Forward { capture: Some(capture), .. } => {
-            Some(capture.variable().to_vec())
-        }
-        _ => None,
-    }
-}
-
-fn untabbed(line: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(line.len());
-    for &byte in line {
-        if byte == b'\t' {
-            out.push(b' ');
-        } else {
-            out.push(byte);
-        }
-    }
-    out
 }

@@ -1,7 +1,8 @@
 //! Assignments, and what comes with those of variables that procmail knows.
 
+use super::chain::{Chain, Truth};
 use super::folders::{Place, place};
-use super::recipes::{Chain, Converter, Truth};
+use super::recipes::Converter;
 use super::script::{Command, Piece, Value};
 use super::values::Binding;
 use super::{NoteKind, Reason};
@@ -134,6 +135,9 @@ impl Converter<'_> {
             Err(reason) => Err(reason),
         };
         self.chain = Chain::at_start(Truth::Unknown(line));
+        if !matches!(&known, Ok(name) if name == "null") {
+            self.variables.set_elsewhere();
+        }
         match known {
             Ok(name) if name == "null" => {}
             Ok(_) if !self.options.includes => self.left_out(span, Reason::Include, true, None, out),

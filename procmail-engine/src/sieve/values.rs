@@ -52,7 +52,7 @@ const MOST_VARIABLES: usize = 500;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Variables {
     bindings: BTreeMap<Vec<u8>, Binding>,
-    /// Whether there were more.
+    /// Whether there are others, of which nothing is known.
     more: bool,
 }
 
@@ -63,6 +63,11 @@ impl Variables {
         } else {
             self.more = true;
         }
+    }
+
+    /// Another file may have set what this one has not set so far.
+    pub(super) fn set_elsewhere(&mut self) {
+        self.more = true;
     }
 
     pub(super) fn get(&self, name: &[u8]) -> Binding {

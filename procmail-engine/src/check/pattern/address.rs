@@ -11,6 +11,26 @@ use super::{Pattern, repeats};
 const DOMAINS: [&str; 12] =
     ["com", "org", "net", "edu", "gov", "mil", "info", "biz", "name", "int", "arpa", "coop"];
 
+/// Fields that conditions name.
+const FIELDS: [&str; 16] = [
+    "bcc",
+    "cc",
+    "content-type",
+    "date",
+    "delivered-to",
+    "from",
+    "mailing-list",
+    "message-id",
+    "precedence",
+    "received",
+    "reply-to",
+    "return-path",
+    "sender",
+    "subject",
+    "to",
+    "x-loop",
+];
+
 impl Pattern<'_> {
     pub(super) fn macros(&self, report: &mut Report<'_>, tokens: &[Token]) {
         let bytes = self.text.bytes.as_slice();
@@ -123,7 +143,8 @@ impl Pattern<'_> {
             edits.extend(dots.iter().map(quoted));
         }
         let Some((dot, from, to)) = first else { return };
-        let address = quoted(&self.text.bytes[tokens[from].start..tokens[to - 1].end]);
+        let address = &self.text.bytes[tokens[from].start..tokens[to - 1].end];
+        let address = quoted(address.strip_prefix(b".").unwrap_or(address));
         let more = if addresses > 1 { format!(", and in {} more", addresses - 1) } else { String::new() };
         report
             .add(
@@ -132,6 +153,59 @@ impl Pattern<'_> {
                 format!("a dot stands for any byte in `{address}`{more}"),
             )
             .suggest("write `\\.` for a dot", edits, Applicability::Automatic);
+    }
+
+    /// A plus in an address, which repeats what stands before it.
+    pub(super) fn pluses(&self, report: &mut Report<'_>, tokens: &[Token]) {
+        let mut at = 0;
+        while at < tokens.len() {
+            let of_run = |token: &&Token| is_of_address(token.kind) || token.kind == Kind::Repeat(b'+');
+            let length = tokens[at..].iter().take_while(of_run).count();
+            let run = &tokens[at..at + length];
+            at += length.max(1);
+            let letter =
+                |token: &Token| matches!(token.kind, Kind::Literal(byte) if byte.is_ascii_alphanumeric());
+            let Some(sign) = run.iter().position(|token| token.kind == Kind::Literal(b'@')) else { continue };
+            let plus = (1..sign.saturating_sub(1)).find(|&at| {
+                run[at].kind == Kind::Repeat(b'+') && letter(&run[at - 1]) && letter(&run[at + 1])
+            });
+            let Some(plus) = plus else { continue };
+            let repeated = quoted(&self.text.bytes[run[plus - 1].start..run[plus - 1].end]);
+            report
+                .add(
+                    Code::UnescapedPlus,
+                    self.token(&run[plus]),
+                    format!("this plus repeats the `{repeated}`, and does not match a plus"),
+                )
+                .fix("write `\\+`", self.before(run[plus].start), "\\");
+        }
+    }
+
+    /// `Field:` without the `^` that makes it the name of a field.
+    pub(super) fn unanchored(&self, report: &mut Report<'_>, tokens: &[Token]) {
+        let named = |token: &&Token| matches!(token.kind, Kind::Literal(byte) if byte.is_ascii_alphabetic() || byte == b'-');
+        let length = tokens.iter().take_while(named).count();
+        let is_colon = tokens.get(length).is_some_and(|token| token.kind == Kind::Literal(b':'));
+        if length == 0 || !is_colon {
+            return;
+        }
+        let name = &self.text.bytes[..tokens[length].start];
+        let known = FIELDS.iter().any(|field| name.eq_ignore_ascii_case(field.as_bytes()));
+        let list = name.get(..5).is_some_and(|start| {
+            start.eq_ignore_ascii_case(b"List-") || start.eq_ignore_ascii_case(b"X-Spa")
+        });
+        if known || list {
+            let name = quoted(name);
+            report
+                .add(
+                    Code::UnanchoredField,
+                    self.span(0, tokens[length].end),
+                    format!(
+                        "without a `^` this is found anywhere: in `X-{name}:`, and in the middle of lines"
+                    ),
+                )
+                .try_edit("put a `^` before it", self.before(0), "^");
+        }
     }
 
     /// `^Field:text`, which misses the blank that stands behind the colon of nearly all fields.

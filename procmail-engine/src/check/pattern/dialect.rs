@@ -38,6 +38,16 @@ impl Pattern<'_> {
                         )
                         .try_edit("leave it out: an expression may match anywhere", self.token(token), "");
                 }
+                Kind::Repeat(b'*') if at + 1 == tokens.len() && ends_word(tokens, at) => {
+                    report
+                        .add(
+                            Code::GlobStar,
+                            self.span(tokens[at - 1].start, token.end),
+                            "this star repeats the letter before it, and does not stand for any text",
+                        )
+                        .severity(Severity::Hint)
+                        .try_edit("leave it out: nothing has to follow", self.token(token), "");
+                }
                 Kind::Repeat(b'*')
                     if before == Some(Kind::Literal(b':')) && self.of_header && tokens.len() > at + 1 =>
                 {
@@ -236,4 +246,10 @@ impl Pattern<'_> {
             entry.fix("name the characters", span, characters);
         }
     }
+}
+
+/// Whether three letters or digits stand before a token.
+fn ends_word(tokens: &[Token], at: usize) -> bool {
+    let letter = |token: &Token| matches!(token.kind, Kind::Literal(byte) if byte.is_ascii_alphanumeric());
+    at >= 3 && tokens[at - 3..at].iter().all(letter)
 }

@@ -41,8 +41,10 @@ impl Pattern<'_> {
         self.alternatives(report, &tokens);
         self.edges(report, &tokens);
         self.dots(report, &tokens);
+        self.pluses(report, &tokens);
         if self.of_header {
             self.field(report, &tokens);
+            self.unanchored(report, &tokens);
         }
         if !self.expanded {
             self.dollars(report, &tokens);
@@ -259,7 +261,7 @@ impl Pattern<'_> {
                                     char::from(edge)
                                 ),
                             )
-                            .help("use one of them alone");
+                            .help("use one of them alone; a `<` or `>` in the text needs no backslash");
                     }
                 }
                 _ => {}
