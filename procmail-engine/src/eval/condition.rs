@@ -12,7 +12,7 @@ use super::{Evaluator, Task, Trace, Value, trace};
 use crate::effect::Purpose;
 use crate::mail::{Area, Mail};
 use crate::regex::{Case, Match, Regex, expand_macros};
-use crate::syntax::{Item, Mode, Part, Rc, Span, command_text, parse_text};
+use crate::syntax::{Condition, Item, Mode, Part, Rc, Span, command_text, parse_text};
 
 /// How long an expression can be when its abbreviations are written out.
 const MAX_PATTERN: usize = 1 << 20;
@@ -60,6 +60,14 @@ impl Conditions {
 
     pub(super) fn parts(&self) -> (Arc<Rc>, usize, Head) {
         (self.rc.clone(), self.item, self.head.clone())
+    }
+
+    /// The conditions behind those that were tested.
+    pub(super) fn untested(&self) -> &[Condition] {
+        match self.rc.items().get(self.item) {
+            Some(Item::Recipe(recipe)) => recipe.conditions.get(self.which..).unwrap_or_default(),
+            _ => &[],
+        }
     }
 
     /// What the conditions tested so far have scored.
