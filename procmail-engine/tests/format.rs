@@ -5,7 +5,7 @@
 #[expect(dead_code, reason = "only the files of a case are of interest")]
 mod archive;
 
-use procmail_engine::effect::{Delivered, Effect, Exit, Note, Outcome, Ran};
+use procmail_engine::effect::{Delivered, Effect, Exit, Note, Outcome, Output, Ran, Run};
 use procmail_engine::eval::{Evaluator, Setup, Step};
 use procmail_engine::format::{format, same_meaning};
 use procmail_engine::mail::Mail;
@@ -26,6 +26,7 @@ const ARCHIVES: &[&[u8]] = &[
     include_bytes!("recorded/cases/real.cases"),
     include_bytes!("recorded/cases/regex.cases"),
     include_bytes!("recorded/cases/score.cases"),
+    include_bytes!("recorded/cases/skip.cases"),
     include_bytes!("recorded/cases/switch.cases"),
     include_bytes!("recorded/cases/var.cases"),
 ];
@@ -53,6 +54,10 @@ fn effects(source: &[u8]) -> Vec<String> {
         let turn = effects.len();
         effects.push(match &effect {
             Effect::Fork { wait, .. } => format!("fork {wait}"),
+            // How much output is taken goes by the length of the line so far, its blanks included.
+            Effect::Run(run) if matches!(run.output, Output::Capture(_)) => {
+                format!("{:?}", Run { output: Output::Capture(None), ..(**run).clone() })
+            }
             effect => format!("{effect:?}"),
         });
         if !effect.needs_answer() {

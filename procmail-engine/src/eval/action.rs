@@ -131,6 +131,11 @@ fn lock_name(words: &[impl AsRef<[u8]>], before: usize) -> (Vec<u8>, Vec<u8>) {
     (Vec::new(), Vec::new())
 }
 
+/// How much of a line words take that stand before others.
+pub(super) fn length_of(words: &[Vec<u8>]) -> usize {
+    words.iter().map(|word| word.len() + 1).sum()
+}
+
 /// Whether what is written gets an end, and its `From ` lines escaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Writing {
@@ -167,10 +172,8 @@ impl Evaluator {
     /// The line of a recipe is expanded.
     pub(super) fn head(&mut self, item: usize) {
         let Value::Words(words) = std::mem::take(&mut self.value) else {
-            // Too long a line ends the rc file.
-            if let Some(file) = self.files.last_mut() {
-                file.at = usize::MAX - 1;
-            }
+            // Too long a line ends all rc files.
+            self.leave_files();
             return;
         };
         let Some(rc) = self.files.last().map(|file| file.rc.clone()) else { return };
@@ -218,10 +221,16 @@ impl Evaluator {
     /// Tells of what the line of a recipe says that means nothing to its action, whether it is performed or not.
     pub(super) fn complain_of_extras(&mut self, head: &Head, action: &Action) {
         let block = matches!(action, Action::Block { .. });
-        let folders = matches!(action, Action::Folders(_));
+        let program = matches!(
+            action,
+            Action::Pipe { capture: None, .. }
+                | Action::Forward { capture: None, .. }
+                | Action::Missing
+                | Action::Incomplete
+        );
         let extras = [
+            (!program && head.filters, "Extraneous filter-flag ignored"),
             (block && head.lock.is_some() && !head.copies, "Extraneous locallockfile ignored"),
-            ((block || folders) && head.filters, "Extraneous filter-flag ignored"),
             (block && head.gives_body, "Extraneous deliver-body flag ignored"),
             (block && head.gives_header, "Extraneous deliver-head flag ignored"),
             (block && head.ignores_write_errors, "Extraneous ignore-write-error flag ignored"),
@@ -235,6 +244,7 @@ impl Evaluator {
     /// The conditions of a recipe are tested.
     pub(super) fn matched(&mut self, run: &Conditions, matches: bool, action: &Action) {
         let head = run.head();
+        self.skip_conditions(run.untested());
         let was_chain = head.or_else && !head.on_error && self.chain.previous;
         if !head.also && !head.also_if_succeeded {
             self.chain.last = matches;
@@ -243,10 +253,12 @@ impl Evaluator {
         self.trace(|_| Trace::Decided { matches, score: run.score() });
         self.complain_of_extras(head, action);
         match action {
-            Action::Missing => self.complain("Missing action"),
-            Action::Incomplete => self.complain("Incomplete recipe"),
-            Action::Block { close } if !matches => self.skip_block(run.item() + 1, *close),
-            _ if !matches => {}
+            Action::Block { close } if !matches => {
+                self.trace(|_| Trace::BlockSkipped);
+                self.skip_block(run.item() + 1, *close);
+            }
+            Action::Missing | Action::Incomplete => self.skip_action(run.rc(), action),
+            _ if !matches => self.skip_action(run.rc(), action),
             _ => {
                 let (rc, item, head) = run.parts();
                 let act = Act {
@@ -310,18 +322,22 @@ impl Evaluator {
                 } else {
                     self.chain.succeeded = true;
                 }
+                if let Action::Block { close } = action {
+                    self.skip_block(act.item + 1, *close);
+                }
             }
         }
     }
 
     fn start_action(&mut self, mut act: Box<Act>, action: &Action) {
+        if self.is_too_long(&act.rc, action) {
+            self.overflow();
+            self.chain.succeeded = false;
+            return;
+        }
         match action {
             Action::Block { .. } => {
                 self.find_lock(act, action);
-            }
-            Action::Pipe { command, .. } if command.len() >= self.numbers.line_buffer => {
-                self.overflow();
-                self.chain.succeeded = false;
             }
             Action::Pipe { capture, .. } => {
                 self.extraneous_copy(&mut act, capture.as_ref());
@@ -329,15 +345,7 @@ impl Evaluator {
             }
             Action::Forward { capture, arguments } => {
                 self.extraneous_copy(&mut act, capture.as_ref());
-                let split = |value: &[u8]| -> Vec<Vec<u8>> {
-                    value
-                        .split(|byte| matches!(byte, b' ' | b'\t' | b'\n'))
-                        .filter(|word| !word.is_empty())
-                        .map(<[u8]>::to_vec)
-                        .collect()
-                };
-                act.words.push(self.variables.value("SENDMAIL").to_vec());
-                act.words.extend(split(self.variables.value("SENDMAILFLAGS")));
+                act.words = self.mailer();
                 self.expand_words(act, arguments);
             }
             Action::Folders(folders) => {
@@ -354,8 +362,16 @@ impl Evaluator {
 
     fn expand_words(&mut self, mut act: Box<Act>, text: &Text) {
         act.stage = Stage::Words;
+        let used = length_of(&act.words);
         self.tasks.push(Task::Act(act));
-        self.tasks.push(Task::Expand(Expand::new(Arc::new(text.clone()), Mode::Words, 0)));
+        self.tasks.push(Task::Expand(Expand::new(Arc::new(text.clone()), Mode::Words, used)));
+    }
+
+    /// The program that forwards, with its flags.
+    pub(super) fn mailer(&self) -> Vec<Vec<u8>> {
+        let flags = self.variables.value("SENDMAILFLAGS").split(|byte| matches!(byte, b' ' | b'\t' | b'\n'));
+        let flags = flags.filter(|word| !word.is_empty());
+        std::iter::once(self.variables.value("SENDMAIL")).chain(flags).map(<[u8]>::to_vec).collect()
     }
 
     fn extraneous_copy(&mut self, act: &mut Act, capture: Option<&Capture>) {
@@ -545,6 +561,7 @@ impl Evaluator {
         if !self.spend(COPY_COST) {
             self.complain_of("Failed forking", b"procmail");
             self.chain.succeeded = false;
+            self.trace(|_| Trace::BlockSkipped);
             self.skip_block(act.item + 1, close);
             return;
         }

@@ -12,7 +12,7 @@ use super::{Evaluator, Task, Trace, Value, trace};
 use crate::effect::Purpose;
 use crate::mail::{Area, Mail};
 use crate::regex::{Case, Expression, Match, Regex, Searched};
-use crate::syntax::{Item, Mode, Part, Rc, Span, command_text, parse_text};
+use crate::syntax::{Condition, Item, Mode, Part, Rc, Span, command_text, parse_text};
 
 /// The conditions of a recipe, being tested.
 #[derive(Debug, Clone)]
@@ -59,6 +59,11 @@ impl Conditions {
         &self.head
     }
 
+    /// The rc file it stands in.
+    pub(super) fn rc(&self) -> &Arc<Rc> {
+        &self.rc
+    }
+
     /// Which item of the rc file it is.
     pub(super) fn item(&self) -> usize {
         self.item
@@ -66,6 +71,14 @@ impl Conditions {
 
     pub(super) fn parts(&self) -> (Arc<Rc>, usize, Head) {
         (self.rc.clone(), self.item, self.head.clone())
+    }
+
+    /// The conditions behind those that were tested.
+    pub(super) fn untested(&self) -> &[Condition] {
+        match self.rc.items().get(self.item) {
+            Some(Item::Recipe(recipe)) => recipe.conditions.get(self.which..).unwrap_or_default(),
+            _ => &[],
+        }
     }
 
     /// What the conditions tested so far have scored.

@@ -32,6 +32,7 @@ impl Expand {
 
     fn word(&mut self) -> &mut Vec<u8> {
         if !self.open {
+            self.total += usize::from(!self.words.is_empty());
             self.words.push(Vec::new());
             self.open = true;
         }
@@ -123,11 +124,11 @@ impl Evaluator {
                         (Some(_), true) | (None, false) => {}
                         (Some(value), false) => {
                             expand.value(&value, *quoted);
-                            expand.at = *end;
+                            expand.at = self.skip_parts(&text, expand.at, *end);
                             continue;
                         }
                         (None, true) => {
-                            expand.at = *end;
+                            expand.at = self.skip_parts(&text, expand.at, *end);
                             continue;
                         }
                     }
@@ -156,6 +157,45 @@ impl Evaluator {
         }
         self.arguments_at = expand.arguments;
         self.value = Value::Words(expand.words);
+    }
+
+    /// Goes over an alternative that is not taken: what is wrong in it is told all the same.
+    fn skip_parts(&mut self, text: &Text, from: usize, end: usize) -> usize {
+        for part in &text.parts[from..end] {
+            if let Part::BadSubstitution(name) = part {
+                self.complain_of("Bad substitution of", name);
+            }
+        }
+        end
+    }
+
+    /// Expands a text that is skipped, where no variable has a value and no program runs; nothing if it is too long.
+    pub(super) fn expand_skipped(&mut self, text: &Text, mode: Mode, used: usize) -> Option<Vec<Vec<u8>>> {
+        let mut expand = Expand::new(Arc::default(), mode, used);
+        for part in &text.parts {
+            match part {
+                Part::Bytes(bytes) if bytes.is_empty() => {}
+                Part::Bytes(bytes) => expand.append(bytes),
+                Part::Quote => {
+                    expand.word();
+                }
+                Part::Break => expand.open = false,
+                Part::Escaped { .. } => expand.append(b"()"),
+                Part::Variable { .. } | Part::Alternative { .. } => {}
+                Part::Command { command, .. } if command.len() < self.numbers.line_buffer => {}
+                Part::Command { .. } => {
+                    self.overflow();
+                    return None;
+                }
+                Part::BadSubstitution(name) => self.complain_of("Bad substitution of", name),
+                Part::UnexpectedEnd => self.complain("Unexpected EOL"),
+            }
+        }
+        if self.too_long(&expand) {
+            self.overflow();
+            return None;
+        }
+        Some(expand.words)
     }
 
     fn too_long(&self, expand: &Expand) -> bool {

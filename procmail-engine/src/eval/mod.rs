@@ -14,6 +14,7 @@ mod finish;
 mod lock;
 mod score;
 mod setup;
+mod skip;
 mod trace;
 mod variables;
 
@@ -40,7 +41,7 @@ pub use trace::{
 
 use crate::effect::{Command, Effect, LogText, Outcome, Ran, ReadRc};
 use crate::mail::Mail;
-use crate::syntax::{Action, Item, Mode, Part, Rc, parse_text};
+use crate::syntax::{Item, Mode, Part, Rc, parse_text};
 
 /// How an evaluation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -460,7 +461,12 @@ impl Evaluator {
             }
             Item::Removal { name, span } => {
                 self.trace(|_| Trace::Assignment(*span));
-                self.remove(name);
+                if name.len() + 1 < self.numbers.line_buffer {
+                    self.remove(name);
+                } else {
+                    self.overflow();
+                    self.leave_files();
+                }
             }
             Item::Recipe(recipe) => {
                 if let Some(words) = recipe.head.literal_words(MIN_LINE) {
@@ -481,7 +487,12 @@ impl Evaluator {
                 }
             }
             Item::UnexpectedClose(_) => self.complain("Closing brace unexpected"),
-            Item::MissingClose(_) => self.complain("Missing closing brace"),
+            // Only blocks that were entered are missed.
+            Item::MissingClose(_) => {
+                if self.files.last().is_some_and(|file| !file.blocks.is_empty()) {
+                    self.complain("Missing closing brace");
+                }
+            }
             Item::Skipped(span) => self.complain_of("Skipped", rc.text(*span)),
         }
     }
@@ -492,38 +503,6 @@ impl Evaluator {
             .0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(items))
             .is_ok()
-    }
-
-    /// Goes behind the item that closes a block, telling on the way of what is skipped in any case.
-    fn skip_block(&mut self, from: usize, close: usize) {
-        self.trace(|_| Trace::BlockSkipped);
-        let Some(file) = self.files.last_mut() else { return };
-        let rc = file.rc.clone();
-        file.at = close.saturating_add(1);
-        let (start, end) = match (rc.items().get(from.wrapping_sub(1)), rc.items().get(close)) {
-            (Some(Item::Recipe(recipe)), Some(Item::Close(span))) => (recipe.span.end, span.end),
-            (Some(Item::Recipe(recipe)), _) => (recipe.span.end, rc.source().len()),
-            _ => return,
-        };
-        if let Some(rest) = rc.behind_skipped(start, end, file.blocks.len()) {
-            file.rc = Arc::new(rest);
-            file.at = 0;
-            return;
-        }
-        for item in rc.items().iter().take(close.saturating_add(1)).skip(from) {
-            match item {
-                Item::Skipped(span) => self.complain_of("Skipped", rc.text(*span)),
-                Item::MissingClose(_) => self.complain("Missing closing brace"),
-                Item::Recipe(recipe) => {
-                    if let Some(head) = recipe.head.literal().filter(|_| recipe.action != Action::Missing) {
-                        let head = Head::parse(&[head]);
-                        self.complain_of_head(&head);
-                        self.complain_of_extras(&head, &recipe.action);
-                    }
-                }
-                _ => {}
-            }
-        }
     }
 
     /// Sets a variable and does what comes with it.
@@ -617,6 +596,13 @@ impl Evaluator {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Ends all rc files that are open.
+    fn leave_files(&mut self) {
+        for file in &mut self.files {
+            file.at = usize::MAX - 1;
         }
     }
 

@@ -173,16 +173,16 @@ impl Rc {
         Self { source: source.into(), items, ambiguous }
     }
 
-    /// The same file read from behind a block that is skipped, if that ends elsewhere than it would if it were evaluated:
-    /// procmail reads a double quote within backquotes differently then. `start` is where the block starts, `end` where it
-    /// ends if evaluated, `open` how many blocks are open around it.
-    pub(crate) fn behind_skipped(&self, start: usize, end: usize, open: usize) -> Option<Self> {
-        let skipped = if self.ambiguous { parse::skipped_block(&self.source, start) } else { end };
-        if skipped == end {
-            return None;
-        }
-        let (items, ambiguous) = parse::items(&self.source, skipped, open);
-        Some(Self { source: self.source.clone(), items, ambiguous })
+    /// What a block has if it is skipped, and where it ends, if that could be otherwise than if it were evaluated: procmail
+    /// reads a double quote within backquotes differently then. `start` is where the block starts.
+    pub(crate) fn skipped_block(&self, start: usize) -> Option<(Vec<Item>, usize)> {
+        self.ambiguous.then(|| parse::skipped_block(&self.source, start))
+    }
+
+    /// The same file read from `start` on, with so many blocks open there.
+    pub(crate) fn from(&self, start: usize, open: usize) -> Self {
+        let (items, ambiguous) = parse::items(&self.source, start, open);
+        Self { source: self.source.clone(), items, ambiguous }
     }
 
     /// Whether some of it would be read otherwise if it were skipped rather than evaluated.

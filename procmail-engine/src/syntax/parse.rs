@@ -14,13 +14,13 @@ pub(super) fn items(source: &[u8], start: usize, open: usize) -> (Vec<Item>, boo
     (parser.items, parser.ambiguous)
 }
 
-/// Where a block that is skipped ends, if it starts at `start`: behind its `}`, or at the end.
-pub(super) fn skipped_block(source: &[u8], start: usize) -> usize {
+/// What a block has that is skipped, if it starts at `start`, and where it ends: behind its `}`, or at the end.
+pub(super) fn skipped_block(source: &[u8], start: usize) -> (Vec<Item>, usize) {
     let mut parser = Parser::new(source, start, Reading::Skipped);
     parser.open.push(OPENED_BEFORE);
     parser.one_block = true;
     parser.run();
-    parser.at
+    (parser.items, parser.at)
 }
 
 struct Parser<'a> {

@@ -59,6 +59,7 @@ groups! {
     common_recipes_work_as_recorded: "real",
     expressions_match_as_recorded: "regex",
     scores_add_up_as_recorded: "score",
+    skipped_text_is_read_as_recorded: "skip",
     switches_work_as_recorded: "switch",
     variables_work_as_recorded: "var",
 }
