@@ -117,13 +117,8 @@ mod tests {
         assert!(expression.text.starts_with(b"\\abc(^((Original-)?"));
         assert!(expression.regex.is_match(b"abc\nTo: x"));
         assert!(!expression.regex.is_match(b"ABC\nTo: x"));
-        assert!(
-            library
-                .expression(b"^FROM_MAILER", Case::Exact)
-                .expect("it is short")
-                .regex
-                .is_match(b"FROM: daemon\n")
-        );
+        let daemon = library.expression(b"^FROM_DAEMON", Case::Exact).expect("it is short");
+        assert!(daemon.regex.is_match(b"FROM: daemon\n"));
         assert!(library.expression(&vec![b'a'; MAX_PATTERN + 1], Case::Fold).is_none());
     }
 
