@@ -52,7 +52,7 @@ mod wide;
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use automaton::Automaton;
 pub(crate) use library::Expression;
@@ -60,7 +60,7 @@ pub use library::Library;
 pub use macros::{Expanded, expand_macros};
 use needed::Needed;
 pub(crate) use needed::{Searched, fold_case};
-use parse::Program;
+use parse::{Outline, Program};
 
 /// Whether the case of ASCII letters matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,7 +73,12 @@ pub enum Case {
 
 /// A compiled expression. It can be shared by threads.
 pub struct Regex {
-    program: Program,
+    pattern: Box<[u8]>,
+    fold: bool,
+    balanced: bool,
+    marks: bool,
+    /// Laid out once a text has what is needed.
+    program: OnceLock<Program>,
     needed: Needed,
     /// What a search has learnt, for the next one. A second search at the same time starts afresh.
     learnt: Mutex<Option<Box<Automaton>>>,
@@ -114,21 +119,31 @@ impl Regex {
     /// Compiles an expression whose size is to count towards a total, with what is kept beside it.
     fn counted(pattern: &[u8], case: Case, total: Arc<AtomicUsize>, beside: usize) -> Self {
         let fold = case == Case::Fold;
-        let program = parse::parse(pattern, fold);
-        let needed = Needed::new(&program.needed, fold);
-        let size = program.size() + beside;
+        let Outline { balanced, marks, needed } = parse::outline(pattern, fold);
+        let needed = Needed::new(&needed, fold);
+        let size = size_of::<Self>() + pattern.len() + Program::most_bytes(pattern.len()) + beside;
         total.fetch_add(size, Ordering::Relaxed);
-        Self { program, needed, learnt: Mutex::new(None), size, total }
+        Self {
+            pattern: pattern.into(),
+            fold,
+            balanced,
+            marks,
+            program: OnceLock::new(),
+            needed,
+            learnt: Mutex::new(None),
+            size,
+            total,
+        }
     }
 
     /// Whether each parenthesis has its other half.
     pub fn is_balanced(&self) -> bool {
-        self.program.balanced
+        self.balanced
     }
 
     /// Whether it has a `\/`.
     pub fn marks(&self) -> bool {
-        self.program.marks
+        self.marks
     }
 
     /// Whether procmail may never be done with a search for it: it has a way round that consumes nothing, as `a\/+` has, and
@@ -140,7 +155,7 @@ impl Regex {
     /// assert!(!Regex::new(br"(a*)*", Case::Fold).is_endless());
     /// ```
     pub fn is_endless(&self) -> bool {
-        self.program.strays || circles::stay(&self.program.insts)
+        self.program().strays || circles::stay(&self.program().insts)
     }
 
     /// Whether procmail follows the ways through an expression that its text says. Takes time quadratic in its length.
@@ -189,8 +204,7 @@ impl Regex {
     }
 
     fn with_mark(&self, text: &[u8], from: usize, end: usize, patience: &mut usize) -> Option<Match> {
-        let marked =
-            if self.program.marks { extract::marked(&self.program, text, from, patience)? } else { None };
+        let marked = if self.marks { extract::marked(self.program(), text, from, patience)? } else { None };
         Some(Match { end, marked })
     }
 
@@ -210,6 +224,10 @@ impl Regex {
         low
     }
 
+    fn program(&self) -> &Program {
+        self.program.get_or_init(|| parse::parse(&self.pattern, self.fold))
+    }
+
     fn first_end(&self, text: &[u8], from: usize) -> Option<usize> {
         let learnt = self.learnt.try_lock().ok().and_then(|mut kept| kept.take());
         let mut automaton = match learnt {
@@ -217,9 +235,9 @@ impl Regex {
                 self.total.fetch_sub(automaton.size(), Ordering::Relaxed);
                 automaton
             }
-            None => Box::new(Automaton::new(&self.program)),
+            None => Box::new(Automaton::new(self.program())),
         };
-        let end = automaton.first_end(&self.program, text, from);
+        let end = automaton.first_end(self.program(), text, from);
         let size = automaton.size();
         if let Ok(mut kept) = self.learnt.try_lock()
             && kept.is_none()
@@ -235,14 +253,14 @@ impl Regex {
 impl Drop for Regex {
     fn drop(&mut self) {
         let learnt = self.learnt.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let size = self.size + learnt.as_ref().map_or(0, |automaton| automaton.size());
-        self.total.fetch_sub(size, Ordering::Relaxed);
+        let learnt = learnt.as_ref().map_or(0, |automaton| automaton.size());
+        self.total.fetch_sub(self.size + learnt, Ordering::Relaxed);
     }
 }
 
 impl fmt::Debug for Regex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Regex").field("instructions", &self.program.insts.len()).finish_non_exhaustive()
+        f.debug_struct("Regex").field("bytes", &self.pattern.len()).finish_non_exhaustive()
     }
 }
 

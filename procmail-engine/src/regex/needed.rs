@@ -154,11 +154,11 @@ impl Needed {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parse::parse;
+    use super::super::parse::outline;
     use super::*;
 
     fn strings(pattern: &[u8], fold: bool) -> Vec<Vec<u8>> {
-        parse(pattern, fold).needed
+        outline(pattern, fold).needed
     }
 
     #[test]

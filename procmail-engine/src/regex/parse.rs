@@ -35,25 +35,35 @@ pub(super) struct Program {
     pub(super) insts: Vec<Inst>,
     pub(super) sets: Vec<ByteSet>,
     pub(super) start: usize,
-    pub(super) balanced: bool,
-    pub(super) marks: bool,
     /// Whether procmail follows an address that is none when it compiles this.
     pub(super) strays: bool,
-    /// Strings that stand in each match; their letters are lower case if case is folded.
-    pub(super) needed: Vec<Vec<u8>>,
 }
 
 impl Program {
-    /// How many bytes it takes, about.
-    pub(super) fn size(&self) -> usize {
-        let needed: usize = self.needed.iter().map(Vec::capacity).sum();
-        needed + self.insts.capacity() * size_of::<Inst>() + self.sets.capacity() * size_of::<ByteSet>()
+    /// How many bytes the program of an expression of such a length can take.
+    pub(super) fn most_bytes(length: usize) -> usize {
+        length.saturating_mul(3 * size_of::<Inst>() + size_of::<ByteSet>())
     }
 
     /// Whether what stands at `at` is the end of the expression, with nothing between.
     pub(super) fn ends_at(&self, at: usize) -> bool {
         self.insts[at] == Inst::Accept
     }
+}
+
+/// What is known of an expression before its program is.
+#[derive(Debug)]
+pub(super) struct Outline {
+    pub(super) balanced: bool,
+    pub(super) marks: bool,
+    /// Strings that stand in each match; their letters are lower case if case is folded.
+    pub(super) needed: Vec<Vec<u8>>,
+}
+
+pub(super) fn outline(pattern: &[u8], fold: bool) -> Outline {
+    let tokens = Tokens::new(pattern, fold);
+    let needed = needed::strings(&tokens.tokens, &tokens.sets, fold);
+    Outline { balanced: tokens.balanced, marks: tokens.marks, needed }
 }
 
 pub(super) fn parse(pattern: &[u8], fold: bool) -> Program {
@@ -90,21 +100,11 @@ pub(super) fn is_as_written(pattern: &[u8], fold: bool) -> bool {
 
 /// The program before circles are opened, and its marks with where each should go on.
 fn lay_out(pattern: &[u8], fold: bool) -> (Program, Vec<(usize, usize)>) {
-    let mut tokens =
-        Tokens { tokens: Vec::new(), sets: Vec::new(), fold, open: Vec::new(), balanced: true, marks: false };
-    tokens.read(pattern);
+    let tokens = Tokens::new(pattern, fold);
     let mut layout = Layout { insts: Vec::new(), labels: vec![0], open: Vec::new(), marks: Vec::new() };
     layout.lay_out(&tokens.tokens);
     let (insts, marks) = layout.finish();
-    let program = Program {
-        insts,
-        needed: needed::strings(&tokens.tokens, &tokens.sets, fold),
-        sets: tokens.sets,
-        start: 0,
-        balanced: tokens.balanced,
-        marks: tokens.marks,
-        strays: false,
-    };
+    let program = Program { insts, sets: tokens.sets, start: 0, strays: false };
     (program, marks)
 }
 
@@ -147,6 +147,8 @@ struct Tokens {
     open: Vec<Open>,
     balanced: bool,
     marks: bool,
+    /// The number of the set of each byte that was met.
+    literals: [Option<usize>; 256],
 }
 
 /// A group that is open, by places of tokens.
@@ -157,6 +159,13 @@ struct Open {
 }
 
 impl Tokens {
+    fn new(pattern: &[u8], fold: bool) -> Self {
+        let (tokens, sets, open) = (Vec::new(), Vec::new(), Vec::new());
+        let mut read = Self { tokens, sets, fold, open, balanced: true, marks: false, literals: [None; 256] };
+        read.read(pattern);
+        read
+    }
+
     fn read(&mut self, pattern: &[u8]) {
         self.open_group();
         let mut at = 0;
@@ -269,19 +278,27 @@ impl Tokens {
     }
 
     fn set(&mut self, set: ByteSet) {
-        let number = self.sets.iter().position(|known| *known == set).unwrap_or_else(|| {
-            self.sets.push(set);
-            self.sets.len() - 1
-        });
+        let number = self.number(set);
         self.item(Item::Set(number));
     }
 
+    fn number(&mut self, set: ByteSet) -> usize {
+        self.sets.iter().position(|known| *known == set).unwrap_or_else(|| {
+            self.sets.push(set);
+            self.sets.len() - 1
+        })
+    }
+
     fn literal(&mut self, byte: u8) {
-        let mut set = ByteSet::of(byte);
-        if self.fold {
-            set.fold();
-        }
-        self.set(set);
+        let number = self.literals[usize::from(byte)].unwrap_or_else(|| {
+            let mut set = ByteSet::of(byte);
+            if self.fold {
+                set.fold();
+            }
+            self.number(set)
+        });
+        self.literals[usize::from(byte)] = Some(number);
+        self.item(Item::Set(number));
     }
 }
 
