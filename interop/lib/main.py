@@ -39,6 +39,7 @@ PARTS = [
     "formail",
     "procmail_regex",
     "sieve",
+    "study",
     "procmail_lib",
     "spamassassin",
     "folders",
