@@ -469,7 +469,8 @@ impl Evaluator {
                 }
             }
             Item::Recipe(recipe) => {
-                if let Some(words) = recipe.head.literal_words(MIN_LINE) {
+                // So short a line fits whatever LINEBUF is.
+                if let Some(words) = recipe.head.literal_words(MIN_LINE / 2) {
                     self.arguments_at = None;
                     self.recipe(&rc, at, recipe, words.as_slice());
                     return;

@@ -92,15 +92,17 @@ impl Text {
         Some(bytes)
     }
 
-    /// Its words, if they stand there as they are and have at most so many bytes.
+    /// Its words, if they stand there as they are, on at most so many bytes.
     pub(crate) fn literal_words(&self, most: usize) -> Option<Vec<&[u8]>> {
+        if self.span.end - self.span.start > most {
+            return None;
+        }
         let mut words = Vec::with_capacity(1);
-        let (mut open, mut total) = (false, 0);
+        let mut open = false;
         for part in &self.parts {
             match part {
                 Part::Bytes(bytes) if bytes.is_empty() => {}
                 Part::Bytes(bytes) if !open => {
-                    total += bytes.len();
                     words.push(bytes.as_slice());
                     open = true;
                 }
@@ -108,7 +110,7 @@ impl Text {
                 _ => return None,
             }
         }
-        (total <= most).then_some(words)
+        Some(words)
     }
 }
 
