@@ -156,8 +156,15 @@ pub(super) fn parse(pattern: &[u8], fold: bool) -> Result<Vec<Sequence>, Reason>
             }
             b'^' if rest.first() == Some(&b'^') => {
                 at += 1;
-                let first = group.sequence.is_empty();
-                group.item(if first { Node::TextStart } else { Node::TextEnd });
+                let node = match group.sequence.as_slice() {
+                    [] => Node::TextStart,
+                    // What is before may take nothing: then it can be the start as well.
+                    before if !before.iter().any(takes) && pattern.len() > at => {
+                        return Err(Reason::NotAsWritten);
+                    }
+                    _ => Node::TextEnd,
+                };
+                group.item(node);
             }
             b'^' | b'$' => group.item(Node::Newline),
             b'.' => group.item(Node::Set(Set::new(true, Vec::new(), fold))),
@@ -186,6 +193,11 @@ pub(super) fn parse(pattern: &[u8], fold: bool) -> Result<Vec<Sequence>, Reason>
         group = outer;
     }
     Ok(group.close())
+}
+
+/// Whether a node takes a byte whatever the text is.
+fn takes(node: &Node) -> bool {
+    matches!(node, Node::Set(_) | Node::Newline | Node::NotOfWord)
 }
 
 /// Reads a class behind its `[`, as `crate::regex` does.
@@ -352,6 +364,16 @@ mod tests {
                 tree => tree.expect("is not deep"),
             };
             prop_assert_eq!(matches(&tree, text.as_bytes()), regex.is_match(text.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn an_edge_that_may_be_both_is_not_converted() {
+        for pattern in [r"b?$*^^.|c", "(b*^^|c)d", "(b)^^c"] {
+            assert_eq!(parse(pattern.as_bytes(), true).err(), Some(Reason::NotAsWritten), "{pattern}");
+        }
+        for pattern in ["b^^", "b*^^", "(^^a|b^^)c", "^^a^^"] {
+            assert!(parse(pattern.as_bytes(), true).is_ok(), "{pattern}");
         }
     }
 
