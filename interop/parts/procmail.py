@@ -1,5 +1,6 @@
 """The `procmail` program against Debian's, side by side; in crowds with it; under Postfix and under fetchmail."""
 
+import glob
 import os
 import pwd
 import re
@@ -215,7 +216,13 @@ class Home:
         # Options come first, with their values.
         at = max((arguments.index(one) + (one in ("-f", "-a")) + 1 for one in options), default=0)
         argv = [program, *arguments[:at], *standard, *arguments[at:], *(["./rc"] if rc else [])]
-        return run_program(argv, given=mail, cwd=self.path)
+        ran = run_program(argv, given=mail, cwd=self.path)
+        self.await_programs()
+        return ran
+
+    def await_programs(self):
+        """Without `w`, procmail does not wait for the programs that it gives mail to; all of them name this folder."""
+        eventually(lambda: not _command_lines(str(self.path).encode()), "the programs have ended")
 
     def picture(self):
         """All files with modes and contents, with what differs from run to run taken out."""
@@ -230,6 +237,19 @@ class Home:
                 if not name.startswith("."):
                     seen.append((shown, oct(data.st_mode), links, content))
         return sorted(seen)
+
+
+def _command_lines(part):
+    """Those of processes that have such a part."""
+    lines = []
+    for place in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            with open(place, "rb") as file:
+                lines.append(file.read())
+        except OSError:
+            # It has ended.
+            pass
+    return [line for line in lines if part in line]
 
 
 def _tidy(text):
