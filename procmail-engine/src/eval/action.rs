@@ -186,6 +186,7 @@ impl Evaluator {
         let mut head = Head::parse(words);
         self.complain_of_head(&head);
         head.also_if_succeeded &= !head.on_error;
+        self.header_joined |= head.searched() != Area::Body;
         let chain = self.chain;
         let applies = head.chained(chain).all(|flag| flag.holds);
         self.trace(|_| {
@@ -245,11 +246,14 @@ impl Evaluator {
     pub(super) fn matched(&mut self, run: &Conditions, matches: bool, action: &Action) {
         let head = run.head();
         self.skip_conditions(run.untested());
+        self.header_joined &= !matches;
+        // A recipe that has no action does not count as one that matched.
+        let counts = matches && !matches!(action, Action::Missing | Action::Incomplete);
         let was_chain = head.or_else && !head.on_error && self.chain.previous;
         if !head.also && !head.also_if_succeeded {
-            self.chain.last = matches;
+            self.chain.last = counts;
         }
-        self.chain.previous = matches || was_chain;
+        self.chain.previous = counts || was_chain;
         self.trace(|_| Trace::Decided { matches, score: run.score() });
         self.complain_of_extras(head, action);
         match action {
@@ -283,10 +287,13 @@ impl Evaluator {
         match act.stage {
             Stage::Start => self.start_action(act, action),
             Stage::Words => {
-                let Value::Words(words) = std::mem::take(&mut self.value) else {
+                let Value::Words(mut words) = std::mem::take(&mut self.value) else {
                     self.chain.succeeded = false;
                     return;
                 };
+                if words.is_empty() {
+                    words.push(Vec::new());
+                }
                 act.arguments_at = self.arguments_at.take().map(|at| at + act.words.len());
                 act.words.extend(words);
                 self.find_lock(act, action);
@@ -339,12 +346,8 @@ impl Evaluator {
             Action::Block { .. } => {
                 self.find_lock(act, action);
             }
-            Action::Pipe { capture, .. } => {
-                self.extraneous_copy(&mut act, capture.as_ref());
-                self.find_lock(act, action);
-            }
-            Action::Forward { capture, arguments } => {
-                self.extraneous_copy(&mut act, capture.as_ref());
+            Action::Pipe { .. } => self.find_lock(act, action),
+            Action::Forward { arguments, .. } => {
                 act.words = self.mailer();
                 self.expand_words(act, arguments);
             }
@@ -400,7 +403,7 @@ impl Evaluator {
                 }
             }
             Action::Pipe { command, .. } => {
-                if command.trim_ascii().is_empty() {
+                if self.is_nothing(command) {
                     self.perform(act, action);
                     return;
                 }
@@ -427,7 +430,8 @@ impl Evaluator {
                 self.complain_of("Couldn't determine implicit lockfile from", &name);
                 self.lock_beside(act, b"", action);
             }
-            _ => self.perform(act, action),
+            Action::Block { .. } => self.lock_beside(act, b"", action),
+            Action::Missing | Action::Incomplete => {}
         }
     }
 
@@ -491,23 +495,21 @@ impl Evaluator {
                 }
             }
             Action::Folders(_) => {
-                let folders =
-                    if act.words.is_empty() { vec![Vec::new()] } else { std::mem::take(&mut act.words) };
+                let folders = std::mem::take(&mut act.words);
                 let content = self.given(&act.head);
                 let message_prefix = self.variables.value("MSGPREFIX").to_vec();
                 act.stage = Stage::Delivered;
                 self.tasks.push(Task::Act(act));
                 self.emit(Effect::Deliver(Box::new(Deliver { folders, content, message_prefix })));
             }
-            Action::Pipe { capture: None, command, .. }
-                if command.trim_ascii().is_empty() && !act.head.filters =>
-            {
+            Action::Pipe { command, .. } if self.is_nothing(command) => {
                 let content = self.given(&act.head);
                 act.stage = Stage::Delivered;
                 self.tasks.push(Task::Act(act));
                 self.emit(Effect::Print(Box::new(content)));
             }
             Action::Pipe { capture, command, .. } => {
+                self.extraneous_copy(&mut act, capture.as_ref());
                 let purpose = self.start_capture(&mut act, capture.as_ref(), Purpose::Delivery);
                 let input = self.given(&act.head).with_end().into_owned();
                 if purpose == Purpose::Delivery {
@@ -521,6 +523,7 @@ impl Evaluator {
                 self.tasks.push(Task::Command(run));
             }
             Action::Forward { capture, .. } => {
+                self.extraneous_copy(&mut act, capture.as_ref());
                 let purpose = self.start_capture(&mut act, capture.as_ref(), Purpose::Forward);
                 let content = self.given(&act.head);
                 let input = content.for_mailer().into_owned();
@@ -614,11 +617,20 @@ impl Evaluator {
             failed = !self.captured(act, capture, ran.output, failed);
         } else if head.filters {
             if failed {
-                if !head.waits_quietly {
+                if !head.waits_quietly || self.numbers.verbose {
                     self.complain("Rescue of unfiltered data succeeded");
                 }
             } else {
-                self.mail = Arc::new(self.mail.with(head.given(), &ran.output));
+                let mut output = ran.output;
+                // The line that was not sent stays.
+                let kept = self
+                    .mail
+                    .from_line()
+                    .filter(|_| matches!(action, Action::Forward { .. }) && head.given() != Area::Body);
+                if let Some(line) = kept {
+                    output = [line, b"\n", &output].concat();
+                }
+                self.mail = Arc::new(self.mail.with(head.given(), &output));
             }
         } else {
             let shown = self.shown.take().unwrap_or_else(|| command.text(b" "));
@@ -639,7 +651,7 @@ impl Evaluator {
         if failed {
             match &act.before {
                 Some(before) => {
-                    if !act.head.waits_quietly {
+                    if !act.head.waits_quietly || self.numbers.verbose {
                         self.complain("Rescue of unfiltered data succeeded");
                     }
                     self.set_variable(capture.variable(), before);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::expand::Expand;
 use super::{Evaluator, Task, Value};
 use crate::effect::{Command, Effect, Exit, Outcome, Output, Purpose, Ran, Run};
-use crate::syntax::{Mode, parse_text};
+use crate::syntax::{Mode, Part, parse_text};
 
 /// A command on its way.
 #[derive(Debug, Clone)]
@@ -92,6 +92,18 @@ impl Evaluator {
         line.iter().any(|byte| metas.contains(byte))
     }
 
+    /// Whether a command has no words, so that none is run.
+    pub(super) fn is_nothing(&self, line: &[u8]) -> bool {
+        let text = parse_text(line, 0, Mode::Words);
+        !self.needs_shell(line)
+            && text.parts.iter().all(|part| match part {
+                Part::Bytes(bytes) => bytes.is_empty(),
+                Part::Quote => true,
+                Part::Variable { name, .. } => self.lookup(name).is_none_or(|value| value.is_empty()),
+                _ => false,
+            })
+    }
+
     fn shell(&self, line: &[u8]) -> Command {
         Command::Shell {
             shell: self.variables.value("SHELL").to_vec(),
@@ -115,7 +127,10 @@ impl Evaluator {
         };
         let input = match run.input.take() {
             Some(input) => input,
-            None => self.mail.with_end().into(),
+            None => {
+                self.header_joined = false;
+                self.mail.with_end().into()
+            }
         };
         let effect = Run {
             command: command.clone(),

@@ -254,6 +254,7 @@ impl Evaluator {
                         test.weight = Some(weight);
                         test.text.drain(..used);
                     } else if let Some((name, used)) = searched_variable(&test.text) {
+                        self.header_joined |= matches!(name.as_slice(), b"H" | b"HB" | b"BH");
                         test.subject = Some(match name.as_slice() {
                             b"H" => Subject::Area(Area::Header),
                             b"B" => Subject::Area(Area::Body),

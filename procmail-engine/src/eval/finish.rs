@@ -6,7 +6,7 @@ use super::lock::TakeLock;
 use super::variables::number;
 use super::{Evaluator, Fate, Finished, Task, Value};
 use crate::effect::{Command, Deliver, Effect, LogText, Note, Notice, Outcome, Purpose};
-use crate::mail::Area;
+use crate::mail::{Area, Mail};
 
 const CANNOT_CREATE: i32 = 73;
 const TRY_AGAIN: i32 = 75;
@@ -46,6 +46,7 @@ impl Evaluator {
     pub(super) fn finish(&mut self, finish: Finish) {
         match finish {
             Finish::Default => {
+                self.header_joined = false;
                 self.files.clear();
                 self.release_local_lock();
                 if !self.default_set {
@@ -250,7 +251,9 @@ impl Evaluator {
         if !wanted {
             return;
         }
-        let text = log_abstract(&self.mail, shown, self.variables.value("LASTFOLDER"), size);
+        let joined = self.header_joined.then(|| Mail::new(self.mail.searched(Area::Whole).into_owned()));
+        let mail = joined.as_ref().unwrap_or(&self.mail);
+        let text = log_abstract(mail, shown, self.variables.value("LASTFOLDER"), size);
         self.emit(Effect::Log(LogText { text, stamped: false }));
     }
 
@@ -284,7 +287,7 @@ struct Shown {
 }
 
 /// The lines that `LOGABSTRACT` gives: sender, subject, folder and size.
-fn log_abstract(mail: &crate::mail::Mail, shown: Shown, folder: &[u8], size: u64) -> Vec<u8> {
+fn log_abstract(mail: &Mail, shown: Shown, folder: &[u8], size: u64) -> Vec<u8> {
     const WIDTH: usize = 79;
     const SIZE_COLUMN: usize = 72;
     const LONGEST_FOLDER: usize = 60;

@@ -100,6 +100,8 @@ pub struct Evaluator {
     score: i64,
     /// How much was written last for an action or a condition. It is what the log shows for a mail that goes nowhere.
     written: u64,
+    /// Continued fields of the header are joined, as conditions want them. It shows when `HOST` ends the rc files then.
+    header_joined: bool,
     lock_file: Option<Vec<u8>>,
     local_lock: Option<Vec<u8>>,
     logging: bool,
@@ -227,6 +229,7 @@ impl Evaluator {
             status: 0,
             score: 0,
             written: 0,
+            header_joined: false,
             lock_file: None,
             local_lock: None,
             logging: false,

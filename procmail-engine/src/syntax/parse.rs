@@ -147,7 +147,8 @@ impl<'a> Parser<'a> {
                 let span = Span { start, end: self.at };
                 self.items.push(Item::Assignment(Assignment { span, name, value }));
             }
-            Some(byte) if self.at == name_end && !matches!(byte, b'\n' | b'#') => {
+            // A name that nothing follows is none.
+            byte if self.at == name_end && byte != Some(b'\n') => {
                 self.items.push(Item::Skipped(Span { start, end: name_end }));
             }
             _ => self.items.push(Item::Removal { span: Span { start, end: name_end }, name }),
