@@ -441,8 +441,7 @@ impl Evaluator {
 
     /// Evaluates the next item of the innermost rc file.
     fn items(&mut self) {
-        self.release_local_lock();
-        let Some(file) = self.files.last_mut() else { return };
+        let Some(file) = self.files.last_mut() else { return self.release_local_lock() };
         let rc = file.rc.clone();
         let at = file.at;
         file.at += 1;
@@ -456,6 +455,10 @@ impl Evaluator {
             return;
         };
         self.tasks.push(Task::Items);
+        // The end of the file is met before the lock is given up.
+        if !matches!(item, Item::MissingClose(_)) {
+            self.release_local_lock();
+        }
         match item {
             Item::Comment(_) => {}
             Item::Assignment(assignment) => {

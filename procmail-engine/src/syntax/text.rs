@@ -61,7 +61,7 @@ pub enum Part {
 }
 
 /// Whether a text is one that is evaluated. Procmail reads what it skips a little differently: between double quotes, a
-/// double quote does not end backquotes there, and a backslash does not keep a backquote from doing so.
+/// double quote that ends backquotes ends the quotation as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
     Evaluated,
@@ -385,15 +385,16 @@ impl Lexer<'_> {
             self.at += 1;
             match byte {
                 b'`' => break,
-                b'"' if quoted && self.reading == Reading::Evaluated => {
+                b'"' if quoted => {
                     self.ambiguous = true;
+                    if self.reading == Reading::Skipped {
+                        self.quotes = Quotes::None;
+                    }
                     break;
                 }
                 b'\\' => match self.peek() {
                     Some(b'\n') => self.at += 1,
-                    Some(b'`') if quoted && self.reading == Reading::Skipped => command.push(b'\\'),
                     Some(next @ (b'\\' | b'$' | b'`')) => {
-                        self.ambiguous |= quoted && next == b'`';
                         self.at += 1;
                         command.push(next);
                     }
