@@ -283,7 +283,7 @@ pub enum Note {
     /// The lock of the system was being waited for when the host was told to stop. It answers so, and then
     /// [abandons](crate::eval::Evaluator::abandon) the evaluation.
     KernelLockAwaited,
-    /// The mail starts at this byte of the file; 0 if that is not told.
+    /// The mail starts at this byte of the file, where the host began to write it; 0 if that is not told.
     Start(u64),
     /// The file got its former size back.
     Truncated,

@@ -36,7 +36,7 @@
 //!                     Outcome::Delivered(Delivered { notes, size: Some(deliver.content.for_mbox().len() as u64) })
 //!                 }
 //!                 effect if !effect.needs_answer() => continue,
-//!                 _ => Outcome::Done,
+//!                 _ => Outcome::Failed,
 //!             };
 //!             evaluator.answer(outcome);
 //!         }

@@ -220,7 +220,10 @@ impl Host {
         };
         notes.push(Note::KernelLock);
         match append.append(&bytes).and_then(|()| append.commit()) {
-            Ok(_) => Delivered { notes, size: Some(bytes.len() as u64) },
+            Ok(appended) => {
+                notes.push(Note::Start(appended.offset()));
+                Delivered { notes, size: Some(bytes.len() as u64) }
+            }
             Err(error) => {
                 let begun = Note::Begun(deliver.content.raw().len() as u64);
                 notes.extend([begun, why(&error, name.to_vec())]);

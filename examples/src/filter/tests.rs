@@ -80,6 +80,14 @@ fn each_kind_of_folder_gets_the_mail_and_links_are_one_file() {
 }
 
 #[test]
+fn a_notice_names_the_place_where_the_mail_starts() {
+    let mut desk = Desk::new().map(|host| host.with_programs(Programs::Refuse));
+    fs::write(desk.home.path().join("box"), "From x\n\nother\n\n").unwrap();
+    desk.filter("VERBOSE=yes\nCOMSAT=yes\n:0\nbox\n");
+    assert!(desk.log().contains("@15:"), "{}", desk.log());
+}
+
+#[test]
 fn files_have_the_mode_that_the_umask_leaves() {
     let mut desk = Desk::new();
     desk.filter("UMASK=022\n:0c\nbox\n:0c\nM/\n:0\nmh/.\n");
