@@ -42,11 +42,13 @@
 mod automaton;
 mod circles;
 mod extract;
+mod layout;
 mod library;
 mod macros;
 mod needed;
 mod parse;
 mod set;
+mod tokens;
 mod wide;
 
 use std::fmt;

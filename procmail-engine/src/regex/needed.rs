@@ -5,8 +5,8 @@
 
 use memchr::memmem::Finder;
 
-use super::parse::{Item, Repeat, Token};
 use super::set::ByteSet;
+use super::tokens::{Item, Repeat, Token};
 
 /// How many strings are searched for.
 const MOST: usize = 3;
