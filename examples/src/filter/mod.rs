@@ -445,6 +445,9 @@ impl Host {
 
     fn lock(&mut self, name: &[u8], verbose: bool) -> Outcome {
         let Some(path) = self.path(name) else { return Outcome::Failed };
+        if self.places != Places::Anywhere && path == Path::new(policy::NULL_DEVICE) {
+            return Outcome::Failed;
+        }
         match DotLock::attempt(&path, &DotLockOptions::new()) {
             Ok(LockAttempt::Acquired(lock)) => {
                 self.locks.insert(path, lock);
