@@ -27,6 +27,9 @@ pub struct FilterConfig {
     pub programs: bool,
     /// The system user as whom programs run. Needed where the server runs as root.
     pub run_as: Option<String>,
+    /// Whether rc files that may run programs may also tell services on this host of mail, by `COMSAT`. Other hosts are never
+    /// told.
+    pub notices: bool,
     /// How long a program may run. 1 minute.
     #[serde(deserialize_with = "positive")]
     pub program_time: Span,
@@ -50,6 +53,7 @@ impl Default for FilterConfig {
             broken: BrokenRc::Defer,
             programs: false,
             run_as: None,
+            notices: false,
             program_time: Span(Duration::from_secs(60)),
             program_output: ByteSize(64 << 20),
             time: Span(Duration::from_secs(300)),

@@ -59,7 +59,7 @@ use procmail_engine::eval::{Evaluator, Fate, Finished, Step};
 use rustix::fs::OFlags;
 
 pub use self::log::Log;
-pub use self::policy::{Limits, Owners, Places, Programs};
+pub use self::policy::{Limits, Notices, Owners, Places, Programs};
 pub use self::stop::Stop;
 
 use self::copies::{Copies, Role};
@@ -77,6 +77,7 @@ pub struct Host {
     log: Log,
     clock: Clock,
     programs: Programs,
+    notices: Notices,
     places: Places,
     owners: Owners,
     output: Option<Output>,
@@ -114,6 +115,7 @@ impl Host {
             log: Log::Errors,
             clock: Clock::default(),
             programs: Programs::Run(Limits::default()),
+            notices: Notices::Anywhere,
             places: Places::Anywhere,
             owners: Owners::Anybody,
             output: None,
@@ -135,6 +137,12 @@ impl Host {
     #[must_use]
     pub fn with_programs(self, programs: Programs) -> Host {
         Host { programs, ..self }
+    }
+
+    /// Whom `COMSAT` may have told of mail.
+    #[must_use]
+    pub fn with_notices(self, notices: Notices) -> Host {
+        Host { notices, ..self }
     }
 
     /// Which files may be used.
@@ -474,6 +482,7 @@ impl Host {
             log: self.log.clone(),
             clock: self.clock.clone(),
             programs: self.programs.clone(),
+            notices: self.notices,
             places: self.places.clone(),
             owners: self.owners.clone(),
             output: self.output.clone(),

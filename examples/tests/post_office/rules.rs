@@ -300,9 +300,7 @@ async fn programs_run_where_they_may_and_end_in_time() {
     ] {
         let data = tempfile::tempdir().unwrap();
         std::fs::set_permissions(data.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let mut filter = FilterConfig::default();
-        filter.programs = true;
-        filter.run_as = rustix::process::geteuid().is_root().then(|| "nobody".to_owned());
+        let mut filter = programs();
         filter.program_time = Span(std::time::Duration::from_millis(300));
         filter.program_output = ByteSize(100_000);
         let office = builder(data.path()).filter(filter).rules("alice", rc).start().await.unwrap();
@@ -311,6 +309,34 @@ async fn programs_run_where_they_may_and_end_in_time() {
         let filed = files(data.path(), "alice", "Maildir/new");
         assert!(filed.len() == 1 && filed[0].ends_with(expected), "{rc:?}: {filed:?}");
     }
+}
+
+/// A table by which programs may run.
+fn programs() -> FilterConfig {
+    let mut filter = FilterConfig::default();
+    filter.programs = true;
+    filter.run_as = rustix::process::geteuid().is_root().then(|| "nobody".to_owned());
+    filter
+}
+
+#[tokio::test]
+async fn comsat_tells_this_host_where_that_is_allowed() {
+    let service = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    service.set_read_timeout(Some(LONG)).unwrap();
+    let port = service.local_addr().unwrap().port();
+    for allowed in [false, true] {
+        let data = tempfile::tempdir().unwrap();
+        let mut filter = programs();
+        filter.notices = allowed;
+        let rc = format!("COMSAT={port}@127.0.0.1\n:0\n{allowed}\n");
+        let office = builder(data.path()).filter(filter).rules("alice", rc).start().await.unwrap();
+        let reply = smtp(&office).await.deliver("alice@local.test", "Subject: x\r\n\r\nhi").await;
+        assert!(reply.starts_with("250"), "{reply}");
+    }
+    let mut buffer = [0; 1024];
+    let (size, _) = service.recv_from(&mut buffer).unwrap();
+    let told = String::from_utf8_lossy(&buffer[..size]).into_owned();
+    assert!(told.starts_with("alice@0:") && told.ends_with("/true"), "{told}");
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ use self::rc::{Broken, RcFiles};
 use self::rehearsal::{Hindrance, rehearse};
 use super::Kept;
 use crate::config::{BrokenRc, FilterConfig};
-use crate::filter::{Host, Limits, Log, Places, Programs, Stop};
+use crate::filter::{Host, Limits, Log, Notices, Places, Programs, Stop};
 
 /// sysexits(3): the addressee is unknown.
 const EX_NOUSER: i32 = 67;
@@ -211,6 +211,7 @@ impl Rules {
         let reader = ground.clone();
         let mut host = Host::new(&ground.home, shared.stop.clone())
             .with_programs(shared.programs.clone())
+            .with_notices(if shared.config.notices { Notices::Local } else { Notices::Nowhere })
             .with_places(Places::Below(ground.home.clone()))
             .with_log(Log::Nowhere)
             .with_deadline(deadline)
