@@ -59,6 +59,10 @@ pub enum Effect {
     Notify(Notice),
     /// Take note of the way, if you care. Comes only with [`Setup::traces`](crate::eval::Setup::traces). No answer.
     Trace(Box<Trace>),
+    /// Nothing is to be done: the evaluator is about to begin with an item or a condition, and the host may
+    /// [abandon](crate::eval::Evaluator::abandon) it if that takes too long. Comes only with
+    /// [`Setup::pauses`](crate::eval::Setup::pauses). No answer.
+    Pause,
 }
 
 impl Effect {
@@ -74,6 +78,7 @@ impl Effect {
                 | Self::Acknowledge
                 | Self::Notify(_)
                 | Self::Trace(_)
+                | Self::Pause
         )
     }
 }

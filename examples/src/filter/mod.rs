@@ -190,8 +190,9 @@ impl Host {
         Host { reader: Some(Arc::new(reader)), ..self }
     }
 
-    /// When the evaluation is to end, waiting for locks and programs included: the mail is to be tried again then. What is
-    /// being computed is not broken off.
+    /// When the evaluation is to end, waiting for locks and programs included: the mail is to be tried again then. A single
+    /// condition is not broken off; between them the clock is looked at if the evaluator
+    /// [pauses](procmail_engine::eval::Setup::pauses).
     #[must_use]
     pub fn with_deadline(self, deadline: Instant) -> Host {
         Host { deadline: Some(deadline), ..self }
@@ -511,7 +512,8 @@ fn begins_work(effect: &Effect) -> bool {
         | Effect::Lock(_)
         | Effect::BreakLock(_)
         | Effect::Sleep(_)
-        | Effect::Fork { .. } => true,
+        | Effect::Fork { .. }
+        | Effect::Pause => true,
         _ => false,
     }
 }

@@ -110,6 +110,8 @@ pub struct Evaluator {
     outcome: Option<Outcome>,
     queue: VecDeque<Effect>,
     waiting: bool,
+    /// The host was given a pause before the task at hand.
+    paused: bool,
     finished: Option<Finished>,
     /// How many items may still be evaluated, by all copies together.
     budget: Budget,
@@ -238,6 +240,7 @@ impl Evaluator {
             outcome: None,
             queue: VecDeque::new(),
             waiting: false,
+            paused: false,
             finished: None,
             budget,
             arguments_at: None,
@@ -286,6 +289,12 @@ impl Evaluator {
                 return Step::Finished(finished);
             }
             let task = self.tasks.pop().unwrap_or(Task::Finish(Finish::Default));
+            let pauses = self.setup.pauses && matches!(task, Task::Items | Task::Conditions(_));
+            if pauses && !std::mem::replace(&mut self.paused, true) {
+                self.tasks.push(task);
+                return Step::Effect(Effect::Pause);
+            }
+            self.paused = false;
             self.advance(task);
         }
     }

@@ -333,6 +333,7 @@ impl Shared {
         setup.directory = Some(home.to_vec());
         setup.rc_files = vec![ground.rc.as_os_str().as_bytes().to_vec()];
         setup.requeues = true;
+        setup.pauses = true;
         setup.expressions = self.expressions.clone();
         setup
     }
