@@ -39,6 +39,9 @@ pub struct FilterConfig {
     /// How long an rc file may take in all, waiting for locks included. 5 minutes.
     #[serde(deserialize_with = "positive")]
     pub time: Span,
+    /// How often an rc file may file, pipe or forward a message. One that goes beyond is broken. 20.
+    #[serde(deserialize_with = "positive")]
+    pub copies: usize,
     /// Messages that are filtered at the same time. Each is whole in memory. 4.
     #[serde(deserialize_with = "positive")]
     pub at_once: usize,
@@ -57,6 +60,7 @@ impl Default for FilterConfig {
             program_time: Span(Duration::from_secs(60)),
             program_output: ByteSize(64 << 20),
             time: Span(Duration::from_secs(300)),
+            copies: 20,
             at_once: 4,
         }
     }

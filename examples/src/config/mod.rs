@@ -578,7 +578,7 @@ mod tests {
             "auth_failures",
         ];
         zeros("limits", &counts, "0");
-        zeros("filter", &["at_once", "program_output"], "0");
+        zeros("filter", &["at_once", "copies", "program_output"], "0");
         zeros("filter", &["program_time", "time"], "\"0s\"");
         let text = "[smtp]\nearly_talker_wait = 0\n[timeouts]\ndata_rate = 0\nlinger = \"0s\"\n\
                     error_delay = \"0ms\"\nauth_failure_delay = 0";

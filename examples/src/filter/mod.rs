@@ -37,6 +37,7 @@
 
 mod copies;
 mod folder;
+mod ledger;
 mod log;
 mod notify;
 mod policy;
@@ -58,16 +59,20 @@ use procmail_engine::effect::{Delivered, Effect, LogText, Note, Outcome, Ran, Re
 use procmail_engine::eval::{Evaluator, Fate, Finished, Step};
 use rustix::fs::OFlags;
 
+pub use self::ledger::{Allowance, Destination};
 pub use self::log::Log;
 pub use self::policy::{Limits, Notices, Owners, Places, Programs};
 pub use self::stop::Stop;
 
 use self::copies::{Copies, Role};
+use self::ledger::Ledger;
 use self::log::Clock;
 use self::program::LeftRunning;
 
 /// Bytes of the largest rc file that is read.
 const LARGEST_RC: u64 = 16 << 20;
+/// Where mail goes to be dropped.
+const NULL: &[u8] = b"/dev/null";
 
 /// Does what an evaluator asks for.
 pub struct Host {
@@ -93,7 +98,7 @@ pub struct Host {
     reader: Option<Reader>,
     /// When the evaluation is to end.
     deadline: Option<Instant>,
-    delivered: Option<PathBuf>,
+    ledger: Arc<Ledger>,
 }
 
 /// Reads an rc file in the place of the host, which has this current directory.
@@ -129,7 +134,7 @@ impl Host {
             dropping: None,
             reader: None,
             deadline: None,
-            delivered: None,
+            ledger: Arc::default(),
         }
     }
 
@@ -198,6 +203,12 @@ impl Host {
         Host { deadline: Some(deadline), ..self }
     }
 
+    /// How much may be written.
+    #[must_use]
+    pub fn with_allowance(self, allowance: Allowance) -> Host {
+        Host { ledger: Arc::new(Ledger::new(allowance)), ..self }
+    }
+
     /// Evaluates to the end, or until [`Stop`] is asked for.
     pub fn evaluate(&mut self, mut evaluator: Evaluator) -> Finished {
         loop {
@@ -213,6 +224,10 @@ impl Host {
             };
             if let Some(fate) = self.interrupted().filter(|_| begins_work(&effect)) {
                 evaluator.abandon(fate);
+                continue;
+            }
+            if !self.ledger.has_copies(&effect) {
+                evaluator.abandon(Fate::Requeued);
                 continue;
             }
             if let Effect::Run(run) = &effect
@@ -265,9 +280,14 @@ impl Host {
         self.refused.as_deref()
     }
 
-    /// Where the mail was delivered last: the file of its own, or a mailbox. Deliveries by copies and to programs do not count.
-    pub fn delivered(&self) -> Option<&Path> {
-        self.delivered.as_deref()
+    /// Where the mail went, copies included, in order: the first thousand.
+    pub fn destinations(&self) -> Vec<Destination> {
+        self.ledger.destinations()
+    }
+
+    /// Whether an evaluation was ended since it made more copies than [allowed](Allowance::copies).
+    pub fn is_exceeded(&self) -> bool {
+        self.ledger.is_exceeded()
     }
 
     /// What becomes of the mail if the evaluation is to end, since a stop was asked for or there is no time left.
@@ -323,16 +343,20 @@ impl Host {
                 self.umask = mask;
                 return None;
             }
-            Effect::Run(run) => Outcome::Ran(self.run(&run)?),
+            Effect::Run(run) => {
+                let ran = self.run(&run)?;
+                self.ledger.ran(&run, &ran);
+                Outcome::Ran(ran)
+            }
             Effect::Deliver(deliver) => {
-                let delivered = self.deliver(&deliver, self.at_most(evaluator.timeout()));
-                if delivered.size.is_some() {
-                    let folder = delivered.notes.iter().find_map(|note| match note {
-                        Note::Folder(folder) => Some(self.directory.join(OsStr::from_bytes(folder))),
-                        _ => None,
-                    });
-                    self.delivered = folder;
+                let bytes = Allowance::bytes_of(&deliver);
+                if !self.ledger.has_room(bytes) {
+                    let folder = deliver.folders.into_iter().next().unwrap_or_default();
+                    let notes = vec![Note::Folder(folder.clone()), Note::OverQuota(folder)];
+                    return Some(Outcome::Delivered(Delivered { notes, size: None }));
                 }
+                let delivered = self.deliver(&deliver, self.at_most(evaluator.timeout()));
+                self.ledger.delivered(&delivered, &self.directory, bytes);
                 Outcome::Delivered(delivered)
             }
             Effect::Print(content) => {
@@ -382,6 +406,9 @@ impl Host {
     }
 
     fn write_log(&mut self, text: &LogText) {
+        if matches!(self.log, Log::File(_)) && !self.ledger.has_log(text.text.len()) {
+            return;
+        }
         if let Some(stamp) = self.clock.stamp(text) {
             self.log.write(stamp.as_bytes());
         }
@@ -497,7 +524,7 @@ impl Host {
             dropping: self.dropping.clone(),
             reader: self.reader.clone(),
             deadline: self.deadline,
-            delivered: None,
+            ledger: Arc::clone(&self.ledger),
         }
     }
 }

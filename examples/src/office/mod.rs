@@ -100,7 +100,7 @@ impl PostOffice {
         self.shared.limits.in_use()
     }
 
-    /// What arrived and is remembered, oldest first.
+    /// What arrived and is remembered, oldest first. What the rules of its recipient dropped has not arrived.
     pub fn mails(&self) -> Vec<Mail> {
         self.shared.arrivals.all()
     }

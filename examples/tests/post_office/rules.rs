@@ -8,7 +8,7 @@ use mailwright::config::{BrokenRc, ByteSize, FilterConfig, Span};
 use mailwright::office::{Builder, RulesError, StartError};
 use mailwright::{PostOffice, Service};
 
-fn builder(data: &Path) -> Builder {
+pub(crate) fn builder(data: &Path) -> Builder {
     PostOffice::builder()
         .domain("local.test")
         .data(data)
@@ -18,11 +18,11 @@ fn builder(data: &Path) -> Builder {
         .listen(Service::Lmtp, "127.0.0.1:0")
 }
 
-async fn smtp(office: &PostOffice) -> Client {
+pub(crate) async fn smtp(office: &PostOffice) -> Client {
     Client::connect(office.addr(Service::Smtp).unwrap()).await
 }
 
-fn write_rc(data: &Path, user: &str, text: &str) -> PathBuf {
+pub(crate) fn write_rc(data: &Path, user: &str, text: &str) -> PathBuf {
     let folder = data.join("mail").join(user);
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join(".procmailrc");
@@ -32,13 +32,13 @@ fn write_rc(data: &Path, user: &str, text: &str) -> PathBuf {
 }
 
 /// What lies in a folder of a user: the contents of its files.
-fn files(data: &Path, user: &str, folder: &str) -> Vec<String> {
+pub(crate) fn files(data: &Path, user: &str, folder: &str) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(data.join("mail").join(user).join(folder)) else { return Vec::new() };
     entries.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()).collect()
 }
 
 /// The names in the folder of a user, but for the inbox and the rc file.
-fn names(data: &Path, user: &str) -> Vec<String> {
+pub(crate) fn names(data: &Path, user: &str) -> Vec<String> {
     let entries = std::fs::read_dir(data.join("mail").join(user)).unwrap();
     let mut names: Vec<String> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -312,7 +312,7 @@ async fn programs_run_where_they_may_and_end_in_time() {
 }
 
 /// A table by which programs may run.
-fn programs() -> FilterConfig {
+pub(crate) fn programs() -> FilterConfig {
     let mut filter = FilterConfig::default();
     filter.programs = true;
     filter.run_as = rustix::process::geteuid().is_root().then(|| "nobody".to_owned());
