@@ -339,7 +339,21 @@ fn errors_say_what_to_do() {
     std::fs::write(&users, "alice:{PLAIN}x\nbob:{MD5}y\n").unwrap();
     std::fs::write(&config, "domain = \"x.test\"\n").unwrap();
     std::fs::write(&bad, "[users]\nalice = \"x\"\nbob = \"{MD5}y\"\n").unwrap();
-    let cases: [(&[&str], &str); 6] = [
+    let (late, filter) = (path("late.toml"), path("filter.toml"));
+    std::fs::write(&late, "data = \"d\"\npostmaster = \"nobody\"\n[users]\nalice = \"x\"\n").unwrap();
+    let text = "data = \"d\"\n[users]\nalice = \"x\"\n[filter]\nprograms = true\n  run_as = \"root\"\n";
+    std::fs::write(&filter, text).unwrap();
+    let listen = ["--listen", "smtp=127.0.0.1:0"];
+    let cases: [(&[&str], &str); 9] = [
+        (&["--config", &late, listen[0], listen[1]], "late.toml:2:1: expected postmaster to be one of"),
+        (
+            &["--config", &late, "--postmaster", "joe", listen[0], listen[1]],
+            "postoffice: expected postmaster to be one of the users, found \"joe\"",
+        ),
+        (
+            &["--config", &filter, listen[0], listen[1]],
+            "filter.toml:6:3: expected filter.run_as to name another",
+        ),
         (&["--data", &path("d")], "add --user NAME:PASSWORD"),
         (&["--data", &path("d"), "--users", &users], "users:2: expected a password scheme of {PLAIN}"),
         (&["--config", &config], "p.toml:1:1: unknown field `domain`"),
