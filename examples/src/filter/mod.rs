@@ -453,7 +453,8 @@ impl Host {
             self.complain("Suspicious rcfile", &rc.path);
             return None;
         }
-        let mut source = Vec::new();
+        let expected = data.len().min(LARGEST_RC) + 1;
+        let mut source = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
         file.take(LARGEST_RC + 1).read_to_end(&mut source).ok()?;
         (source.len() as u64 <= LARGEST_RC).then_some(source)
     }

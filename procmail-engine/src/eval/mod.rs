@@ -7,11 +7,15 @@
 //! It can be cloned at any time, which is how `c` on a block is done.
 
 mod action;
+mod assign;
 mod command;
 mod condition;
 mod expand;
+mod files;
 mod finish;
+mod head;
 mod lock;
+mod recipe;
 mod score;
 mod setup;
 mod skip;
@@ -31,17 +35,17 @@ use expand::Expand;
 use finish::Finish;
 use lock::TakeLock;
 pub(crate) use score::Weight;
-use variables::{MIN_LINE, Numbers, Variables, number};
+use variables::{Numbers, Variables};
 
-pub(crate) use action::Head;
+pub(crate) use head::Head;
 pub use setup::{Setup, SystemRc};
 pub use trace::{
     ChainFlag, Chained, Found, MailPlace, Opened, Reached, Subject, Test, Tested, Trace, Verdict,
 };
 
-use crate::effect::{Command, Effect, LogText, Outcome, Ran, ReadRc};
+use crate::effect::{Command, Effect, LogText, Outcome, Ran};
 use crate::mail::Mail;
-use crate::syntax::{Item, Mode, Part, Rc, parse_text};
+use crate::syntax::Rc;
 
 /// How an evaluation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -346,173 +350,6 @@ impl Evaluator {
         self.outcome.take() == Some(Outcome::Done)
     }
 
-    fn command_line(&mut self, at: usize) {
-        let Some(assignment) = self.setup.assignments.get(at).cloned() else {
-            self.tasks.push(Task::NextRc);
-            if let Some(system_rc) = self.setup.system_rc.clone() {
-                self.emit(Effect::ReadRc(ReadRc { path: system_rc.path.clone(), first: false }));
-                self.tasks.push(Task::OpenSystemRc(system_rc));
-            }
-            return;
-        };
-        self.tasks.push(Task::CommandLine(at + 1));
-        let Some(equals) = memchr::memchr(b'=', &assignment) else { return };
-        let name = assignment[..equals].to_vec();
-        let mut text = parse_text(&assignment, equals + 1, Mode::Words);
-        // Other than in rc files, blanks end nothing: all of them between two words are one.
-        for (number, part) in text.parts.iter_mut().enumerate() {
-            if *part == Part::Break {
-                *part = Part::Bytes(if number == 0 { Vec::new() } else { b" ".to_vec() });
-            }
-        }
-        self.assign_text(name, Arc::new(text));
-    }
-
-    fn assign_text(&mut self, name: Vec<u8>, text: Arc<crate::syntax::Text>) {
-        let used = name.len() + 1;
-        self.tasks.push(Task::Assign(name));
-        self.tasks.push(Task::Expand(Expand::new(text, Mode::Value, used)));
-    }
-
-    fn open_system_rc(&mut self, system_rc: SystemRc) {
-        let before = self.variables.get(b"PATH").map(<[u8]>::to_vec);
-        self.in_system_rc = Some(before);
-        let Some(rc) = self.read_rc() else { return };
-        self.tell_of("Rcfile:", &system_rc.path);
-        self.in_rc = true;
-        self.assign_quietly(b"PATH", &system_rc.search_path);
-        self.files.push(File { path: system_rc.path, rc, at: 0, blocks: Vec::new() });
-        self.tasks.push(Task::Items);
-    }
-
-    /// What follows the system's rc file is done with the rights and the `PATH` of the recipient.
-    fn leave_system_rc(&mut self) {
-        let Some(before) = self.in_system_rc.take() else { return };
-        if let Some(path) = before.filter(|path| self.variables.get(b"PATH") != Some(path)) {
-            self.assign_quietly(b"PATH", &path);
-        }
-        self.emit(Effect::DropPrivileges);
-    }
-
-    fn next_rc(&mut self) {
-        self.leave_system_rc();
-        let Some(mut path) = self.setup.rc_files.get(self.next_rc).cloned() else {
-            self.in_rc = false;
-            return;
-        };
-        self.next_rc += 1;
-        if self.setup.home_relative && !path.starts_with(b"/") && !path.starts_with(b"./") {
-            path = [self.variables.value("HOME"), b"/", &path].concat();
-        }
-        self.tasks.push(Task::OpenRc(path.clone()));
-        self.emit(Effect::ReadRc(ReadRc { path, first: true }));
-    }
-
-    fn open_rc(&mut self, path: Vec<u8>) {
-        let Some(rc) = self.read_rc() else {
-            if !std::mem::replace(&mut self.missing_told, true) {
-                self.complain_of("Couldn't read", &path);
-            }
-            self.tasks.push(Task::NextRc);
-            return;
-        };
-        let directory = match self.setup.home_relative {
-            true if path.starts_with(b"./") => Some(b".".to_vec()),
-            true => Some(self.variables.value("HOME").to_vec()),
-            false => self.setup.directory.clone(),
-        };
-        let directory = directory.filter(|_| !self.directory_set);
-        self.directory_set = true;
-        self.in_rc = true;
-        self.dropped = false;
-        self.open_file(path.clone(), rc, Opened::First);
-        self.tasks.push(Task::Items);
-        match directory {
-            Some(directory) if directory == b"." => {
-                self.assign(b"MAILDIR".to_vec(), directory);
-                self.tell_of("Rcfile:", &path);
-            }
-            Some(directory) => {
-                self.tell_of("Rcfile:", &path);
-                self.assign(b"MAILDIR".to_vec(), directory);
-            }
-            None => self.tell_of("Rcfile:", &path),
-        }
-    }
-
-    fn read_rc(&mut self) -> Option<Arc<Rc>> {
-        match self.outcome.take()? {
-            Outcome::Read(source) => Some(Arc::new(Rc::parse(source))),
-            Outcome::Parsed(rc) => Some(rc),
-            _ => None,
-        }
-    }
-
-    /// Evaluates the next item of the innermost rc file.
-    fn items(&mut self) {
-        let Some(file) = self.files.last_mut() else { return self.release_local_lock() };
-        let rc = file.rc.clone();
-        let at = file.at;
-        file.at += 1;
-        let item = if self.spend(1) { rc.items().get(at) } else { None };
-        let Some(item) = item else {
-            self.files.pop();
-            self.trace(|_| Trace::Closed);
-            if !self.files.is_empty() {
-                self.tasks.push(Task::Items);
-            }
-            return;
-        };
-        self.tasks.push(Task::Items);
-        // The end of the file is met before the lock is given up.
-        if !matches!(item, Item::MissingClose(_)) {
-            self.release_local_lock();
-        }
-        match item {
-            Item::Comment(_) => {}
-            Item::Assignment(assignment) => {
-                self.trace(|_| Trace::Assignment(assignment.span));
-                self.assign_text(assignment.name.clone(), Arc::new(assignment.value.clone()));
-            }
-            Item::Removal { name, span } => {
-                self.trace(|_| Trace::Assignment(*span));
-                if name.len() + 1 < self.numbers.line_buffer {
-                    self.remove(name);
-                } else {
-                    self.overflow();
-                    self.leave_files();
-                }
-            }
-            Item::Recipe(recipe) => {
-                // So short a line fits whatever LINEBUF is.
-                if let Some(words) = recipe.head.literal_words(MIN_LINE / 2) {
-                    self.arguments_at = None;
-                    self.recipe(&rc, at, recipe, words.as_slice());
-                    return;
-                }
-                self.tasks.push(Task::Head(at));
-                let text = Arc::new(recipe.head.clone());
-                self.tasks.push(Task::Expand(Expand::new(text, Mode::Words, 0)));
-            }
-            Item::Close(span) => {
-                self.trace(|_| Trace::BlockLeft(*span));
-                if let Some(file) = self.files.last_mut()
-                    && let Some(chain) = file.blocks.pop()
-                {
-                    self.chain = Chain { succeeded: self.chain.succeeded, ..chain };
-                }
-            }
-            Item::UnexpectedClose(_) => self.complain("Closing brace unexpected"),
-            // Only blocks that were entered are missed.
-            Item::MissingClose(_) => {
-                if self.files.last().is_some_and(|file| !file.blocks.is_empty()) {
-                    self.complain("Missing closing brace");
-                }
-            }
-            Item::Skipped(span) => self.complain_of("Skipped", rc.text(*span)),
-        }
-    }
-
     /// Whether so many items may still be evaluated; takes them.
     fn spend(&self, items: u32) -> bool {
         self.budget
@@ -521,154 +358,12 @@ impl Evaluator {
             .is_ok()
     }
 
-    /// Sets a variable and does what comes with it.
-    fn assign(&mut self, name: Vec<u8>, value: Vec<u8>) {
-        self.assign_quietly(&name, &value);
-        self.assigned(name, value);
-    }
-
-    /// Sets a variable, telling of it in verbose mode.
-    fn assign_quietly(&mut self, name: &[u8], value: &[u8]) {
-        self.tell_of("Assigning", &[name, b"=", value].concat());
-        self.set_variable(name, value);
-        self.numbers.assigned(name, value);
-    }
-
-    fn remove(&mut self, name: &[u8]) {
-        self.tell_of("Assigning", name);
-        self.remove_variable(name);
-        match name {
-            b"LOGFILE" => {
-                self.logging = false;
-                self.emit(Effect::CloseLog);
-            }
-            b"LOCKFILE" => self.release_lock_file(),
-            b"SWITCHRC" => self.switch_off(),
-            b"HOST" => self.host_differs(),
-            _ => {}
-        }
-    }
-
-    fn assigned(&mut self, name: Vec<u8>, value: Vec<u8>) {
-        match name.as_slice() {
-            b"MAILDIR" => {
-                self.directory_set = true;
-                self.tasks.push(Task::ChangeDirectory(value.clone()));
-                // No system has a directory without a name.
-                if !value.is_empty() {
-                    self.emit(Effect::ChangeDirectory(value));
-                }
-            }
-            b"COMSAT" if !value.is_empty() && number(&value, 1) == 0 => {
-                self.assign_quietly(b"COMSAT", b"no");
-            }
-            b"LOGFILE" => {
-                self.logging = true;
-                self.tell_of("Opening", &value);
-                self.tasks.push(Task::OpenLog(value.clone()));
-                self.emit(Effect::OpenLog(value));
-            }
-            b"LOG" => self.emit(Effect::Log(LogText { text: value, stamped: false })),
-            b"LOCKFILE" => {
-                self.release_lock_file();
-                if !value.is_empty() {
-                    self.tasks.push(Task::LockFile(value.clone()));
-                    self.tasks.push(Task::Lock(TakeLock::new(value)));
-                }
-            }
-            b"UMASK" => {
-                let mask = value
-                    .iter()
-                    .take_while(|byte| (b'0'..=b'7').contains(byte))
-                    .fold(0u32, |mask, digit| mask.wrapping_mul(8) + u32::from(digit - b'0'));
-                self.emit(Effect::SetUmask(mask & 0o777));
-            }
-            b"HOST" if value != self.setup.host => self.host_differs(),
-            b"SHIFT" => {
-                let count = usize::try_from(number(&value, 0)).unwrap_or(0).min(self.arguments.len());
-                self.arguments.drain(..count);
-            }
-            b"DEFAULT" => self.default_set = true,
-            b"DELIVERED" if number(&value, 0) != 0 && !self.numbers.delivered => {
-                self.numbers.delivered = true;
-                self.emit(Effect::Acknowledge);
-            }
-            b"DROPPRIVS" if number(&value, 0) != 0 => {
-                self.tell(b"Assuming identity of the recipient, VERBOSE=off");
-                self.emit(Effect::DropPrivileges);
-            }
-            b"COMSAT" if finish::comsat(&value).is_none() => self.assign_quietly(b"COMSAT", b"no"),
-            b"INCLUDERC" if value.is_empty() || value == b"/dev/null" || self.files.len() >= MAX_NESTING => {}
-            b"INCLUDERC" if self.in_rc => {
-                self.tasks.push(Task::Include { path: value.clone(), switch: false });
-                self.emit(Effect::ReadRc(ReadRc { path: value, first: false }));
-            }
-            b"SWITCHRC" if self.in_rc => {
-                if value.is_empty() || value == b"/dev/null" {
-                    self.switch_off();
-                } else {
-                    self.tasks.push(Task::Include { path: value.clone(), switch: true });
-                    self.emit(Effect::ReadRc(ReadRc { path: value, first: false }));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Ends all rc files that are open.
-    fn leave_files(&mut self) {
-        for file in &mut self.files {
-            file.at = usize::MAX - 1;
-        }
-    }
-
-    /// Ends the innermost rc file.
-    fn switch_off(&mut self) {
-        if let Some(file) = self.files.last_mut() {
-            file.at = usize::MAX - 1;
-        }
-    }
-
-    fn include(&mut self, path: Vec<u8>, switch: bool) {
-        let Some(rc) = self.read_rc() else {
-            self.complain_of("Couldn't read", &path);
-            return;
-        };
-        if switch {
-            self.files.pop();
-        }
-        // `$_` names it so that it is found whatever MAILDIR becomes.
-        let path = match self.variables.value("MAILDIR") {
-            directory if path.starts_with(b"/") || directory.is_empty() => path,
-            directory => [directory, b"/", &path].concat(),
-        };
-        self.open_file(path, rc, if switch { Opened::Switched } else { Opened::Included });
-    }
-
-    /// The rc file is for another host: ends all that are open.
-    fn host_differs(&mut self) {
-        if !self.in_rc {
-            return;
-        }
-        self.tell_of("HOST mismatched", &self.setup.host.clone());
-        self.files.clear();
-        self.tasks.clear();
-        self.dropped = true;
-        let more = self.next_rc < self.setup.rc_files.len();
-        self.tasks.push(if more { Task::NextRc } else { Task::Finish(Finish::Dropped) });
-    }
-
     /// Puts the arguments where a word stands for them.
     fn with_arguments(&mut self, words: &mut Vec<Vec<u8>>, at: Option<usize>) {
         if let Some(at) = at.filter(|&at| at < words.len()) {
             self.shown = Some(words.join(&b' '));
             words.splice(at..=at, self.arguments.iter().cloned());
         }
-    }
-
-    fn open_file(&mut self, path: Vec<u8>, rc: Arc<Rc>, how: Opened) {
-        self.trace(|_| Trace::Opened { path: path.clone(), rc: rc.clone(), how });
-        self.files.push(File { path, rc, at: 0, blocks: Vec::new() });
     }
 
     fn set_variable(&mut self, name: &[u8], value: &[u8]) {

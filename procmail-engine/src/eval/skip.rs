@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use super::Evaluator;
-use super::action::{Head, length_of};
+use super::action::length_of;
+use super::head::Head;
 use crate::syntax::{Action, Condition, Item, Mode, Part, Rc, Text};
 
 /// A name at the start of an action leaves so much of a line to what may follow.

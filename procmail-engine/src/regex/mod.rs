@@ -42,11 +42,13 @@
 mod automaton;
 mod circles;
 mod extract;
+mod layout;
 mod library;
 mod macros;
 mod needed;
 mod parse;
 mod set;
+mod tokens;
 mod wide;
 
 use std::fmt;
@@ -120,7 +122,7 @@ impl Regex {
     fn counted(pattern: &[u8], case: Case, total: Arc<AtomicUsize>, beside: usize) -> Self {
         let fold = case == Case::Fold;
         let Outline { balanced, marks, needed } = parse::outline(pattern, fold);
-        let needed = Needed::new(&needed, fold);
+        let needed = Needed::new(needed, fold);
         let size = size_of::<Self>() + pattern.len() + Program::most_bytes(pattern.len()) + beside;
         total.fetch_add(size, Ordering::Relaxed);
         Self {

@@ -3,10 +3,13 @@
 //! Most conditions of an rc file do not hold for most mails, and searching for a plain string is many times as fast as
 //! running the automaton, which need not even be built.
 
+use std::ops::Range;
+use std::sync::OnceLock;
+
 use memchr::memmem::Finder;
 
-use super::parse::{Item, Repeat, Token};
 use super::set::ByteSet;
+use super::tokens::{Item, Repeat, Token};
 
 /// How many strings are searched for.
 const MOST: usize = 3;
@@ -28,7 +31,9 @@ struct Group {
 /// The strings that stand in each match, the longest first. Of those that are of one length the last comes first: names of
 /// header fields stand at the front, and most mails have them.
 pub(super) fn strings(tokens: &[Token], sets: &[ByteSet], fold: bool) -> Vec<Vec<u8>> {
-    let mut runs: Vec<Vec<u8>> = Vec::new();
+    let mut text = Vec::new();
+    // Parts of the text.
+    let mut runs: Vec<Range<usize>> = Vec::new();
     // Whether the next byte continues the last run.
     let mut open = false;
     let mut groups = vec![Group::default()];
@@ -50,10 +55,12 @@ pub(super) fn strings(tokens: &[Token], sets: &[ByteSet], fold: bool) -> Vec<Vec
                 what: Item::Set(number), repeat: repeat @ (Repeat::Once | Repeat::Many), ..
             } => {
                 let byte = sets[number].only(fold).filter(|&byte| byte != b'\n');
-                match (byte, runs.last_mut()) {
-                    (Some(byte), Some(run)) if open => run.push(byte),
-                    (Some(byte), _) => runs.push(vec![byte]),
-                    (None, _) => {}
+                if let Some(byte) = byte {
+                    text.push(byte);
+                    match runs.last_mut() {
+                        Some(run) if open => run.end = text.len(),
+                        _ => runs.push(text.len() - 1..text.len()),
+                    }
                 }
                 open = byte.is_some() && repeat == Repeat::Once;
             }
@@ -68,13 +75,11 @@ pub(super) fn strings(tokens: &[Token], sets: &[ByteSet], fold: bool) -> Vec<Vec
             }
         }
     }
-    for run in &mut runs {
-        run.truncate(LONGEST);
-    }
-    runs.reverse();
-    runs.sort_by_key(|run| std::cmp::Reverse(run.len()));
-    runs.truncate(MOST);
-    runs
+    let first = |run: Range<usize>| &text[run.start..run.end.min(run.start + LONGEST)];
+    let mut strings: Vec<&[u8]> = runs.into_iter().rev().map(first).collect();
+    strings.sort_by_key(|string| std::cmp::Reverse(string.len()));
+    strings.truncate(MOST);
+    strings.into_iter().map(<[u8]>::to_vec).collect()
 }
 
 /// A text that expressions are searched in.
@@ -104,21 +109,34 @@ pub(crate) fn fold_case(text: &[u8]) -> Box<[u8]> {
     text.to_ascii_lowercase().into_boxed_slice()
 }
 
-/// The strings, ready to be searched for.
+/// The strings, to be searched for.
 pub(super) struct Needed {
-    strings: Vec<Finder<'static>>,
+    strings: Vec<Needle>,
     fold: bool,
 }
 
+/// A string, and what makes it quick to find, which is made when it is searched for first: most texts lack the one
+/// before it.
+struct Needle {
+    string: Vec<u8>,
+    finder: OnceLock<Box<Finder<'static>>>,
+}
+
+impl Needle {
+    fn is_in(&self, text: &[u8]) -> bool {
+        self.finder.get_or_init(|| Box::new(Finder::new(&self.string).into_owned())).find(text).is_some()
+    }
+}
+
 impl Needed {
-    pub(super) fn new(strings: &[Vec<u8>], fold: bool) -> Self {
-        let finder = |string: &Vec<u8>| Finder::new(string).into_owned();
-        Self { strings: strings.iter().map(finder).collect(), fold }
+    pub(super) fn new(strings: Vec<Vec<u8>>, fold: bool) -> Self {
+        let needle = |string| Needle { string, finder: OnceLock::new() };
+        Self { strings: strings.into_iter().map(needle).collect(), fold }
     }
 
     /// Whether a text has all of them, in whatever order.
     pub(super) fn are_in(&self, text: &Searched<'_>) -> bool {
-        let all_in = |text: &[u8]| self.strings.iter().all(|string| string.find(text).is_some());
+        let all_in = |text: &[u8]| self.strings.iter().all(|string| string.is_in(text));
         match (self.fold, text.folded) {
             (false, _) => all_in(text.bytes),
             (true, Some(folded)) => all_in(folded),
@@ -128,7 +146,7 @@ impl Needed {
 
     /// Folds the case of the text in passing.
     fn are_in_when_folded(&self, text: &[u8]) -> bool {
-        let overlap = self.strings.iter().map(|string| string.needle().len() - 1).max().unwrap_or_default();
+        let overlap = self.strings.iter().map(|string| string.string.len() - 1).max().unwrap_or_default();
         let mut missing = [true; MOST];
         let mut folded = [0; CHUNK];
         let mut at = 0;
@@ -138,7 +156,7 @@ impl Needed {
             folded.copy_from_slice(chunk);
             folded.make_ascii_lowercase();
             for (missing, string) in missing.iter_mut().zip(&self.strings) {
-                *missing = *missing && string.find(folded).is_none();
+                *missing = *missing && !string.is_in(folded);
             }
             let missing = &missing[..self.strings.len()];
             if !missing.contains(&true) {
@@ -200,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_string_is_found_wherever_it_stands_and_in_any_case() {
-        let needed = Needed::new(&strings(b"xyz.*end", true), true);
+        let needed = Needed::new(strings(b"xyz.*end", true), true);
         for length in (0..10).chain(CHUNK - 10..CHUNK + 10).chain(2 * CHUNK - 10..2 * CHUNK + 10) {
             let mut text = vec![b'a'; length];
             text.extend_from_slice(b"XyZ");

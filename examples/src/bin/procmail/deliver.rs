@@ -1,7 +1,8 @@
 //! From the command line to the exit code: one evaluation, or one for each recipient.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path};
 use std::process::{Command, Stdio};
@@ -51,7 +52,12 @@ pub(crate) fn stop_on_signals() -> io::Result<Stop> {
 
 /// The signals that this process was started to ignore, the first in the lowest bit. None where the system does not tell.
 fn ignored_signals() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    // The system writes it anew for each piece that is read.
+    let mut status = String::with_capacity(4096);
+    let read = File::open("/proc/self/status").and_then(|mut file| file.read_to_string(&mut status));
+    if read.is_err() {
+        return 0;
+    }
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }

@@ -1,15 +1,17 @@
 //! Reading the mail, once and whole.
 
-use std::io::{self, Read};
+use std::io;
 
 use mailwright::filter::Stop;
 use procmail_engine::eval::Fate;
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
 
 use super::{EX_CANTCREAT, EX_TEMPFAIL};
 
 /// Bytes of the largest mail that is taken.
 const LARGEST: usize = 512 << 20;
-/// Bytes that are read at once.
+/// Bytes for which room is made at least.
 const CHUNK: usize = 64 * 1024;
 
 /// Why there is no mail to deliver. None of it is the end of the mail: whoever hands it over keeps it.
@@ -37,27 +39,23 @@ impl Refused {
 
 /// Reads the standard input to its end.
 pub(crate) fn mail(stop: &Stop) -> Result<Vec<u8>, Refused> {
-    let mut input = io::stdin().lock();
+    let input = io::stdin().lock();
     let mut mail = Vec::new();
     loop {
         stop.wait_for_input(&input)?;
         if let Some(fate) = stop.requested() {
             return Err(Refused::Stopped(fate));
         }
-        let length = mail.len();
-        if length > LARGEST {
+        if mail.len() > LARGEST {
             return Err(Refused::TooLarge);
         }
-        mail.try_reserve(CHUNK).map_err(|_| Refused::OutOfMemory)?;
-        mail.resize(length + CHUNK, 0);
-        match input.read(&mut mail[length..]) {
-            Ok(0) => {
-                mail.truncate(length);
-                return Ok(mail);
-            }
-            Ok(count) => mail.truncate(length + count),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => mail.truncate(length),
-            Err(error) => return Err(error.into()),
+        if mail.len() == mail.capacity() {
+            mail.try_reserve(CHUNK).map_err(|_| Refused::OutOfMemory)?;
+        }
+        match rustix::io::read(&input, spare_capacity(&mut mail)) {
+            Ok(0) => return Ok(mail),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(Refused::Unreadable(error.into())),
         }
     }
 }

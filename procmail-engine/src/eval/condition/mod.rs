@@ -1,17 +1,18 @@
-//! Conditions.
+//! Conditions: what stands before one, and whether all of a recipe hold.
+
+mod judge;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::action::Head;
 use super::command::RunCommand;
 use super::expand::Expand;
-use super::score::{LIMIT, Weight, shown, told, whole};
-use super::trace::{Found, MOST_TEXT, MailPlace, Subject, Tested, Verdict as Judged};
+use super::head::Head;
+use super::score::{LIMIT, Weight, shown};
+use super::trace::{Subject, Tested, Verdict as Judged};
 use super::{Evaluator, Task, Trace, Value, trace};
 use crate::effect::Purpose;
 use crate::mail::{Area, Mail};
-use crate::regex::{Case, Expression, Match, Regex, Searched};
 use crate::syntax::{Condition, Item, Mode, Part, Rc, Span, command_text, parse_text};
 
 /// The conditions of a recipe, being tested.
@@ -316,175 +317,6 @@ impl Evaluator {
             Some(Subject::Area(area)) => mail.searched(*area),
             Some(Subject::Variable(name)) => Cow::Owned(self.lookup(name).unwrap_or_default()),
         }
-    }
-
-    fn expression(&mut self, run: &Conditions, test: &Test) -> Verdict {
-        let case = if run.head.exact_case { Case::Exact } else { Case::Fold };
-        let Some(expression) = self.setup.expressions.expression(&test.text, case) else {
-            self.overflow();
-            self.tested(run, test, |_, test| untested(test), Judged::TooLong);
-            return Verdict::Plain(false);
-        };
-        let Expression { text: shown_text, regex } = &*expression;
-        if !regex.is_balanced() {
-            self.complain_of("Invalid regexp", shown_text.strip_prefix(b"\\").unwrap_or(shown_text));
-        }
-        let mail = self.mail.clone();
-        let text = self.subject(&mail, run, test);
-        let searched = match run.subject(test) {
-            Subject::Area(area) => mail.folded(area, &text),
-            Subject::Variable(_) => Searched::new(&text),
-        };
-        let of_match = matches!(&test.subject, Some(Subject::Variable(name)) if name == b"MATCH")
-            && self.variables.get(b"MATCH").is_some();
-        let mut matches = 0;
-        let mut first = None;
-        let mut see = |this: &mut Self, found: Match| {
-            if let Some(marked) = found.marked() {
-                this.set_match(&text[marked], of_match);
-            }
-            matches += 1;
-            first.get_or_insert(found);
-        };
-        let verdict = match test.weight {
-            None => {
-                let found = regex.find_first(&searched);
-                let is_found = found.is_some();
-                if let Some(found) = found {
-                    see(self, found);
-                }
-                self.plain(test, shown_text, is_found)
-            }
-            Some(weight) if test.negated => {
-                let score = match regex.find_first(&searched) {
-                    Some(found) => {
-                        see(self, found);
-                        0.0
-                    }
-                    None => weight.weight,
-                };
-                self.scored(run.total, test, shown_text, score)
-            }
-            Some(weight) => {
-                let score = weight.of_matches(regex, &searched, |found| see(self, found));
-                self.scored(run.total, test, shown_text, score)
-            }
-        };
-        let what = |this: &Self, test: &Test| trace::Test::Expression {
-            pattern: test.text.clone(),
-            found: first.map(|found| this.found(&run.subject(test), regex, &text, &found)),
-            matches,
-        };
-        self.tested(run, test, what, verdict.judged(run.total));
-        verdict
-    }
-
-    /// What is told of a match.
-    fn found(&self, subject: &Subject, regex: &Regex, text: &[u8], found: &Match) -> Found {
-        let end = found.end().min(text.len());
-        let start = regex.last_start(text, found.end());
-        let range = start..end.max(start);
-        let offset = match subject {
-            Subject::Area(Area::Body) => Some(self.mail.area(Area::Header).len() + start),
-            Subject::Area(_) => Some(start),
-            Subject::Variable(_) => None,
-        };
-        Found {
-            text: text[range.start..range.end.min(range.start.saturating_add(MOST_TEXT))].to_vec(),
-            marked: found.marked(),
-            place: offset.map(|offset| MailPlace::new(&self.mail, offset)),
-            range,
-        }
-    }
-
-    fn set_match(&mut self, value: &[u8], of_match: bool) {
-        // Variables end at a NUL.
-        let value = value.split(|&byte| byte == 0).next().unwrap_or_default();
-        if !of_match {
-            self.tell_of("Assigning", b"MATCH=");
-        }
-        self.set_variable(b"MATCH", value);
-        self.tell_of("Matched", value);
-    }
-
-    fn plain(&mut self, test: &Test, text: &[u8], found: bool) -> Verdict {
-        let matches = found != test.negated;
-        let what = match (matches, test.negated) {
-            (true, false) => "Match on",
-            (false, false) => "No match on",
-            (true, true) => "Match on !",
-            (false, true) => "No match on !",
-        };
-        self.tell_of(what, text);
-        Verdict::Plain(matches)
-    }
-
-    /// Adds to the score. The verdict has the total.
-    fn scored(&mut self, total: f64, test: &Test, text: &[u8], score: f64) -> Verdict {
-        let total = total + score;
-        let not = if test.negated { " !" } else { "" };
-        let line = format!("Score: {:7} {:>7}{not} \"", whole(score), told(total));
-        self.tell(&[line.as_bytes(), text, b"\""].concat());
-        Verdict::Score(total)
-    }
-
-    fn size(&mut self, run: &Conditions, test: &Test, text: Vec<u8>) -> Verdict {
-        let operand = text.get(1..).unwrap_or_default();
-        let blanks = operand.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        let sign = usize::from(matches!(operand.get(blanks), Some(b'+' | b'-')));
-        let digits = operand[blanks + sign..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let used = if digits > 0 { blanks + sign + digits } else { blanks };
-        let limit = operand[used - digits..used]
-            .iter()
-            .fold(0i64, |sum, digit| sum.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
-        let limit = if digits > 0 && operand[blanks] == b'-' { -limit } else { limit };
-        let rest = operand[used..].trim_ascii();
-        if !rest.is_empty() {
-            self.complain_of("Skipped", rest);
-        }
-        let size = match &test.subject {
-            None => self.mail.bytes().len(),
-            Some(Subject::Area(area)) => self.mail.area(*area).len(),
-            Some(Subject::Variable(name)) => self.lookup(name).unwrap_or_default().len(),
-        } as i64;
-        let less = text.first() == Some(&b'<');
-        let verdict = match test.weight {
-            None => self.plain(test, &text, if less { size < limit } else { size > limit }),
-            Some(weight) => {
-                let (size, limit) = (size as f64, limit as f64);
-                let less = less != test.negated;
-                let (size, limit) = if less { (limit, size) } else { (size, limit) };
-                let score = weight.of_ratio(size, limit, less);
-                self.scored(run.total, test, &text, score)
-            }
-        };
-        let what = |_: &Self, _: &Test| trace::Test::Size { less, limit, size };
-        self.tested(run, test, what, verdict.judged(run.total));
-        verdict
-    }
-
-    fn program(&mut self, run: &Conditions, test: &Test, value: Value) -> Verdict {
-        let (code, text) = match value {
-            Value::Ran(ran, command) => {
-                self.complain_of_exit(ran.exit, command.name(), true);
-                (ran.exit.number(), command.text(b" "))
-            }
-            _ => (1, Vec::new()),
-        };
-        let verdict = match test.weight {
-            None => self.plain(test, &text, code == 0),
-            Some(weight) => {
-                let score = match (test.negated, code) {
-                    (false, 0) => weight.weight,
-                    (false, _) => weight.exponent,
-                    (true, code) => weight.of_count(code),
-                };
-                self.scored(run.total, test, &text, score)
-            }
-        };
-        let what = |_: &Self, _: &Test| trace::Test::Program { command: text, exit: code };
-        self.tested(run, test, what, verdict.judged(run.total));
-        verdict
     }
 }
 
