@@ -26,7 +26,7 @@ pub enum Effect {
     CloseLog,
     /// Create files with this mask. No answer.
     SetUmask(u32),
-    /// Run a program. Answer: [`Outcome::Ran`].
+    /// Run a program. Answer: [`Outcome::Ran`] or [`Outcome::NoResources`].
     Run(Box<Run>),
     /// Write the mail to one folder, and link it into the others. Answer: [`Outcome::Delivered`].
     Deliver(Box<Deliver>),
@@ -44,7 +44,8 @@ pub enum Effect {
     /// Wait. Answer: [`Outcome::Done`].
     Sleep(Duration),
     /// Go on with a copy of this evaluator beside it, in its own directory, umask and log. Answer when `wait` is set: the
-    /// [`Outcome::Ran`] of the copy; else [`Outcome::Done`].
+    /// [`Outcome::Ran`] of the copy; else [`Outcome::Done`]. If there can be no copy, [`Outcome::Failed`]: this evaluator then
+    /// does the work of the copy.
     Fork {
         /// The copy.
         copy: Box<Evaluator>,
@@ -317,6 +318,8 @@ pub enum Outcome {
     Parsed(Arc<Rc>),
     /// A program has run.
     Ran(Ran),
+    /// The system has no room for another process. It is tried again, `NORESRETRY` times.
+    NoResources,
     /// A delivery was tried.
     Delivered(Delivered),
     /// Another holds the lock, and made it so long ago.

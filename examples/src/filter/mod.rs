@@ -55,7 +55,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use maildrop::{DotLock, DotLockOptions, HeldLock, LockAttempt};
-use procmail_engine::effect::{Delivered, Effect, LogText, Note, Outcome, Ran, ReadRc, Run};
+use procmail_engine::effect::{Delivered, Effect, LogText, Note, Outcome, ReadRc, Run};
 use procmail_engine::eval::{Evaluator, Fate, Finished, Step};
 use rustix::fs::OFlags;
 
@@ -258,13 +258,15 @@ impl Host {
         }
     }
 
-    /// Runs a program as the evaluation would, for who answers an evaluator of their own. Nothing if it is refused, or was asked
-    /// to stop.
-    pub fn run(&mut self, run: &Run) -> Option<Ran> {
+    /// Runs a program as the evaluation would, for who answers an evaluator of their own: [`Outcome::Ran`] or
+    /// [`Outcome::NoResources`]. Nothing if it is refused, or was asked to stop.
+    pub fn run(&mut self, run: &Run) -> Option<Outcome> {
         match self.programs.clone() {
             Programs::Run(limits) => {
                 let limits = Limits { time: self.at_most(limits.time), ..limits };
-                self.execute(run, &limits)
+                let ran = self.execute(run, &limits)?;
+                ran.iter().for_each(|ran| self.ledger.ran(run, ran));
+                Some(ran.map_or(Outcome::NoResources, Outcome::Ran))
             }
             Programs::Refuse => None,
         }
@@ -343,11 +345,7 @@ impl Host {
                 self.umask = mask;
                 return None;
             }
-            Effect::Run(run) => {
-                let ran = self.run(&run)?;
-                self.ledger.ran(&run, &ran);
-                Outcome::Ran(ran)
-            }
+            Effect::Run(run) => self.run(&run)?,
             Effect::Deliver(deliver) => {
                 let bytes = Allowance::bytes_of(&deliver);
                 if !self.ledger.has_room(bytes) {

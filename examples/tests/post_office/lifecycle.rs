@@ -1,6 +1,6 @@
 //! Limits, stopping, and the program itself.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -321,8 +321,15 @@ fn a_limit_below_the_least_is_told_at_start() {
     while !ready.ends_with("ready\n") {
         assert_ne!(out.read_line(&mut ready).unwrap(), 0, "{ready}");
     }
+    // The log has a thread of its own.
+    let mut logs = String::new();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    while logs.lines().count() < 2 {
+        assert_ne!(log.read_line(&mut logs).unwrap(), 0, "{logs}");
+    }
     child.kill().unwrap();
-    let logs = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    log.read_to_string(&mut logs).unwrap();
+    child.wait().unwrap();
     for expected in
         ["limit=\"message_size\" asked=1000 taken=65536", "limit=\"recipients\" asked=7 taken=100"]
     {

@@ -199,6 +199,8 @@ enum Value {
     Words(Vec<Vec<u8>>),
     Output(Vec<u8>),
     Ran(Ran, Command),
+    /// The system had no room for the program.
+    NotStarted(Command),
     Locked(bool),
     Overflow,
 }
