@@ -28,12 +28,12 @@ fn a_program_for_which_there_is_no_room_is_tried_again_and_then_passed_over() {
     std::fs::write(home.path().join("rc"), rc).unwrap();
     std::fs::write(home.path().join("mail"), "From a@b  Tue Jan  2 03:04:05 2001\nSubject: x\n\nhi\n")
         .unwrap();
-    let status = Command::new("/bin/sh")
-        .args(["-c", "ulimit -u 1 && exec ./procmail -m ./rc <mail"])
+    let status = Command::new("prlimit")
+        .args(["--nproc=1", "./procmail", "-m", "./rc"])
         .current_dir(home.path())
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
-        .stdin(Stdio::null())
+        .stdin(Stdio::from(std::fs::File::open(home.path().join("mail")).unwrap()))
         .uid(USER)
         .gid(USER)
         .status()
