@@ -7,6 +7,7 @@
 pub mod dot_codec;
 mod knobs;
 pub mod line;
+pub mod mail_header;
 pub mod names;
 pub mod procmail_eval;
 pub mod procmail_rc;
@@ -32,6 +33,7 @@ pub type Check = fn(&[u8]);
 pub const CHECKS: &[(&str, Check)] = &[
     ("dot_codec", dot_codec::check),
     ("line", line::check),
+    ("mail_header", mail_header::check),
     ("names", names::check),
     ("procmail_eval", procmail_eval::check),
     ("procmail_rc", procmail_rc::check),

@@ -48,6 +48,9 @@ pub fn all() -> io::Result<Vec<Seed>> {
     for (number, name) in NAMES.iter().enumerate() {
         seeds.push(("names", number.to_string(), name.as_bytes().to_vec()));
     }
+    for (number, mail) in MAILS.iter().chain(HEADERS).enumerate() {
+        with_knobs(&mut seeds, "mail_header", &number.to_string(), mail.as_bytes());
+    }
     procmail(&mut seeds)?;
     for (number, rc) in RC_FILES.iter().enumerate() {
         with_knobs(&mut seeds, "rc_sieve", &number.to_string(), rc.as_bytes());
@@ -255,6 +258,21 @@ const RC_FILES: &[&str] = &[
     ":0 c\n{\n:0\n* ^TO_joe\n! a@b.org\n:0 A\ntwo\n}\n:0 fw\n* 3^0.5 B ?? cats\n* -1^0\n| formail -I X\n:0 e\n/dev/null\n",
     "INCLUDERC=more\nA=`date`\n:0 B\n* ^a.*(b|c?)[^x]*$\n{ A=\"$A y\" }\n:0 a\n* A ?? ^^y\n$A/.\nHOST\n",
     ":0 Whc: lock\n| formail -D 99 cache\n:0 a\nduplicates\n:0 D\n* $ ^(From|To):.*$\\HOME\nA=| cat\nSWITCHRC=\n",
+];
+
+/// Beginnings of messages that are told apart late, fields that are taken out or counted, and what hides them.
+const HEADERS: &[&str] = &[
+    "Received: a\r\n\tb\r\nReturn-Path: <x@y>\r\n more\r\nreceived : c\r\nSubject: d\r\n\r\nReceived: body\r\n",
+    "RETURN-PATH\t : <x>\r\nReturn-Path                      : hidden\r\nReturn-Pathology: kept\r\n\r\n",
+    ">>From a@b today\r\n folded\r\nReceived: a\r\n\r\n",
+    "From: me\r\n\r\nx",
+    " continued\r\nReceived: no\r\n",
+    "\r\rX: y\r\n",
+    "received",
+    "Return-Path \t ",
+    "From",
+    "Name of no field\r\n\r\n",
+    "\r\nbody",
 ];
 
 const MAILS: &[&str] = &[

@@ -26,7 +26,7 @@ pub enum Effect {
     CloseLog,
     /// Create files with this mask. No answer.
     SetUmask(u32),
-    /// Run a program. Answer: [`Outcome::Ran`].
+    /// Run a program. Answer: [`Outcome::Ran`] or [`Outcome::NoResources`].
     Run(Box<Run>),
     /// Write the mail to one folder, and link it into the others. Answer: [`Outcome::Delivered`].
     Deliver(Box<Deliver>),
@@ -44,7 +44,8 @@ pub enum Effect {
     /// Wait. Answer: [`Outcome::Done`].
     Sleep(Duration),
     /// Go on with a copy of this evaluator beside it, in its own directory, umask and log. Answer when `wait` is set: the
-    /// [`Outcome::Ran`] of the copy; else [`Outcome::Done`].
+    /// [`Outcome::Ran`] of the copy; else [`Outcome::Done`]. If there can be no copy, [`Outcome::Failed`]: this evaluator then
+    /// does the work of the copy.
     Fork {
         /// The copy.
         copy: Box<Evaluator>,
@@ -59,6 +60,10 @@ pub enum Effect {
     Notify(Notice),
     /// Take note of the way, if you care. Comes only with [`Setup::traces`](crate::eval::Setup::traces). No answer.
     Trace(Box<Trace>),
+    /// Nothing is to be done: the evaluator is about to begin with an item or a condition, and the host may
+    /// [abandon](crate::eval::Evaluator::abandon) it if that takes too long. Comes only with
+    /// [`Setup::pauses`](crate::eval::Setup::pauses). No answer.
+    Pause,
 }
 
 impl Effect {
@@ -74,6 +79,7 @@ impl Effect {
                 | Self::Acknowledge
                 | Self::Notify(_)
                 | Self::Trace(_)
+                | Self::Pause
         )
     }
 }
@@ -312,6 +318,8 @@ pub enum Outcome {
     Parsed(Arc<Rc>),
     /// A program has run.
     Ran(Ran),
+    /// The system has no room for another process. It is tried again, `NORESRETRY` times.
+    NoResources,
     /// A delivery was tried.
     Delivered(Delivered),
     /// Another holds the lock, and made it so long ago.

@@ -27,6 +27,9 @@ pub struct FilterConfig {
     pub programs: bool,
     /// The system user as whom programs run. Needed where the server runs as root.
     pub run_as: Option<String>,
+    /// Whether rc files that may run programs may also tell services on this host of mail, by `COMSAT`. Other hosts are never
+    /// told.
+    pub notices: bool,
     /// How long a program may run. 1 minute.
     #[serde(deserialize_with = "positive")]
     pub program_time: Span,
@@ -36,6 +39,9 @@ pub struct FilterConfig {
     /// How long an rc file may take in all, waiting for locks included. 5 minutes.
     #[serde(deserialize_with = "positive")]
     pub time: Span,
+    /// How often an rc file may file, pipe or forward a message. One that goes beyond is broken. 20.
+    #[serde(deserialize_with = "positive")]
+    pub copies: usize,
     /// Messages that are filtered at the same time. Each is whole in memory. 4.
     #[serde(deserialize_with = "positive")]
     pub at_once: usize,
@@ -50,9 +56,11 @@ impl Default for FilterConfig {
             broken: BrokenRc::Defer,
             programs: false,
             run_as: None,
+            notices: false,
             program_time: Span(Duration::from_secs(60)),
             program_output: ByteSize(64 << 20),
             time: Span(Duration::from_secs(300)),
+            copies: 20,
             at_once: 4,
         }
     }

@@ -5,6 +5,7 @@
 
 mod filter;
 mod network;
+mod place;
 mod units;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use units::positive;
 
 pub use filter::{BrokenRc, FilterConfig};
 pub use network::{Network, NetworkError};
+pub use place::Place;
 pub use units::{ByteSize, Span, UnitError};
 
 /// All that can be configured. `Default` is what an empty file gives.
@@ -306,14 +308,10 @@ pub enum ConfigError {
         error: io::Error,
     },
     /// The file is no configuration.
-    #[error("{path}:{line}:{column}: {message}")]
+    #[error("{place}: {message}")]
     Syntax {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The character in the line, from 1.
-        column: usize,
+        /// Where.
+        place: Place,
         /// What is wrong there.
         message: String,
     },
@@ -348,15 +346,9 @@ impl Config {
     ///
     /// [`ConfigError::Syntax`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            let before = text.get(..at).unwrap_or_default();
-            ConfigError::Syntax {
-                path: path.to_owned(),
-                line: before.matches('\n').count() + 1,
-                column: before.rsplit('\n').next().unwrap_or_default().chars().count() + 1,
-                message: error.message().replace('\n', " "),
-            }
+        toml::from_str(text).map_err(|error| ConfigError::Syntax {
+            place: Place::at(text, path, error.span().map_or(0, |span| span.start)),
+            message: error.message().replace('\n', " "),
         })
     }
 
@@ -578,7 +570,7 @@ mod tests {
             "auth_failures",
         ];
         zeros("limits", &counts, "0");
-        zeros("filter", &["at_once", "program_output"], "0");
+        zeros("filter", &["at_once", "copies", "program_output"], "0");
         zeros("filter", &["program_time", "time"], "\"0s\"");
         let text = "[smtp]\nearly_talker_wait = 0\n[timeouts]\ndata_rate = 0\nlinger = \"0s\"\n\
                     error_delay = \"0ms\"\nauth_failure_delay = 0";

@@ -115,8 +115,20 @@ fn copy(store: &MailStore, rules: &Rules, message: Message, parts: &Parts) -> Ve
             break;
         }
         let prefix = LineEndings::ToLf.apply(&copy.prefix);
-        done[at] = Some(match rules.file(&copy.user, sender, &prefix, &text.body) {
-            Ok(kept) => Copied::Done(Ok(kept)),
+        let room = match store.room(&copy.user, (prefix.len() + text.body.len()) as u64) {
+            Ok(room) => room,
+            Err(error) => {
+                done[at] = Some(Copied::Done(Err(refusal(&error))));
+                continue;
+            }
+        };
+        done[at] = Some(match rules.file(&copy.user, sender, &prefix, &text.body, room) {
+            Ok(kept) => {
+                if let Kept::Filed { destinations, .. } = &kept {
+                    store.note(&copy.user, destinations);
+                }
+                Copied::Done(Ok(kept))
+            }
             Err(Trouble::Refuse(refusal)) => Copied::Done(Err(refusal)),
             Err(Trouble::Inbox) => text.stage(store, copy),
         });

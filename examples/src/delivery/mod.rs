@@ -9,13 +9,11 @@ mod header;
 mod rules;
 mod store;
 mod trace;
+mod usage;
 
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mail_wire::Escaped;
 use maildrop::{Delivered, Delivery, Error, UserName};
 use smtp_proto::types::Refusal;
 use tokio::sync::Semaphore;
@@ -26,6 +24,8 @@ pub use rules::RulesError;
 pub(crate) use rules::{Rules, given};
 pub(crate) use store::{Copy, MailStore};
 pub(crate) use trace::{Origin, message_id, prefix};
+
+use crate::filter::Destination;
 
 /// Up to this many bytes of a message gather before they are written out.
 const SPILL: usize = 32 * 1024;
@@ -63,23 +63,13 @@ impl Counter {
 #[derive(Debug)]
 pub(crate) enum Kept {
     File(Delivered),
-    /// In the folder that the user's rc file chose, none if it dropped the message. With the message, where it is wanted.
+    /// Where the user's rc file sent it, which is nowhere if it dropped the message. With the message, where it is wanted.
     Filed {
-        folder: Option<PathBuf>,
+        destinations: Vec<Destination>,
         message: Option<Arc<[u8]>>,
     },
     Memory(Arc<[u8]>),
     Nowhere,
-}
-
-impl Kept {
-    /// The folder that an rc file chose, fit to be logged: its name may come from the message.
-    pub(crate) fn folder(&self) -> Option<Escaped<'_>> {
-        match self {
-            Self::Filed { folder: Some(folder), .. } => Some(Escaped(folder.as_os_str().as_bytes())),
-            _ => None,
-        }
-    }
 }
 
 /// Which way a copy goes.

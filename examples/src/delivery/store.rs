@@ -17,6 +17,8 @@ use maildrop::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Way;
+use super::usage::Elsewhere;
+use crate::filter::Destination;
 
 /// Most messages that are committed together, so that the first does not wait for too many others to be written.
 const BATCH: usize = 256;
@@ -49,6 +51,7 @@ struct Mailboxes {
     root: MailRoot,
     line_endings: LineEndings,
     open: Mutex<HashMap<UserName, Maildir>>,
+    elsewhere: Elsewhere,
 }
 
 #[derive(Debug)]
@@ -86,7 +89,12 @@ impl MailStore {
         if let Some(faults) = faults {
             root = root.with_faults(faults);
         }
-        let mailboxes = Arc::new(Mailboxes { root, line_endings, open: Mutex::default() });
+        let mailboxes = Arc::new(Mailboxes {
+            root,
+            line_endings,
+            open: Mutex::default(),
+            elsewhere: Elsewhere::default(),
+        });
         let (committer, jobs) = channel();
         let theirs = Arc::clone(&mailboxes);
         std::thread::Builder::new()
@@ -169,9 +177,32 @@ impl MailStore {
         self.mailboxes.duplicate(original, copies)
     }
 
-    /// Whether a message of that size would not fit into the user's Maildir. Blocks.
+    /// Whether a message of that size would not fit into the user's quota. Blocks.
     pub(crate) fn would_exceed(&self, user: &UserName, size: u64) -> Result<bool, Error> {
-        self.mailboxes.with(user, |maildir| maildir.would_exceed(size))
+        Ok(self.mailboxes.with(user, |maildir| maildir.would_exceed(size))?
+            || self.room(user, size)?.is_some_and(|room| room < size))
+    }
+
+    /// How many bytes more the user may keep, if that is limited; counted carefully where it is less than `wanted`. Blocks.
+    pub(crate) fn room(&self, user: &UserName, wanted: u64) -> Result<Option<u64>, Error> {
+        let quota = match self.mailboxes.with(user, Maildir::quota) {
+            // Mail is not lost for a quota that nobody can tell.
+            Err(Error::QuotaFile { .. }) => None,
+            quota => quota?,
+        };
+        let Some((limit, inbox)) = quota.and_then(|quota| Some((quota.limits.bytes?, quota.usage.bytes)))
+        else {
+            return Ok(None);
+        };
+        let folder = self.mailboxes.root.path().join(user.as_str());
+        let left = limit.saturating_sub(inbox);
+        Ok(Some(self.mailboxes.elsewhere.room(user, &folder, left, wanted)))
+    }
+
+    /// Notes what was filed for a user by other ways than this store.
+    pub(crate) fn note(&self, user: &UserName, destinations: &[Destination]) {
+        let folder = self.mailboxes.root.path().join(user.as_str());
+        self.mailboxes.elsewhere.note(user, &folder, destinations);
     }
 }
 

@@ -12,9 +12,8 @@ use maildrop::{
 };
 use procmail_engine::effect::{Deliver, Delivered, Note};
 
-use super::Host;
+use super::{Host, NULL};
 
-const NULL: &[u8] = b"/dev/null";
 /// The modes that maildrop gives files and directories of its own accord.
 const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;

@@ -37,6 +37,7 @@
 
 mod copies;
 mod folder;
+mod ledger;
 mod log;
 mod notify;
 mod policy;
@@ -54,20 +55,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use maildrop::{DotLock, DotLockOptions, HeldLock, LockAttempt};
-use procmail_engine::effect::{Delivered, Effect, LogText, Note, Outcome, Ran, ReadRc, Run};
+use procmail_engine::effect::{Delivered, Effect, LogText, Note, Outcome, ReadRc, Run};
 use procmail_engine::eval::{Evaluator, Fate, Finished, Step};
 use rustix::fs::OFlags;
 
+pub use self::ledger::{Allowance, Destination};
 pub use self::log::Log;
-pub use self::policy::{Limits, Owners, Places, Programs};
+pub use self::policy::{Limits, Notices, Owners, Places, Programs};
 pub use self::stop::Stop;
 
 use self::copies::{Copies, Role};
+use self::ledger::Ledger;
 use self::log::Clock;
 use self::program::LeftRunning;
 
 /// Bytes of the largest rc file that is read.
 const LARGEST_RC: u64 = 16 << 20;
+/// Where mail goes to be dropped.
+const NULL: &[u8] = b"/dev/null";
 
 /// Does what an evaluator asks for.
 pub struct Host {
@@ -77,6 +82,7 @@ pub struct Host {
     log: Log,
     clock: Clock,
     programs: Programs,
+    notices: Notices,
     places: Places,
     owners: Owners,
     output: Option<Output>,
@@ -92,7 +98,7 @@ pub struct Host {
     reader: Option<Reader>,
     /// When the evaluation is to end.
     deadline: Option<Instant>,
-    delivered: Option<PathBuf>,
+    ledger: Arc<Ledger>,
 }
 
 /// Reads an rc file in the place of the host, which has this current directory.
@@ -114,6 +120,7 @@ impl Host {
             log: Log::Errors,
             clock: Clock::default(),
             programs: Programs::Run(Limits::default()),
+            notices: Notices::Anywhere,
             places: Places::Anywhere,
             owners: Owners::Anybody,
             output: None,
@@ -127,7 +134,7 @@ impl Host {
             dropping: None,
             reader: None,
             deadline: None,
-            delivered: None,
+            ledger: Arc::default(),
         }
     }
 
@@ -135,6 +142,12 @@ impl Host {
     #[must_use]
     pub fn with_programs(self, programs: Programs) -> Host {
         Host { programs, ..self }
+    }
+
+    /// Whom `COMSAT` may have told of mail.
+    #[must_use]
+    pub fn with_notices(self, notices: Notices) -> Host {
+        Host { notices, ..self }
     }
 
     /// Which files may be used.
@@ -182,11 +195,18 @@ impl Host {
         Host { reader: Some(Arc::new(reader)), ..self }
     }
 
-    /// When the evaluation is to end, waiting for locks and programs included: the mail is to be tried again then. What is
-    /// being computed is not broken off.
+    /// When the evaluation is to end, waiting for locks and programs included: the mail is to be tried again then. A single
+    /// condition is not broken off; between them the clock is looked at if the evaluator
+    /// [pauses](procmail_engine::eval::Setup::pauses).
     #[must_use]
     pub fn with_deadline(self, deadline: Instant) -> Host {
         Host { deadline: Some(deadline), ..self }
+    }
+
+    /// How much may be written.
+    #[must_use]
+    pub fn with_allowance(self, allowance: Allowance) -> Host {
+        Host { ledger: Arc::new(Ledger::new(allowance)), ..self }
     }
 
     /// Evaluates to the end, or until [`Stop`] is asked for.
@@ -204,6 +224,10 @@ impl Host {
             };
             if let Some(fate) = self.interrupted().filter(|_| begins_work(&effect)) {
                 evaluator.abandon(fate);
+                continue;
+            }
+            if !self.ledger.has_copies(&effect) {
+                evaluator.abandon(Fate::Requeued);
                 continue;
             }
             if let Effect::Run(run) = &effect
@@ -234,13 +258,15 @@ impl Host {
         }
     }
 
-    /// Runs a program as the evaluation would, for who answers an evaluator of their own. Nothing if it is refused, or was asked
-    /// to stop.
-    pub fn run(&mut self, run: &Run) -> Option<Ran> {
+    /// Runs a program as the evaluation would, for who answers an evaluator of their own: [`Outcome::Ran`] or
+    /// [`Outcome::NoResources`]. Nothing if it is refused, or was asked to stop.
+    pub fn run(&mut self, run: &Run) -> Option<Outcome> {
         match self.programs.clone() {
             Programs::Run(limits) => {
                 let limits = Limits { time: self.at_most(limits.time), ..limits };
-                self.execute(run, &limits)
+                let ran = self.execute(run, &limits)?;
+                ran.iter().for_each(|ran| self.ledger.ran(run, ran));
+                Some(ran.map_or(Outcome::NoResources, Outcome::Ran))
             }
             Programs::Refuse => None,
         }
@@ -256,9 +282,14 @@ impl Host {
         self.refused.as_deref()
     }
 
-    /// Where the mail was delivered last: the file of its own, or a mailbox. Deliveries by copies and to programs do not count.
-    pub fn delivered(&self) -> Option<&Path> {
-        self.delivered.as_deref()
+    /// Where the mail went, copies included, in order: the first thousand.
+    pub fn destinations(&self) -> Vec<Destination> {
+        self.ledger.destinations()
+    }
+
+    /// Whether an evaluation was ended since it made more copies than [allowed](Allowance::copies).
+    pub fn is_exceeded(&self) -> bool {
+        self.ledger.is_exceeded()
     }
 
     /// What becomes of the mail if the evaluation is to end, since a stop was asked for or there is no time left.
@@ -314,16 +345,16 @@ impl Host {
                 self.umask = mask;
                 return None;
             }
-            Effect::Run(run) => Outcome::Ran(self.run(&run)?),
+            Effect::Run(run) => self.run(&run)?,
             Effect::Deliver(deliver) => {
-                let delivered = self.deliver(&deliver, self.at_most(evaluator.timeout()));
-                if delivered.size.is_some() {
-                    let folder = delivered.notes.iter().find_map(|note| match note {
-                        Note::Folder(folder) => Some(self.directory.join(OsStr::from_bytes(folder))),
-                        _ => None,
-                    });
-                    self.delivered = folder;
+                let bytes = Allowance::bytes_of(&deliver);
+                if !self.ledger.has_room(bytes) {
+                    let folder = deliver.folders.into_iter().next().unwrap_or_default();
+                    let notes = vec![Note::Folder(folder.clone()), Note::OverQuota(folder)];
+                    return Some(Outcome::Delivered(Delivered { notes, size: None }));
                 }
+                let delivered = self.deliver(&deliver, self.at_most(evaluator.timeout()));
+                self.ledger.delivered(&delivered, &self.directory, bytes);
                 Outcome::Delivered(delivered)
             }
             Effect::Print(content) => {
@@ -373,6 +404,9 @@ impl Host {
     }
 
     fn write_log(&mut self, text: &LogText) {
+        if matches!(self.log, Log::File(_)) && !self.ledger.has_log(text.text.len()) {
+            return;
+        }
         if let Some(stamp) = self.clock.stamp(text) {
             self.log.write(stamp.as_bytes());
         }
@@ -478,6 +512,7 @@ impl Host {
             log: self.log.clone(),
             clock: self.clock.clone(),
             programs: self.programs.clone(),
+            notices: self.notices,
             places: self.places.clone(),
             owners: self.owners.clone(),
             output: self.output.clone(),
@@ -491,7 +526,7 @@ impl Host {
             dropping: self.dropping.clone(),
             reader: self.reader.clone(),
             deadline: self.deadline,
-            delivered: None,
+            ledger: Arc::clone(&self.ledger),
         }
     }
 }
@@ -506,7 +541,8 @@ fn begins_work(effect: &Effect) -> bool {
         | Effect::Lock(_)
         | Effect::BreakLock(_)
         | Effect::Sleep(_)
-        | Effect::Fork { .. } => true,
+        | Effect::Fork { .. }
+        | Effect::Pause => true,
         _ => false,
     }
 }

@@ -40,6 +40,18 @@ impl Default for Limits {
     }
 }
 
+/// Whom `COMSAT` may have told of mail, by a datagram. Nobody where programs are [refused](Programs::Refuse).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notices {
+    /// Any host.
+    Anywhere,
+    /// This host: `localhost`, or a loopback address. No name is looked up.
+    Local,
+    /// Nobody.
+    Nowhere,
+}
+
 /// Which files an rc file may name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

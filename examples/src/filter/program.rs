@@ -100,14 +100,19 @@ impl Left {
 
 impl Host {
     /// Runs a program; nothing if it was asked to stop meanwhile.
-    pub(super) fn execute(&mut self, run: &Run, limits: &Limits) -> Option<Ran> {
+    pub(super) fn execute(&mut self, run: &Run, limits: &Limits) -> Option<Result<Ran, NoResources>> {
         let started = self.start(run, limits, false).or_else(|error| match error.kind() {
             io::ErrorKind::ArgumentListTooLong => Err(error),
+            _ if has_no_room(&error) => Err(error),
             _ => self.start(run, limits, true),
         });
-        let Ok(started) = started else {
-            self.complain("Failed to execute", run.command.name());
-            return Some(Ran { fed: false, ..Ran::ended(Exit::Code(NOT_FOUND)) });
+        let started = match started {
+            Ok(started) => started,
+            Err(error) if has_no_room(&error) => return Some(Err(NoResources)),
+            Err(_) => {
+                self.complain("Failed to execute", run.command.name());
+                return Some(Ok(Ran { fed: false, ..Ran::ended(Exit::Code(NOT_FOUND)) }));
+            }
         };
         let mut session = Session::new(run, limits, started);
         let ran = session.attend(&self.stop);
@@ -115,7 +120,7 @@ impl Host {
             Some(_) => drop(session.child.wait()),
             None => self.left.add(session.child, limits),
         }
-        ran
+        ran.map(Ok)
     }
 
     /// Starts a program, or a shell that reads it. As much input as goes in is in the pipe before: a program that ends without
@@ -192,6 +197,15 @@ impl Host {
             .split(|&byte| byte == b':')
             .any(|place| executes(&Path::new(OsStr::from_bytes(place)).join(name)))
     }
+}
+
+/// The system has no room for another process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoResources;
+
+/// Whether that is why a program could not be started.
+fn has_no_room(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::AGAIN | Errno::NOMEM))
 }
 
 /// Text for the system, which ends at a NUL.

@@ -312,6 +312,21 @@ fn a_full_disk_is_told_of_and_the_mail_goes_on() {
 }
 
 #[test]
+fn a_deadline_ends_rules_that_ask_for_nothing() {
+    for (pauses, fate) in [(true, Fate::Requeued), (false, Fate::Lost)] {
+        let mut setup = Setup::new();
+        setup.pauses = pauses;
+        setup.rc_files.push(b"rc".to_vec());
+        let mut evaluator = Evaluator::new(setup, Mail::new(MAIL.to_vec()));
+        assert!(matches!(evaluator.step(), Step::Effect(Effect::ReadRc(_))));
+        evaluator.answer(Outcome::Read(b"DELIVERED=yes\n".to_vec()));
+        let mut desk = Desk::new().map(|host| host.with_deadline(Instant::now()));
+        // Lost means that the rules were still obeyed, by which the mail is as good as delivered.
+        assert_eq!(desk.host.evaluate(evaluator).fate, fate);
+    }
+}
+
+#[test]
 fn a_default_that_is_a_directory_is_not_locked() {
     let mut desk = Desk::new();
     fs::create_dir(desk.home.path().join("inbox")).unwrap();

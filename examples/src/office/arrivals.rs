@@ -11,6 +11,8 @@ use maildrop::UserName;
 use smtp_proto::types::ReversePath;
 use tokio::sync::Notify;
 
+use crate::filter::Destination;
+
 /// A message that was delivered to one recipient.
 #[derive(Debug, Clone)]
 pub struct Mail {
@@ -24,9 +26,9 @@ pub struct Mail {
 #[derive(Clone)]
 pub(super) enum Place {
     File(PathBuf),
-    /// Where an rc file put it.
+    /// Where an rc file sent it.
     Filed {
-        folder: Option<PathBuf>,
+        destinations: Vec<Destination>,
         message: Arc<[u8]>,
     },
     Memory(Arc<[u8]>),
@@ -35,8 +37,8 @@ pub(super) enum Place {
 impl core::fmt::Debug for Place {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::File(path) | Self::Filed { folder: Some(path), .. } => path.fmt(f),
-            Self::Filed { folder: None, .. } => f.write_str("(dropped)"),
+            Self::File(path) => path.fmt(f),
+            Self::Filed { destinations, .. } => destinations.fmt(f),
             Self::Memory(_) => f.write_str("(memory)"),
         }
     }
@@ -72,8 +74,19 @@ impl Mail {
     pub fn path(&self) -> Option<&Path> {
         match &self.place {
             Place::File(path) => Some(path),
-            Place::Filed { folder, .. } => folder.as_deref(),
+            Place::Filed { destinations, .. } => destinations.iter().rev().find_map(|to| match to {
+                Destination::File { path, .. } => Some(path.as_path()),
+                _ => None,
+            }),
             Place::Memory(_) => None,
+        }
+    }
+
+    /// Where an rc file sent it, in order: into files, to programs or to other addresses. Empty where there is no rc file.
+    pub fn destinations(&self) -> &[Destination] {
+        match &self.place {
+            Place::Filed { destinations, .. } => destinations,
+            Place::File(_) | Place::Memory(_) => &[],
         }
     }
 

@@ -16,13 +16,14 @@ use super::arrivals::Arrivals;
 use super::faults::{FaultRule, FaultScript};
 use super::listener::{Endpoint, Machines};
 use super::shared::Shared;
+use super::start_error::StartError;
 use super::{Bound, PostOffice, settings};
 use crate::config::{Config, FilterConfig, LineEndings, Network};
 use crate::delivery::{MailStore, Rules, RulesError, Sink, given};
 use crate::limits::ConnectionLimits;
 use crate::service::{Listen, ListenError, Service};
-use crate::tls::{KeptCertificate, SelfSigned, SelfSignedError, ServerTls, TlsError, kept};
-use crate::users::{StoredPassword, UserError, Users, UsersFileError};
+use crate::tls::{KeptCertificate, SelfSigned, ServerTls, kept};
+use crate::users::{StoredPassword, UserError, Users};
 
 /// How many arrivals are remembered for [`PostOffice::wait_for`], unless told otherwise.
 const REMEMBERED: usize = 1000;
@@ -52,86 +53,6 @@ enum Store {
     Memory,
     /// In the data folder of the configuration.
     Data,
-}
-
-/// Why a post office cannot be started. All of these are for whoever configured it.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// A listener is none.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// A domain or the host name is none.
-    #[error("expected a domain name such as example.test, found {found:?}")]
-    Domain {
-        /// What was found.
-        found: String,
-    },
-    /// There is no domain whose mail is ours.
-    #[error("expected a domain at least whose mail is ours, found none")]
-    NoDomain,
-    /// A user cannot be.
-    #[error("user {name:?}: {error}")]
-    User {
-        /// The name.
-        name: String,
-        /// What is wrong.
-        error: UserError,
-    },
-    /// There is nobody to get mail.
-    #[error("there are no users, so there is nobody to get mail: name one, or a file that has one")]
-    NoUsers,
-    /// The users file cannot be taken.
-    #[error(transparent)]
-    UsersFile(#[from] UsersFileError),
-    /// Postmaster is nobody.
-    #[error("expected postmaster to be one of the users, found {found:?}")]
-    Postmaster {
-        /// The name.
-        found: String,
-    },
-    /// TLS cannot be set up.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// No certificate could be made.
-    #[error(transparent)]
-    SelfSigned(#[from] SelfSignedError),
-    /// A certificate without its key, or a key without its certificate.
-    #[error("expected a TLS certificate and its key, found only one of them")]
-    HalfTls,
-    /// A service that cannot do without TLS.
-    #[error("expected TLS for {0}, found it switched off")]
-    NeedsTls(Service),
-    /// A service that asks everybody to log in, where nobody can.
-    #[error("expected SASL mechanisms for {0} that are allowed and serve all users, found none")]
-    NoMechanism(Service),
-    /// The data folder cannot be used.
-    #[error("expected to keep data in {path}, found: {error}")]
-    Data {
-        /// The folder or file.
-        path: PathBuf,
-        /// What happened.
-        error: io::Error,
-    },
-    /// The system has no randomness.
-    #[error("expected random numbers from the system, found: {0}")]
-    Random(String),
-    /// An address cannot be listened at.
-    #[error("expected to listen for {service} at {address}, found: {error}")]
-    Bind {
-        /// The service.
-        service: Service,
-        /// The address.
-        address: SocketAddr,
-        /// What happened.
-        error: io::Error,
-    },
-    /// Rc files cannot be obeyed as asked.
-    #[error(transparent)]
-    Filter(#[from] RulesError),
-    /// A thread could not be started.
-    #[error("expected to start a thread, found: {0}")]
-    Thread(#[source] io::Error),
 }
 
 impl Builder {

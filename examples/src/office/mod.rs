@@ -32,6 +32,7 @@ mod policy;
 mod session;
 mod settings;
 mod shared;
+mod start_error;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,8 +42,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use arrivals::{Mail, WaitError};
-pub use builder::{Builder, StartError};
+pub use builder::Builder;
 pub use faults::{FaultPoint, FaultRule, Stage};
+pub use start_error::StartError;
 
 pub use crate::delivery::RulesError;
 
@@ -100,7 +102,7 @@ impl PostOffice {
         self.shared.limits.in_use()
     }
 
-    /// What arrived and is remembered, oldest first.
+    /// What arrived and is remembered, oldest first. What the rules of its recipient dropped has not arrived.
     pub fn mails(&self) -> Vec<Mail> {
         self.shared.arrivals.all()
     }

@@ -1,6 +1,7 @@
 //! One connection: the events of the protocol machine, answered.
 
 use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,6 @@ use smtp_proto::server::{Delivered, Event, MessageEnd, Question as Asked, Server
 use smtp_proto::types::{ForwardPath, Refusal, ReversePath, Verdict};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tracing::field::display;
 use tracing::{debug, info, warn};
 
 use super::arrivals::{Mail, Place};
@@ -19,6 +19,7 @@ use super::policy::{Recipient, resolve};
 use super::shared::Shared;
 use crate::delivery::{Copy, Incoming, Kept, Origin, Way, message_id, prefix};
 use crate::driver::{Closed, Conn};
+use crate::filter::Destination;
 use crate::limits::ConnectionGuard;
 
 /// RFC 5321 §6.3.
@@ -321,10 +322,7 @@ impl Session {
         for ((recipient, _), outcome) in recipients.into_iter().zip(outcome) {
             verdicts.push(match outcome {
                 Ok(kept) => {
-                    if !matches!(kept, Kept::Nowhere) {
-                        let folder = kept.folder().map(display);
-                        info!(id, from = %from, to = %recipient.path, user = %recipient.user, size, folder, "delivered");
-                    }
+                    log(&id, &from, &recipient, size, &kept);
                     self.office.arrived(&from, recipient, size, kept);
                     // Digits and letters, so nothing is lost.
                     Verdict::AcceptWith(ReplyText::sanitized(&format!("ok, delivered as {id}")))
@@ -354,6 +352,39 @@ impl Session {
     }
 }
 
+/// Logs what became of a message.
+fn log(id: &str, from: &ReversePath, recipient: &Recipient, size: u64, kept: &Kept) {
+    let (to, user) = (&recipient.path, &recipient.user);
+    let destinations = match kept {
+        Kept::Nowhere => return,
+        Kept::File(_) | Kept::Memory(_) => {
+            info!(id, %from, %to, %user, size, "delivered");
+            return;
+        }
+        Kept::Filed { destinations, .. } => destinations,
+    };
+    if is_dropped(destinations) {
+        info!(id, %from, %to, %user, size, "dropped by the recipient's rules");
+    }
+    for destination in destinations {
+        match destination {
+            Destination::File { path, .. } => {
+                // Its name may come from the message.
+                let folder = Escaped(path.as_os_str().as_bytes());
+                info!(id, %from, %to, %user, size, %folder, "delivered");
+            }
+            Destination::Program => info!(id, %from, %to, %user, size, "given to a program"),
+            Destination::Addresses => info!(id, %from, %to, %user, size, "forwarded"),
+            _ => {}
+        }
+    }
+}
+
+/// Whether rules sent a message nowhere.
+fn is_dropped(destinations: &[Destination]) -> bool {
+    destinations.iter().all(|destination| *destination == Destination::Nowhere)
+}
+
 /// Waits for a disk or a password check, up to a limit.
 async fn in_time<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     let outcome = tokio::time::timeout(limit, work).await;
@@ -370,11 +401,12 @@ pub(super) async fn told(stop: &mut watch::Receiver<bool>) {
 }
 
 impl Shared {
-    /// Remembers what was delivered.
+    /// Remembers what was delivered; what rules drop has not arrived.
     fn arrived(&self, from: &ReversePath, recipient: Recipient, size: u64, kept: Kept) {
         let place = match kept {
             Kept::File(delivered) if self.remembers => Place::File(delivered.path()),
-            Kept::Filed { folder, message: Some(message) } => Place::Filed { folder, message },
+            Kept::Filed { destinations, .. } if is_dropped(&destinations) => return,
+            Kept::Filed { destinations, message: Some(message) } => Place::Filed { destinations, message },
             Kept::Memory(bytes) => Place::Memory(bytes),
             Kept::File(_) | Kept::Filed { .. } | Kept::Nowhere => return,
         };

@@ -8,7 +8,7 @@ use smtp_proto::types::{Domain, Limits};
 use mail_wire::ReplyText;
 use mail_wire::sasl::{Mechanism, MechanismSet};
 
-use super::builder::StartError;
+use super::start_error::StartError;
 use crate::config::{BareNewlines, Config, LimitsConfig, LineEndings, Nul, TimeoutsConfig};
 use crate::driver::Settings;
 use crate::service::Service;

@@ -1,6 +1,6 @@
 //! Limits, stopping, and the program itself.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -321,8 +321,15 @@ fn a_limit_below_the_least_is_told_at_start() {
     while !ready.ends_with("ready\n") {
         assert_ne!(out.read_line(&mut ready).unwrap(), 0, "{ready}");
     }
+    // The log has a thread of its own.
+    let mut logs = String::new();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    while logs.lines().count() < 2 {
+        assert_ne!(log.read_line(&mut logs).unwrap(), 0, "{logs}");
+    }
     child.kill().unwrap();
-    let logs = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    log.read_to_string(&mut logs).unwrap();
+    child.wait().unwrap();
     for expected in
         ["limit=\"message_size\" asked=1000 taken=65536", "limit=\"recipients\" asked=7 taken=100"]
     {
@@ -339,7 +346,21 @@ fn errors_say_what_to_do() {
     std::fs::write(&users, "alice:{PLAIN}x\nbob:{MD5}y\n").unwrap();
     std::fs::write(&config, "domain = \"x.test\"\n").unwrap();
     std::fs::write(&bad, "[users]\nalice = \"x\"\nbob = \"{MD5}y\"\n").unwrap();
-    let cases: [(&[&str], &str); 6] = [
+    let (late, filter) = (path("late.toml"), path("filter.toml"));
+    std::fs::write(&late, "data = \"d\"\npostmaster = \"nobody\"\n[users]\nalice = \"x\"\n").unwrap();
+    let text = "data = \"d\"\n[users]\nalice = \"x\"\n[filter]\nprograms = true\n  run_as = \"root\"\n";
+    std::fs::write(&filter, text).unwrap();
+    let listen = ["--listen", "smtp=127.0.0.1:0"];
+    let cases: [(&[&str], &str); 9] = [
+        (&["--config", &late, listen[0], listen[1]], "late.toml:2:1: expected postmaster to be one of"),
+        (
+            &["--config", &late, "--postmaster", "joe", listen[0], listen[1]],
+            "postoffice: expected postmaster to be one of the users, found \"joe\"",
+        ),
+        (
+            &["--config", &filter, listen[0], listen[1]],
+            "filter.toml:6:3: expected filter.run_as to name another",
+        ),
         (&["--data", &path("d")], "add --user NAME:PASSWORD"),
         (&["--data", &path("d"), "--users", &users], "users:2: expected a password scheme of {PLAIN}"),
         (&["--config", &config], "p.toml:1:1: unknown field `domain`"),

@@ -5,6 +5,7 @@
     reason = "helpers of tests are outside of test functions, and a failure is to fail the test"
 )]
 
+mod allowance;
 mod client;
 mod delivery;
 mod housekeeping;

@@ -8,7 +8,7 @@ use mailwright::config::{BrokenRc, ByteSize, FilterConfig, Span};
 use mailwright::office::{Builder, RulesError, StartError};
 use mailwright::{PostOffice, Service};
 
-fn builder(data: &Path) -> Builder {
+pub(crate) fn builder(data: &Path) -> Builder {
     PostOffice::builder()
         .domain("local.test")
         .data(data)
@@ -18,11 +18,11 @@ fn builder(data: &Path) -> Builder {
         .listen(Service::Lmtp, "127.0.0.1:0")
 }
 
-async fn smtp(office: &PostOffice) -> Client {
+pub(crate) async fn smtp(office: &PostOffice) -> Client {
     Client::connect(office.addr(Service::Smtp).unwrap()).await
 }
 
-fn write_rc(data: &Path, user: &str, text: &str) -> PathBuf {
+pub(crate) fn write_rc(data: &Path, user: &str, text: &str) -> PathBuf {
     let folder = data.join("mail").join(user);
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join(".procmailrc");
@@ -32,13 +32,13 @@ fn write_rc(data: &Path, user: &str, text: &str) -> PathBuf {
 }
 
 /// What lies in a folder of a user: the contents of its files.
-fn files(data: &Path, user: &str, folder: &str) -> Vec<String> {
+pub(crate) fn files(data: &Path, user: &str, folder: &str) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(data.join("mail").join(user).join(folder)) else { return Vec::new() };
     entries.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()).collect()
 }
 
 /// The names in the folder of a user, but for the inbox and the rc file.
-fn names(data: &Path, user: &str) -> Vec<String> {
+pub(crate) fn names(data: &Path, user: &str) -> Vec<String> {
     let entries = std::fs::read_dir(data.join("mail").join(user)).unwrap();
     let mut names: Vec<String> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -300,9 +300,7 @@ async fn programs_run_where_they_may_and_end_in_time() {
     ] {
         let data = tempfile::tempdir().unwrap();
         std::fs::set_permissions(data.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let mut filter = FilterConfig::default();
-        filter.programs = true;
-        filter.run_as = rustix::process::geteuid().is_root().then(|| "nobody".to_owned());
+        let mut filter = programs();
         filter.program_time = Span(std::time::Duration::from_millis(300));
         filter.program_output = ByteSize(100_000);
         let office = builder(data.path()).filter(filter).rules("alice", rc).start().await.unwrap();
@@ -311,6 +309,34 @@ async fn programs_run_where_they_may_and_end_in_time() {
         let filed = files(data.path(), "alice", "Maildir/new");
         assert!(filed.len() == 1 && filed[0].ends_with(expected), "{rc:?}: {filed:?}");
     }
+}
+
+/// A table by which programs may run.
+pub(crate) fn programs() -> FilterConfig {
+    let mut filter = FilterConfig::default();
+    filter.programs = true;
+    filter.run_as = rustix::process::geteuid().is_root().then(|| "nobody".to_owned());
+    filter
+}
+
+#[tokio::test]
+async fn comsat_tells_this_host_where_that_is_allowed() {
+    let service = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    service.set_read_timeout(Some(LONG)).unwrap();
+    let port = service.local_addr().unwrap().port();
+    for allowed in [false, true] {
+        let data = tempfile::tempdir().unwrap();
+        let mut filter = programs();
+        filter.notices = allowed;
+        let rc = format!("COMSAT={port}@127.0.0.1\n:0\n{allowed}\n");
+        let office = builder(data.path()).filter(filter).rules("alice", rc).start().await.unwrap();
+        let reply = smtp(&office).await.deliver("alice@local.test", "Subject: x\r\n\r\nhi").await;
+        assert!(reply.starts_with("250"), "{reply}");
+    }
+    let mut buffer = [0; 1024];
+    let (size, _) = service.recv_from(&mut buffer).unwrap();
+    let told = String::from_utf8_lossy(&buffer[..size]).into_owned();
+    assert!(told.starts_with("alice@0:") && told.ends_with("/true"), "{told}");
 }
 
 #[tokio::test]
@@ -371,6 +397,22 @@ async fn rc_files_that_would_never_end_or_fill_the_memory_harm_nobody_else() {
         assert!(reply.starts_with("250") || reply.starts_with("451"), "{rc:?}: {reply}");
         let reply = smtp(&office).await.deliver("bob@local.test", "Subject: x\r\n\r\nhi").await;
         assert!(reply.starts_with("250"), "{rc:?}: {reply}");
+    }
+}
+
+#[tokio::test]
+async fn rules_that_only_compute_end_in_time() {
+    let data = tempfile::tempdir().unwrap();
+    let message = format!("Subject: x\r\n\r\nc\r\n{}", "a".repeat(300_000));
+    for mut filter in [FilterConfig::default(), programs()] {
+        filter.time = Span(std::time::Duration::from_millis(50));
+        // Minutes of work.
+        let rc = ":0B\n* (a|b)+c\nbox\n".repeat(20_000);
+        let office = builder(data.path()).filter(filter).rules("alice", rc).start().await.unwrap();
+        let deliver = async { smtp(&office).await.deliver("alice@local.test", &message).await };
+        let reply = tokio::time::timeout(LONG, deliver).await.expect("it ends in time");
+        assert!(reply.starts_with("451 4.3.0"), "{reply}");
+        assert_eq!(files(data.path(), "alice", "Maildir/new"), [] as [&str; 0]);
     }
 }
 

@@ -4,6 +4,7 @@
 #[path = "../../../procmail-engine/tests/recorded/archive.rs"]
 mod archive;
 mod crowd;
+mod crowded;
 mod killed;
 mod limited;
 mod recorded;

@@ -1,6 +1,7 @@
 //! Programs: how a command line becomes a command, and what a run of it gives.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::expand::Expand;
 use super::{Evaluator, Task, Value};
@@ -15,6 +16,8 @@ pub(super) struct RunCommand {
     input: Option<Arc<[u8]>>,
     limit: Option<usize>,
     wait: bool,
+    /// How often it was tried to start it in vain.
+    tries: i64,
     stage: Stage,
 }
 
@@ -23,11 +26,13 @@ enum Stage {
     Parse,
     Words,
     Ran(Command),
+    /// It waits to be started again.
+    Suspended(Command),
 }
 
 impl RunCommand {
     pub(super) fn new(line: Vec<u8>, purpose: Purpose) -> Self {
-        Self { line, purpose, input: None, limit: None, wait: true, stage: Stage::Parse }
+        Self { line, purpose, input: None, limit: None, wait: true, tries: 0, stage: Stage::Parse }
     }
 
     pub(super) fn limited(mut self, limit: usize) -> Self {
@@ -43,6 +48,11 @@ impl RunCommand {
     pub(super) fn waiting(mut self, wait: bool) -> Self {
         self.wait = wait;
         self
+    }
+
+    /// Whether it waits to be started again.
+    pub(super) fn is_suspended(&self) -> bool {
+        matches!(self.stage, Stage::Suspended(_))
     }
 
     /// Whether it is a filter that is running.
@@ -82,7 +92,8 @@ impl Evaluator {
                     self.start(run, command);
                 }
             },
-            Stage::Ran(command) => self.ended(&run, command),
+            Stage::Ran(command) => self.ended(run, command),
+            Stage::Suspended(command) => self.try_to_start(run, command),
         }
     }
 
@@ -117,24 +128,25 @@ impl Evaluator {
         self.start(run, command);
     }
 
-    fn start(&mut self, mut run: RunCommand, command: Command) {
+    fn start(&mut self, run: RunCommand, command: Command) {
         self.tell_of("Executing", &command.text(b","));
+        self.try_to_start(run, command);
+    }
+
+    fn try_to_start(&mut self, mut run: RunCommand, command: Command) {
         let output = match run.purpose {
             Purpose::Substitution => Output::Capture(run.limit),
             Purpose::Filter | Purpose::Capture => Output::Capture(None),
             Purpose::Trap => Output::Log,
             _ => Output::Discard,
         };
-        let input = match run.input.take() {
-            Some(input) => input,
-            None => {
-                self.header_joined = false;
-                self.mail.with_end().into()
-            }
-        };
+        let input = run.input.get_or_insert_with(|| {
+            self.header_joined = false;
+            self.mail.with_end().into()
+        });
         let effect = Run {
             command: command.clone(),
-            input,
+            input: Arc::clone(input),
             output,
             wait: run.wait,
             timeout: self.timeout(),
@@ -146,9 +158,10 @@ impl Evaluator {
         self.emit(Effect::Run(Box::new(effect)));
     }
 
-    fn ended(&mut self, run: &RunCommand, command: Command) {
+    fn ended(&mut self, run: RunCommand, command: Command) {
         let ran = match self.outcome.take() {
             Some(Outcome::Ran(ran)) => ran,
+            Some(Outcome::NoResources) => return self.not_started(run, command),
             _ => Ran { fed: false, ..Ran::ended(Exit::Code(71)) },
         };
         if ran.timed_out {
@@ -171,6 +184,27 @@ impl Evaluator {
             output.pop();
         }
         self.value = Value::Output(output);
+    }
+
+    /// There was no room for another process.
+    fn not_started(&mut self, mut run: RunCommand, command: Command) {
+        run.tries += 1;
+        if self.numbers.retries < 0 || run.tries <= self.numbers.retries {
+            run.stage = Stage::Suspended(command);
+            self.tasks.push(Task::Command(run));
+            self.emit(Effect::Sleep(Duration::from_secs(self.numbers.suspend)));
+            return;
+        }
+        // What is fed and read at the same time takes a process more, which comes first.
+        let name: &[u8] = match run.purpose {
+            Purpose::Filter | Purpose::Capture => b"procmail",
+            _ => command.name(),
+        };
+        self.complain_of("Failed forking", name);
+        self.value = match run.purpose {
+            Purpose::Substitution => Value::Output(Vec::new()),
+            _ => Value::NotStarted(command),
+        };
     }
 
     /// Tells of a program that ended badly.

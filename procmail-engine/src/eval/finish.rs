@@ -163,6 +163,9 @@ impl Evaluator {
                     text.push(b'"');
                 }
             }
+            (Some(Task::Command(run)), _) if run.is_suspended() => {
+                text.extend_from_slice(b" whilst waiting for fork");
+            }
             (Some(Task::Command(run)), _) if run.filters() => {
                 shown.from_line = false;
                 self.complain("Rescue of unfiltered data succeeded");

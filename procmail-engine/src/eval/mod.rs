@@ -114,6 +114,8 @@ pub struct Evaluator {
     outcome: Option<Outcome>,
     queue: VecDeque<Effect>,
     waiting: bool,
+    /// The host was given a pause before the task at hand.
+    paused: bool,
     finished: Option<Finished>,
     /// How many items may still be evaluated, by all copies together.
     budget: Budget,
@@ -197,6 +199,8 @@ enum Value {
     Words(Vec<Vec<u8>>),
     Output(Vec<u8>),
     Ran(Ran, Command),
+    /// The system had no room for the program.
+    NotStarted(Command),
     Locked(bool),
     Overflow,
 }
@@ -242,6 +246,7 @@ impl Evaluator {
             outcome: None,
             queue: VecDeque::new(),
             waiting: false,
+            paused: false,
             finished: None,
             budget,
             arguments_at: None,
@@ -290,6 +295,12 @@ impl Evaluator {
                 return Step::Finished(finished);
             }
             let task = self.tasks.pop().unwrap_or(Task::Finish(Finish::Default));
+            let pauses = self.setup.pauses && matches!(task, Task::Items | Task::Conditions(_));
+            if pauses && !std::mem::replace(&mut self.paused, true) {
+                self.tasks.push(task);
+                return Step::Effect(Effect::Pause);
+            }
+            self.paused = false;
             self.advance(task);
         }
     }

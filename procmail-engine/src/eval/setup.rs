@@ -44,6 +44,9 @@ pub struct Setup {
     pub expressions: Library,
     /// Whether [`Effect::Trace`](crate::effect::Effect::Trace) tells of the way.
     pub traces: bool,
+    /// Whether [`Effect::Pause`](crate::effect::Effect::Pause) comes before each item and each condition, so that hosts that
+    /// look at a clock can do so however little an rc file asks of them.
+    pub pauses: bool,
 }
 
 impl Setup {
@@ -78,6 +81,7 @@ impl Setup {
             most_items: 1_000_000,
             expressions: Library::default(),
             traces: false,
+            pauses: false,
         }
     }
 
@@ -102,4 +106,65 @@ pub struct SystemRc {
     pub path: Vec<u8>,
     /// `PATH` while it is evaluated.
     pub search_path: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::{Effect, Outcome};
+    use crate::eval::{Evaluator, Fate, Finished, Step};
+    use crate::mail::Mail;
+
+    /// How it ends, what it asks for but pauses, and how many pauses there are.
+    fn evaluate(rc: &str, pauses: bool) -> (Finished, Vec<String>, usize) {
+        let mut setup = Setup { pauses, ..Setup::new().variable("DEFAULT", "inbox") };
+        setup.rc_files.push(b"rc".to_vec());
+        let mut evaluator = Evaluator::new(setup, Mail::new(b"Subject: x\n\nbody\n".to_vec()));
+        let (mut effects, mut paused) = (Vec::new(), 0);
+        loop {
+            match evaluator.step() {
+                Step::Finished(finished) => return (finished, effects, paused),
+                Step::Effect(Effect::Pause) => paused += 1,
+                Step::Effect(effect) => {
+                    effects.push(format!("{effect:?}"));
+                    evaluator.answer(match effect {
+                        Effect::ReadRc(_) => Outcome::Read(rc.into()),
+                        _ => Outcome::Done,
+                    });
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn pauses_come_before_items_and_conditions_and_change_nothing() {
+        for (rc, expected) in [
+            ("", 1),
+            ("A=b\n", 2),
+            (":0\n* x\n* body\n* ! y\n* > 1000\nbox\n", 3),
+            (":0B\n* body\n* ! z\n* > 3\n* < 1000\n{\n LOG=found\n}\n", 9),
+            (":0\n* 1^1 ? true\n* 1^1 .\nbox\n:0\n* Subject\nlast\n", 5),
+        ] {
+            let (finished, effects, paused) = evaluate(rc, true);
+            assert_eq!((finished, effects, 0), evaluate(rc, false), "{rc:?}");
+            assert_eq!(paused, expected, "{rc:?}");
+        }
+    }
+
+    #[test]
+    fn an_evaluation_can_be_abandoned_in_a_pause() {
+        let mut setup = Setup { pauses: true, ..Setup::new() };
+        setup.rc_files.push(b"rc".to_vec());
+        let mut evaluator = Evaluator::new(setup, Mail::new(b"\n".to_vec()));
+        loop {
+            match evaluator.step() {
+                Step::Effect(Effect::Pause) => evaluator.abandon(Fate::Requeued),
+                Step::Effect(effect) => {
+                    assert!(matches!(effect, Effect::ReadRc(_) | Effect::Log(_)), "{effect:?}");
+                    evaluator.answer(Outcome::Read(b":0\nbox\n".to_vec()));
+                }
+                Step::Finished(finished) => break assert_eq!(finished.fate, Fate::Requeued),
+            }
+        }
+    }
 }

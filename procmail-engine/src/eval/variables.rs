@@ -67,6 +67,7 @@ pub(super) struct Numbers {
     pub(super) lock_sleep: u64,
     pub(super) lock_timeout: u64,
     pub(super) suspend: u64,
+    pub(super) retries: i64,
     pub(super) log_abstract: i64,
     pub(super) delivered: bool,
 }
@@ -80,6 +81,7 @@ impl Default for Numbers {
             lock_sleep: 8,
             lock_timeout: 1024,
             suspend: 16,
+            retries: 4,
             log_abstract: -1,
             delivered: false,
         }
@@ -127,6 +129,7 @@ impl Numbers {
             b"TIMEOUT" => self.timeout = seconds(value, self.timeout),
             b"LOCKSLEEP" => self.lock_sleep = seconds(value, self.lock_sleep),
             b"LOCKTIMEOUT" => self.lock_timeout = seconds(value, self.lock_timeout),
+            b"NORESRETRY" => self.retries = number(value, self.retries),
             b"SUSPEND" => self.suspend = seconds(value, self.suspend),
             b"LOGABSTRACT" => self.log_abstract = number(value, self.log_abstract),
             _ => {}

@@ -94,6 +94,20 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
+    /// Whether an option was given that takes the place of this key of the configuration.
+    pub(crate) fn outranks(&self, key: &[&str]) -> bool {
+        match key {
+            ["data"] => self.data.is_some(),
+            ["domains"] => !self.domain.is_empty(),
+            ["hostname"] => self.hostname.is_some(),
+            ["listen"] => !self.listen.is_empty(),
+            ["postmaster"] => self.postmaster.is_some(),
+            ["tls", _] => self.tls_cert.is_some(),
+            ["users", name] => self.user.iter().any(|user| user.name == *name),
+            _ => false,
+        }
+    }
+
     /// Whether this is the demo: nothing is said about what to serve.
     pub(crate) fn is_demo(&self) -> bool {
         self.config.is_none()

@@ -5,9 +5,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::time::Duration;
 
-use mailwright::config::Config;
+use mailwright::PostOffice;
+use mailwright::config::{Config, Place};
+use mailwright::office::{Builder, StartError};
 use mailwright::service::{Listen, Service};
-use mailwright::{PostOffice, office::Builder};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_appender::non_blocking::WorkerGuard;
@@ -32,17 +33,17 @@ pub(crate) fn run(options: &Serve) -> Result<(), Failure> {
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = runtime.worker_threads(cores.saturating_sub(1).max(1)).enable_all().build()?;
-    let outcome = runtime.block_on(serve(builder));
+    let outcome = runtime.block_on(serve(builder, options));
     // A disk that stands still, or a password check, is not waited for: the time for that is over.
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(builder: Builder) -> Result<(), Failure> {
+async fn serve(builder: Builder, options: &Serve) -> Result<(), Failure> {
     // Before the first line of output, so that whoever reads it may send a signal.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let office = builder.start().await?;
+    let office = builder.start().await.map_err(|error| located(&error, options))?;
     announce(&office);
     let mut signalled = async || {
         tokio::select! {
@@ -68,6 +69,16 @@ async fn serve(builder: Builder) -> Result<(), Failure> {
         }
         () = again => Err(Failure("stopped at once by a second signal, messages under way were cut off".to_owned())),
     }
+}
+
+/// What keeps the server from starting, with its place in the configuration file if it stands there.
+fn located(error: &StartError, options: &Serve) -> Failure {
+    let place = options.config.as_ref().and_then(|path| {
+        let keys = error.keys();
+        let mut set_there = keys.iter().filter(|key| !options.outranks(key));
+        set_there.find_map(|key| Place::of_key(path, key))
+    });
+    Failure(place.map_or_else(|| error.to_string(), |place| format!("{place}: {error}")))
 }
 
 fn announce(office: &PostOffice) {

@@ -238,7 +238,7 @@ fn explain(asked: &Asked, own: Account) -> Result<u8, Mistake> {
                         Purpose::Condition | Purpose::Substitution | Purpose::Filter | Purpose::Capture
                     ) =>
             {
-                host.run(run).map(Outcome::Ran)
+                host.run(run)
             }
             _ => None,
         })

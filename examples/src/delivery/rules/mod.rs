@@ -28,7 +28,7 @@ use self::rc::{Broken, RcFiles};
 use self::rehearsal::{Hindrance, rehearse};
 use super::Kept;
 use crate::config::{BrokenRc, FilterConfig};
-use crate::filter::{Host, Limits, Log, Places, Programs, Stop};
+use crate::filter::{Allowance, Host, Limits, Log, Notices, Places, Programs, Stop};
 
 /// sysexits(3): the addressee is unknown.
 const EX_NOUSER: i32 = 67;
@@ -38,6 +38,8 @@ const EX_SOFTWARE: i32 = 70;
 /// sysexits(3): to be tried again.
 const EX_TEMPFAIL: i32 = 75;
 
+/// Bytes that the rules for a message may write to log files.
+const MOST_LOG: u64 = 1 << 20;
 /// Users of whom it is remembered that they are busy, until those that are not are forgotten.
 const MOST_USERS: usize = 1000;
 
@@ -186,13 +188,14 @@ impl Rules {
     }
 
     /// Files a message by the rc file of a user, who has a [turn](Self::turn): `prefix` and `body`, with LF at the ends of
-    /// lines. Blocks.
+    /// lines. There is `room` for so many bytes, if that is limited. Blocks.
     pub(super) fn file(
         &self,
         user: &UserName,
         sender: &str,
         prefix: &[u8],
         body: &[u8],
+        room: Option<u64>,
     ) -> Result<Kept, Trouble> {
         let shared = &*self.0;
         let ground = Ground::new(self, user)?;
@@ -205,18 +208,24 @@ impl Rules {
         let from_line = FromLine::new(sender.as_bytes(), SystemTime::now(), offset);
         let message = Mail::new([from_line.as_bytes(), prefix, body].concat());
         let evaluator = Evaluator::new(shared.setup(user, sender, &ground), message);
+        let allowance = Allowance { copies: Some(shared.config.copies), bytes: room, log: Some(MOST_LOG) };
         if shared.programs == Programs::Refuse {
-            shared.rehearse(user, &ground, evaluator.clone(), deadline)?;
+            shared.rehearse(user, &ground, evaluator.clone(), deadline, allowance)?;
         }
         let reader = ground.clone();
         let mut host = Host::new(&ground.home, shared.stop.clone())
             .with_programs(shared.programs.clone())
+            .with_notices(if shared.config.notices { Notices::Local } else { Notices::Nowhere })
             .with_places(Places::Below(ground.home.clone()))
             .with_log(Log::Nowhere)
             .with_deadline(deadline)
+            .with_allowance(allowance)
             .with_reader(move |rc, directory| reader.read(rc, directory).unwrap_or(Outcome::Failed));
         let finished = host.evaluate(evaluator);
         let copies = host.wait();
+        if host.is_exceeded() {
+            return Err(shared.too_many_copies(user, &ground));
+        }
         // What a copy could not file is lost to its recipient, unless the message comes again.
         let failed = |copy: &&Finished| matches!(copy.fate, Fate::Bounced | Fate::Requeued);
         let worst = copies.iter().find(failed).unwrap_or(&finished);
@@ -226,7 +235,7 @@ impl Rules {
                 Err(Trouble::Refuse(Refusal::LOCAL_ERROR))
             }
             0 => Ok(Kept::Filed {
-                folder: host.delivered().map(Path::to_owned),
+                destinations: host.destinations(),
                 message: shared.remembers.then(|| [prefix, body].concat().into()),
             }),
             code => Err(Trouble::Refuse(refusal(code))),
@@ -278,13 +287,14 @@ impl Shared {
         busy
     }
 
-    /// Makes sure that no program will be wanted, nor a broken rc file included.
+    /// Makes sure that no program will be wanted, nor a broken rc file included, and that no more is written than may be.
     fn rehearse(
         &self,
         user: &UserName,
         ground: &Ground,
         evaluator: Evaluator,
         deadline: Instant,
+        allowance: Allowance,
     ) -> Result<(), Trouble> {
         let mut why = None;
         let mut read = |rc: &ReadRc, directory: &Path| {
@@ -293,18 +303,24 @@ impl Shared {
                 Hindrance::Broken
             })
         };
-        match rehearse(evaluator, &ground.home, deadline, &mut read) {
+        match rehearse(evaluator, &ground.home, deadline, allowance, &mut read) {
             Ok(()) => Ok(()),
             Err(Hindrance::Time) => {
                 tracing::warn!(%user, "the rc file does not come to an end");
                 Err(Trouble::Refuse(Refusal::LOCAL_ERROR))
             }
+            Err(Hindrance::Copies) => Err(self.too_many_copies(user, ground)),
+            Err(Hindrance::Room) => Err(Trouble::Refuse(Refusal::MAILBOX_FULL)),
             Err(Hindrance::Broken) => Err(why.map_or(Trouble::Inbox, |why| self.broken(user, &why))),
             Err(Hindrance::Program(purpose)) => {
                 tracing::warn!(%user, ?purpose, "the rc file runs a program, which filter.programs does not allow");
                 Err(Trouble::Refuse(FORBIDDEN))
             }
         }
+    }
+
+    fn too_many_copies(&self, user: &UserName, ground: &Ground) -> Trouble {
+        self.broken(user, &Broken::Copies { path: ground.rc.clone(), most: self.config.copies })
     }
 
     fn broken(&self, user: &UserName, why: &Broken) -> Trouble {
@@ -332,6 +348,7 @@ impl Shared {
         setup.directory = Some(home.to_vec());
         setup.rc_files = vec![ground.rc.as_os_str().as_bytes().to_vec()];
         setup.requeues = true;
+        setup.pauses = true;
         setup.expressions = self.expressions.clone();
         setup
     }

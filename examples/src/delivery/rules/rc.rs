@@ -22,6 +22,8 @@ pub(super) enum Broken {
     Read { path: PathBuf, error: std::io::Error },
     #[error("expected the rc file {path} to be {expected}", path = path.display())]
     Suspicious { path: PathBuf, expected: &'static str },
+    #[error("expected the rc file {path} to make no more than {most} copies of a message", path = path.display())]
+    Copies { path: PathBuf, most: usize },
     #[error("{path}:{line}:{column}: expected rc file text, found {found}", path = path.display())]
     Syntax { path: PathBuf, line: usize, column: usize, found: &'static str },
 }

@@ -102,11 +102,19 @@ impl Evaluator {
                 self.settle(&act, size);
             }
             Stage::Forked => {
-                if let Some(Outcome::Ran(ran)) = self.outcome.take() {
-                    self.complain_of_exit(ran.exit, b"procmail", act.head.waits_quietly);
-                    self.chain.succeeded = ran.exit.is_success();
-                } else {
-                    self.chain.succeeded = true;
+                match self.outcome.take() {
+                    Some(Outcome::Ran(ran)) => {
+                        self.complain_of_exit(ran.exit, b"procmail", act.head.waits_quietly);
+                        self.chain.succeeded = ran.exit.is_success();
+                    }
+                    Some(Outcome::Failed) => {
+                        self.complain_of("Failed forking", b"procmail");
+                        if let Some(file) = self.files.last_mut() {
+                            file.at = act.item + 1;
+                        }
+                        return self.enter_block();
+                    }
+                    _ => self.chain.succeeded = true,
                 }
                 if let Action::Block { close } = action {
                     self.skip_block(act.item + 1, *close);

@@ -159,6 +159,8 @@ impl Evaluator {
                 self.complain_of_exit(ran.exit, command.name(), true);
                 (ran.exit.number(), command.text(b" "))
             }
+            // What did not run has not failed.
+            Value::NotStarted(command) => (0, command.text(b" ")),
             _ => (1, Vec::new()),
         };
         let verdict = match test.weight {

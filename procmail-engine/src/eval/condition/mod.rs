@@ -125,8 +125,16 @@ impl Evaluator {
     pub(super) fn conditions(&mut self, mut run: Conditions) {
         let rc = run.rc.clone();
         let Some(Item::Recipe(recipe)) = rc.items().get(run.item) else { return };
+        let mut begun = run.test.is_some();
         loop {
             let Some(mut test) = run.test.take() else {
+                if self.setup.pauses
+                    && std::mem::replace(&mut begun, true)
+                    && run.which < recipe.conditions.len()
+                {
+                    self.tasks.push(Task::Conditions(Box::new(run)));
+                    return;
+                }
                 let Some(condition) = recipe.conditions.get(run.which) else {
                     self.score = shown(run.total);
                     let matches = !run.scored || run.total > 0.0;
