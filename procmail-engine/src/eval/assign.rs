@@ -81,6 +81,7 @@ impl Evaluator {
             }
             b"LOGFILE" => {
                 self.logging = true;
+                let value = if value.is_empty() { b"/dev/null".to_vec() } else { value };
                 self.tell_of("Opening", &value);
                 self.tasks.push(Task::OpenLog(value.clone()));
                 self.emit(Effect::OpenLog(value));

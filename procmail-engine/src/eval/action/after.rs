@@ -1,7 +1,5 @@
 //! What follows from how an action ended.
 
-use std::sync::Arc;
-
 use super::super::finish::Finish;
 use super::super::{Evaluator, Task, Value};
 use super::Act;
@@ -57,7 +55,7 @@ impl Evaluator {
                 if let Some(line) = kept {
                     output = [line, b"\n", &output].concat();
                 }
-                self.mail = Arc::new(self.mail.with(head.given(), &output));
+                self.replace(head.given(), &output);
             }
         } else {
             let shown = self.shown.take().unwrap_or_else(|| command.text(b" "));

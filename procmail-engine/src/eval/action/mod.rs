@@ -102,12 +102,17 @@ impl Evaluator {
                 self.settle(&act, size);
             }
             Stage::Forked => {
-                if let Some(Outcome::Ran(ran)) = self.outcome.take() {
-                    self.complain_of_exit(ran.exit, b"procmail", act.head.waits_quietly);
-                    self.chain.succeeded = ran.exit.is_success();
-                } else {
-                    self.chain.succeeded = true;
-                }
+                self.chain.succeeded = match self.outcome.take() {
+                    Some(Outcome::Ran(ran)) => {
+                        self.complain_of_exit(ran.exit, b"procmail", act.head.waits_quietly);
+                        ran.exit.is_success()
+                    }
+                    Some(Outcome::Done) => true,
+                    _ => {
+                        self.complain_of("Failed forking", b"procmail");
+                        false
+                    }
+                };
                 if let Action::Block { close } = action {
                     self.skip_block(act.item + 1, *close);
                 }
@@ -164,13 +169,7 @@ impl Evaluator {
 
     /// What a recipe gives to its action.
     pub(super) fn content(&self, area: Area, writing: Writing) -> Content {
-        let bytes = self.mail.area(area).to_vec();
-        let body = match area {
-            Area::Header => bytes.len(),
-            Area::Body => 0,
-            Area::Whole => self.mail.area(Area::Header).len(),
-        };
-        Content { bytes, body, raw: writing == Writing::Raw, obey_length: self.setup.obeys_content_length }
+        self.mail.content(area, writing == Writing::Raw)
     }
 
     fn given(&self, head: &Head) -> Content {
