@@ -51,7 +51,7 @@ CONDITIONS = """^Subject:.*cats|^Subject:.*dogs|! ^Subject:.*dogs|^From:.*ann|^T
 B ?? eternity|HB ?? body|H ?? ^X-Folded|BH ?? x|A ?? one|! A ?? one|X ?? ^^two words^^|U ?? ^^^^|E ?? .|MATCH ?? a|LASTFOLDER ?? box
 ? true|? false|! ? true|? exit 3|? test -f box|? test "$A" = one|? grep -q cats|? cat >cond.%|B ?? ? grep -q line|X ?? ? grep two
 < 100|> 100|! < 1000|B ?? > 20|X ?? < 3|< $N|> 10k|> ${U-5}|<|$ ^Subject:.*$W|$ ! ^Subject:.*${U-dogs}|$ X ?? $X|$ $\\A|$ "A" ?? one
-$ ? test $X|$ < $N|$$ $A|!|!!|! !^From|^Subject:.*\\[\\/[^]]+|^Subject:\\/.*|()\\/cats.*|B ?? ^\\/.*$|\\/x|\\<x|^(To|Cc):.*\\<joe\\>
+$ ? test $X|$ < $N|!|!!|! !^From|^Subject:.*\\[\\/[^]]+|^Subject:\\/.*|()\\/cats.*|B ?? ^\\/.*$|\\/x|\\<x|^(To|Cc):.*\\<joe\\>
 ^^From|^^Return|$^^|e^^|B ?? ^^$|1^0 ^From|-1^0|2^0.5 B ?? e|1^1 B ?? .|-1^1 e|0.5^0.5 ^|1^0 ! ^Nope|3^.9 B ?? line|1e2^-1 a
 2147483647^0|-2147483647^0|5^0 ? true|1^0 ? false|-3^0 ? exit 2|1^1 ! ? exit 3|1^0 > 100|100^1 < 100|1^-1 > 100|1^2 B ?? > 5
 1^1 X ?? o|0.3^0 ^From|.2^0|$ $N^0|$ -$N^1 ^From|((|a)b|[^|[a-|(a*)*b|x**|^Subject:.*(cats|dogs).*$|^X-Folded: one two|^X-Folded:.*two

@@ -143,7 +143,7 @@ def _picture(program, files, mail, arguments, verbose):
     ]
     with open(_home / "mail", "rb") as given, open(_home / "out", "wb") as out, open(_home / "err", "wb") as err:
         child = subprocess.Popen(
-            [program, *arguments, *settings, "./rc"],
+            [program, *arguments, *settings, str(home / "rc")],
             stdin=given, stdout=out, stderr=err, cwd=home, start_new_session=True,
         )
     try:
@@ -161,10 +161,13 @@ def _picture(program, files, mail, arguments, verbose):
             shown = _tidy(os.fsencode(path.relative_to(_home)))
             status = path.lstat()
             content = _tidy(path.read_bytes()) if name in names else b""
-            while shown in seen:
-                shown += b"+"
-            seen[shown] = (oct(status.st_mode), status.st_nlink if name in names else 0, content)
-    return (code, _tidy((_home / "out").read_bytes()), _tidy((_home / "err").read_bytes())), seen
+            seen.setdefault(shown, []).append((oct(status.st_mode), status.st_nlink if name in names else 0, content))
+    return (code, _tidy((_home / "out").read_bytes()), _tidy((_home / "err").read_bytes())), _numbered(seen)
+
+
+def _numbered(seen):
+    """What has the same name but for what is unique, in the order of what it is."""
+    return {name + b"+" * number: one for name, all in seen.items() for number, one in enumerate(sorted(all))}
 
 
 def _await_group(group):
