@@ -10,8 +10,8 @@ use crate::regex::{Searched, fold_case};
 pub struct Mail {
     bytes: Vec<u8>,
     body: usize,
-    /// `Content-Length` tells where the body ends, so that no `From ` line in it has to be escaped.
-    counted: bool,
+    /// How much of the body `Content-Length` covers, so that no `From ` line in it has to be escaped.
+    covered: Option<usize>,
     /// The header with continued lines joined, if there are any.
     joined: Option<Vec<u8>>,
     /// Header and body as they are searched, with the case of letters folded, once a condition has looked there.
@@ -28,6 +28,9 @@ impl Eq for Mail {}
 
 /// Longer texts are not kept with their case folded.
 const MAX_FOLDED: usize = 1 << 18;
+
+/// Columns of a `Content-Length` field into which its number is set to the right.
+const LONGEST_NUMBER: usize = 26;
 
 /// What of a mail a condition looks at, or an action gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,21 +50,26 @@ impl Mail {
         let lead = bytes.iter().position(|&byte| byte != b'\n').unwrap_or(bytes.len());
         let body = memchr::memmem::find(&bytes[lead..], b"\n\n").map_or(bytes.len(), |at| lead + at + 2);
         let joined = join_lines(&bytes[..body]);
-        Self { bytes, body, counted: false, joined, folded: Default::default() }
+        Self { bytes, body, covered: None, joined, folded: Default::default() }
     }
 
-    /// The mail with the first `Content-Length` made true, the empty line at the end not counted. It keeps its width: of a
-    /// number that has no room the last digits are written, and it does not count.
+    /// The mail with the first `Content-Length` made true, as procmail does it: the field keeps its width, so that a number
+    /// for which it has no room becomes nines, and the body's last line is one short if it is empty or a single octet.
     pub(crate) fn with_true_length(mut self) -> Self {
         let Some(value) = content_length(self.area(Area::Header)) else { return self };
-        let length = self.area(Area::Body).len().saturating_sub(usize::from(self.bytes.ends_with(b"\n\n")));
-        let digits = format!("{length:>width$}", width = value.len()).into_bytes();
-        self.counted = digits.len() == value.len();
-        let shown = &digits[digits.len() - value.len()..];
-        if let Some(joined) = &mut self.joined {
-            joined[value.clone()].copy_from_slice(shown);
+        let lone_end = self.bytes.iter().nth_back(1) == Some(&b'\n');
+        let length = self.area(Area::Body).len().saturating_sub(usize::from(lone_end));
+        let number = value.len().min(LONGEST_NUMBER);
+        let mut shown = format!("{length:>number$}");
+        if shown.len() > number {
+            shown = "9".repeat(number);
         }
-        self.bytes[value].copy_from_slice(shown);
+        self.covered = shown.trim_start().parse().ok();
+        let shown = format!("{shown:width$}", width = value.len());
+        if let Some(joined) = &mut self.joined {
+            joined[value.clone()].copy_from_slice(shown.as_bytes());
+        }
+        self.bytes[value].copy_from_slice(shown.as_bytes());
         self
     }
 
@@ -72,7 +80,7 @@ impl Mail {
             Area::Body => 0,
             Area::Header | Area::Whole => self.body.min(bytes.len()),
         };
-        Content { bytes, body, raw, counted: self.counted }
+        Content { bytes, body, raw, covered: self.covered }
     }
 
     /// All of it.
@@ -186,8 +194,8 @@ pub struct Content {
     /// Where the body starts in `bytes`, if there is one.
     pub(crate) body: usize,
     pub(crate) raw: bool,
-    /// Whether `Content-Length` tells where the body ends.
-    pub(crate) counted: bool,
+    /// How much of the body `Content-Length` covers.
+    pub(crate) covered: Option<usize>,
 }
 
 impl Content {
@@ -215,24 +223,36 @@ impl Content {
         }
     }
 
-    /// For a mailbox of many mails: `From ` at the start of a line gets a `>`, other than in a body whose
-    /// `Content-Length` is known; an empty line ends it; nothing of this with the flag `r`.
+    /// For a mailbox of many mails: `From ` at the start of a line gets a `>`, other than in what `Content-Length` covers;
+    /// an empty line ends it; nothing of this with the flag `r`.
     pub fn for_mbox(&self) -> Cow<'_, [u8]> {
         if self.raw {
             return Cow::Borrowed(&self.bytes);
         }
-        let (header, body) = self.bytes.split_at(self.body);
         let mut out = Vec::with_capacity(self.bytes.len() + 8);
-        if self.counted {
-            escape(header, &mut out);
-            out.extend_from_slice(body);
-        } else {
-            escape(&self.bytes, &mut out);
-        }
+        self.escape(&mut out);
         if !out.ends_with(b"\n\n") {
             out.push(b'\n');
         }
         Cow::Owned(out)
+    }
+
+    fn escape(&self, out: &mut Vec<u8>) {
+        // Where a header comes first, the first line with something in it may be the mail's own `From ` line.
+        let own = match self.body {
+            0 => 0,
+            _ => self.bytes.iter().position(|&byte| byte != b'\n').unwrap_or(0),
+        };
+        let covered = self.covered.map(|length| self.body..=self.body.saturating_add(length));
+        let mut copied = 0;
+        for at in memchr::memmem::find_iter(&self.bytes, b"\nFrom ").map(|at| at + 1) {
+            if at != own && !covered.as_ref().is_some_and(|covered| covered.contains(&at)) {
+                out.extend_from_slice(&self.bytes[copied..at]);
+                out.push(b'>');
+                copied = at;
+            }
+        }
+        out.extend_from_slice(&self.bytes[copied..]);
     }
 }
 
@@ -247,17 +267,6 @@ fn content_length(header: &[u8]) -> Option<std::ops::Range<usize>> {
         at += line.len() + 1;
     }
     None
-}
-
-fn escape(text: &[u8], out: &mut Vec<u8>) {
-    let mut copied = 0;
-    let lead = text.iter().position(|&byte| byte != b'\n').unwrap_or(0);
-    for at in memchr::memmem::find_iter(text, b"\nFrom ").filter(|&at| at + 1 != lead) {
-        out.extend_from_slice(&text[copied..=at]);
-        out.push(b'>');
-        copied = at + 1;
-    }
-    out.extend_from_slice(&text[copied..]);
 }
 
 #[cfg(test)]
@@ -284,32 +293,83 @@ mod tests {
         assert_eq!(mail.bytes(), b"A: b\n\tc\nD: e\n\nf\n g");
     }
 
+    fn written(mail: &str, area: Area) -> String {
+        let mail = Mail::new(mail.as_bytes().to_vec()).with_true_length();
+        String::from_utf8(mail.content(area, false).for_mbox().into_owned()).expect("it was UTF-8")
+    }
+
     #[test]
     fn mailboxes_get_an_escaped_body_and_an_empty_line() {
-        let written = |mail: &[u8]| {
-            let mail = Mail::new(mail.to_vec()).with_true_length();
-            String::from_utf8(mail.content(Area::Whole, false).for_mbox().into_owned()).expect("it was UTF-8")
-        };
-        assert_eq!(written(b"From a\nS: x\n\nFrom me\nx"), "From a\nS: x\n\n>From me\nx\n");
-        let header = "S: x\nFrom me\nContent-Length";
-        let escaped = "S: x\n>From me\nContent-Length";
-        for (value, body, shown) in [
-            (": 5", "\nFrom me\nFrom you\n", ":17"),
-            (": 5678 ", "\nFrom me\n\n", ":     8"),
-            (":x", "\nFrom me\n", ":8"),
-            (": 5", "\n", ": 0"),
-            (":\t5\n 6", "\nFrom me\n", ": 8\n 6"),
-            (": 5\ncontent-length: 6", "\nFrom me\n", ": 8\ncontent-length: 6"),
-        ] {
-            let mail = format!("{header}{value}\n{body}");
-            let end = if body.ends_with("\n\n") || body == "\n" { "" } else { "\n" };
-            assert_eq!(written(mail.as_bytes()), format!("{escaped}{shown}\n{body}{end}"), "{mail}");
+        let table = [
+            (Area::Whole, "From a\nS: x\n\nFrom me\nx", "From a\nS: x\n\n>From me\nx\n"),
+            (Area::Whole, "\n\nFrom a\nFrom b\n\nx\n\n", "\n\nFrom a\n>From b\n\nx\n\n"),
+            (Area::Whole, "\nS: x\nFrom b\n", "\nS: x\n>From b\n\n"),
+            (Area::Header, "\n\nFrom a\nFrom b\n\nFrom c\n", "\n\nFrom a\n>From b\n\n"),
+            (Area::Body, "S: x\n\nFrom me\nFrom you\n", "From me\n>From you\n\n"),
+            (Area::Body, "S: x\n\n\n\nFrom me\nFrom you\n", "\n\n>From me\n>From you\n\n"),
+            (Area::Whole, "S: x\n\n\n\nFrom me\n", "S: x\n\n\n\n>From me\n\n"),
+        ];
+        for (area, mail, expected) in table {
+            assert_eq!(written(mail, area), expected, "{area:?} of {mail:?}");
         }
-        // What is not told, or has no room, tells nothing.
-        for (value, shown) in [(":", ":"), (":5", ":7"), (" : 5", " : 5")] {
-            let mail = format!("{header}{value}\n\nFrom me\nFrom you\n");
-            let expected = format!("{escaped}{shown}\n\n>From me\n>From you\n\n");
-            assert_eq!(written(mail.as_bytes()), expected, "{mail}");
+    }
+
+    #[test]
+    fn content_length_gets_the_true_length_and_covers_it() {
+        // What follows the name of the field, the body; what stands there afterwards. As procmail does it, which was asked.
+        let table = [
+            (": 5", "From me\nFrom you\n", ":17", "From me\nFrom you\n\n"),
+            (": 5", "From me\nx", ": 8", "From me\nx\n"),
+            (": 5", "From me\nxy", ":10", "From me\nxy\n"),
+            (": 5678 ", "From me\n\n", ":     8", "From me\n\n"),
+            (": 5", "\nFrom me\n\n\n", ":10", "\nFrom me\n\n\n"),
+            (": 500 x", "From me\n", ":     8", "From me\n\n"),
+            (": -3\t", "From me\n", ":   8", "From me\n\n"),
+            (":x", "From me\n", ":8", "From me\n\n"),
+            (": ", "From me\n", ":8", "From me\n\n"),
+            (": 5\r", "From me\n", ":  8", "From me\n\n"),
+            (": 5", "", ": 0", ""),
+            (": 5", "\n", ": 0", "\n"),
+            (": 5", "\n\n", ": 1", "\n\n"),
+            (":\t5\n 6", "From me\n", ": 8\n 6", "From me\n\n"),
+            (": 5\ncontent-length: 6", "From me\n", ": 8\ncontent-length: 6", "From me\n\n"),
+            (": 5\nFrom: x\nFrom us", "From me\n", ": 8\nFrom: x\n>From us", "From me\n\n"),
+            // No room: as many nines, and what is behind them is escaped.
+            (":5", "12345678\nFrom me\n", ":9", "12345678\nFrom me\n\n"),
+            (":5", "123456789\nFrom me\n", ":9", "123456789\n>From me\n\n"),
+            (":5", "1234\nFrom me\nFrom you\n", ":9", "1234\nFrom me\n>From you\n\n"),
+            // Too much room.
+            (":30                        01", "From me\n", ":                         8  ", "From me\n\n"),
+            // None, or none of the header.
+            (":", "x\nFrom me\n", ":", "x\n>From me\n\n"),
+            (":\n 5", "x\nFrom me\n", ":\n 5", "x\n>From me\n\n"),
+            (":\nContent-Length: 5", "x\nFrom me\n", ":\nContent-Length: 5", "x\n>From me\n\n"),
+            (" : 5", "From me\n", " : 5", ">From me\n\n"),
+            ("\n\nContent-Length: 5", "From me\n", "\n\nContent-Length: 5", ">From me\n\n"),
+        ];
+        for (field, body, shown, stored) in table {
+            let mail = format!("S: x\nContent-Length{field}\n\n{body}");
+            assert_eq!(
+                written(&mail, Area::Whole),
+                format!("S: x\nContent-Length{shown}\n\n{stored}"),
+                "{mail:?}"
+            );
         }
+    }
+
+    #[test]
+    fn a_field_with_no_room_covers_nothing() {
+        // procmail spares the very start of the body, and so lets others begin a message there.
+        assert_eq!(written("Content-Length:\n\nFrom me\n", Area::Whole), "Content-Length:\n\n>From me\n\n");
+    }
+
+    #[test]
+    fn what_content_length_covers_is_not_escaped_without_the_header_either() {
+        assert_eq!(written("Content-Length: 5\n\nx\nFrom me\n", Area::Body), "x\nFrom me\n\n");
+        assert_eq!(
+            written("Content-Length:5\n\n123456789\nFrom me\n", Area::Body),
+            "123456789\n>From me\n\n"
+        );
+        assert_eq!(written("Content-Length: 5\n\nx\nFrom me\n", Area::Header), "Content-Length:10\n\n");
     }
 }
