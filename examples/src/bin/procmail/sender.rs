@@ -20,7 +20,8 @@ pub(crate) struct Rule<'a> {
     pub(crate) overrides: bool,
 }
 
-/// Gives the mail the From_ line that it is to have. `date` writes it, asked only if need be.
+/// Gives the mail the From_ line that it is to have, in place of empty lines before its header. `date` writes it, asked only
+/// if need be.
 pub(crate) fn apply(rule: &Rule<'_>, mail: Vec<u8>, date: impl FnOnce() -> Vec<u8>) -> Vec<u8> {
     let lead = mail.iter().take_while(|&&byte| byte == b'\n').count();
     let existing = mail[lead..].starts_with(b"From ").then(|| {
@@ -47,7 +48,7 @@ pub(crate) fn apply(rule: &Rule<'_>, mail: Vec<u8>, date: impl FnOnce() -> Vec<u
     };
     let named = doubted && !rule.overrides && (rule.sender.is_some() || found.is_some());
     let second = if named { line(b">", rule.invoker) } else { Vec::new() };
-    let rest = existing.map_or(0, |range| range.end);
+    let rest = existing.map_or(lead, |range| range.end);
     [&first, &second, &mail[rest..]].concat()
 }
 
@@ -107,6 +108,9 @@ mod tests {
             (Some("-"), "\n\nFrom a@b (c) Tue Jan  2 03:04:05 2001\nS: x\n\n", "From a@b (c)  NOW\nS: x\n\n"),
             (Some("-"), "From a@b\nS: x\n\n", "From a@b  NOW\nS: x\n\n"),
             (Some("c@d"), "From", "From c@d  NOW\nFrom"),
+            (Some("c@d"), "\n\nS: x\n\nb", "From c@d  NOW\nS: x\n\nb"),
+            (Some("-"), "\n\n\n", "From joe  NOW\n"),
+            (None, "\n\nS: x\n\nb", "\n\nS: x\n\nb"),
         ];
         for (sender, mail, expected) in table {
             assert_eq!(applied(&rule(sender), mail), expected, "{sender:?} {mail}");
@@ -119,6 +123,7 @@ mod tests {
         let table = [
             (rules(None, true, false), OTHERS, OTHERS),
             (rules(None, true, false), NONE, "From joe  NOW\nS: x\n\n"),
+            (rules(None, true, false), "\nS: x\n\n", "From joe  NOW\nS: x\n\n"),
             (rules(Some("c@d"), true, true), OTHERS, "From c@d  NOW\nS: x\n\n"),
             (rules(None, false, false), NONE, "From joe  NOW\nS: x\n\n"),
             (
