@@ -45,6 +45,17 @@ pub enum Naming {
     },
 }
 
+impl Naming {
+    /// The name that [`Naming::Inode`] gives a file.
+    ///
+    /// ```
+    /// assert_eq!(maildrop::Naming::inode(b"msg.", 11_223_139), b"msg.jB0q");
+    /// ```
+    pub fn inode(prefix: &[u8], number: u64) -> Vec<u8> {
+        name::from_inode(prefix, number, 0)
+    }
+}
+
 /// A folder with a file for each message.
 ///
 /// ```

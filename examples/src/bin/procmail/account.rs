@@ -1,13 +1,15 @@
 //! Users: who runs this, who gets the mail, and how the rights of the one become those of the other.
 
 use std::ffi::CString;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{self, Gid, Uid, User};
+
+use super::mailbox::{self, Refused};
 
 /// Where the mailboxes are.
 const SPOOL: &str = "/var/mail";
@@ -95,35 +97,14 @@ impl Account {
         changed.is_ok() && is_it()
     }
 
-    /// Makes the system mailbox, which its owner may not be able to make.
+    /// Has the system mailbox ready for mail to this user.
     ///
     /// # Errors
-    /// [`Autoforwarding`] if it bears the mark that says that no mail is to go there.
-    pub(crate) fn make_mailbox(&self) -> Result<(), Autoforwarding> {
-        const MODE: u32 = 0o660;
-        const SET_ID: u32 = 0o6000;
-        if self.name.contains(&b'/') {
-            return Ok(());
-        }
-        let path = self.mailbox();
-        match fs::symlink_metadata(&path) {
-            Ok(data) if data.is_file() && data.mode() & SET_ID != 0 => return Err(Autoforwarding(path)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            _ => return Ok(()),
-        }
-        // If this does not work, the delivery will tell.
-        if let Ok(file) = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-            drop(std::os::unix::fs::fchown(&file, Some(self.id), None));
-            drop(file.set_permissions(fs::Permissions::from_mode(MODE)));
-        }
-        Ok(())
+    /// [`Refused`] if no mail is to go there.
+    pub(crate) fn make_mailbox(&self) -> Result<(), Refused> {
+        if self.name.contains(&b'/') { Ok(()) } else { mailbox::prepare(&self.mailbox(), self.id) }
     }
 }
-
-/// The system mailbox has its set-user-id or set-group-id bit set.
-#[derive(Debug, thiserror::Error)]
-#[error("Autoforwarding mailbox found: \"{}\"", .0.display())]
-pub(crate) struct Autoforwarding(PathBuf);
 
 fn find(look_up: impl FnOnce() -> nix::Result<Option<User>>) -> Option<User> {
     look_up().ok().flatten()

@@ -104,9 +104,9 @@ fn deliver_to(options: &Options, own: &Account, name: &[u8], mail: Vec<u8>, stop
         }
     };
     if account::is_root() {
-        if let Err(autoforwarding) = recipient.make_mailbox() {
-            say(&format!("procmail: {autoforwarding}\n"));
-            return EX_NOUSER;
+        if let Err(refused) = recipient.make_mailbox() {
+            say(&format!("procmail: {refused}\n"));
+            return refused.code();
         }
     } else if !recipient.become_it() {
         say("procmail: Insufficient privileges\n");

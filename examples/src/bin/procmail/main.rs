@@ -44,6 +44,7 @@
 mod account;
 mod deliver;
 mod environment;
+mod mailbox;
 mod options;
 mod read;
 mod sender;
@@ -97,10 +98,10 @@ fn run() -> u8 {
     let own = own();
     if matches!(options.mode, Mode::Own(..))
         && account::is_root()
-        && let Err(autoforwarding) = own.make_mailbox()
+        && let Err(refused) = own.make_mailbox()
     {
-        say(&format!("procmail: {autoforwarding}\n"));
-        return EX_NOUSER;
+        say(&format!("procmail: {refused}\n"));
+        return refused.code();
     }
     if !matches!(options.mode, Mode::Recipients(_)) && !account::drop_set_id() {
         say("procmail: Insufficient privileges\n");
