@@ -292,6 +292,12 @@ def _same(theirs, ours):
 
 def for_users(setting, ours):
     """With a mail spool of its own, which ends with the run."""
+    # Without Debian's set-group-id bit, with which a mailbox that is made is for the group as well.
+    theirs = setting.folder("procmail") / "theirs"
+    shutil.copy(THEIRS, theirs)
+    theirs.chmod(0o755)
+    with check("procmail -d puts bogus mailboxes aside as Debian's does, and makes new ones"):
+        screened(theirs, ours)
     run_program(["mount", "-t", "tmpfs", "-o", "mode=2775,gid=mail", "spool", "/var/mail"])
     try:
         plain = MAIL.split(b"\n", 1)[1]
@@ -308,7 +314,7 @@ def for_users(setting, ours):
         for user, arguments, mail in cases:
             with check(f"procmail does as Debian's: {user} calls procmail {' '.join(arguments)}"):
                 spools = []
-                for program in (THEIRS, ours):
+                for program in (theirs, ours):
                     # One mailbox that is there, and one that is made.
                     _fresh("/var/mail/man")
                     for name in ["games", "root"]:
@@ -321,7 +327,6 @@ def for_users(setting, ours):
                     found = {}
                     for name in sorted(os.listdir("/var/mail")):
                         data = os.stat(f"/var/mail/{name}")
-                        # Theirs, set-group-id, makes a mailbox for whoever calls it.
                         if name != "root" and data.st_size:
                             content = _tidy(open(f"/var/mail/{name}", "rb").read())
                             found[name] = (oct(data.st_mode), data.st_uid, data.st_gid, content)
@@ -333,6 +338,59 @@ def for_users(setting, ours):
             equal(ran.code, 77, "the exit code")
     finally:
         run_program(["umount", "-l", "/var/mail"])
+
+
+# What stands in the spool before mail comes for `games`.
+SPOOLS = {
+    "nothing": "",
+    "the user's": "echo >games; chown games games; chmod 600 games",
+    "the user's, for the group": "echo >games; chown games:mail games; chmod 660 games",
+    "the user's, for the group to read": "echo >games; chown games:games games; chmod 640 games",
+    "the user's, for all to read": "echo >games; chown games:games games; chmod 644 games",
+    "the user's, for all to write": "echo >games; chown games games; chmod 666 games",
+    "the user's, only to be read": "echo >games; chown games games; chmod 400 games",
+    "the user's, only to be written": "echo >games; chown games games; chmod 200 games",
+    "the user's, linked": "echo >games; ln games other; chown games games; chmod 600 games",
+    "the user's, forwarded": ">games; chown games games; chmod 4600 games",
+    "another's": "echo >games; chown man games; chmod 600 games",
+    "another's, for all to write": "echo >games; chown man games; chmod 666 games",
+    "another's, linked": "echo >other; ln other games; chown man games; chmod 666 games",
+    "root's": ">games; chmod 660 games",
+    "a link to a file": "echo >other; chown games other; ln -s other games; chown -h games games",
+    "a link to nothing": "ln -s nowhere games",
+    "the user's directory": "mkdir games; chown games games",
+    "a directory": "mkdir games",
+    "another's pipe": "mkfifo games",
+}
+
+
+def screened(theirs, ours):
+    """Each in a spool of its own at the same time: Debian's waits a while when it has found something bogus."""
+    script = """
+        mount --make-rprivate / && mount -t tmpfs -o "$1" spool /var/mail || exit 99
+        (umask 022; cd /var/mail; eval "$2")
+        printf 'Subject: x\\n\\nb\\n' | timeout 60 "$3" -d games 2>&1
+        echo "code $?"
+        cd /var/mail
+        stat -c '%N %A %U:%G %h %s' -- *
+    """
+    cases = [
+        (spool, what) for spool in ["mode=1777,gid=root", "mode=1777,gid=mail", "mode=2775,gid=mail"] for what in SPOOLS
+    ]
+
+    def end(case):
+        spool, what = case
+        ends = []
+        for program in (theirs, ours):
+            ran = run_program(["unshare", "-m", "sh", "-c", script, "sh", spool, SPOOLS[what], program])
+            # With rights of its own, theirs locks where the recipient cannot.
+            ends.append(re.sub(rb"procmail: Lock failure on .*\n", b"", ran.out))
+        return ends
+
+    with ThreadPoolExecutor(len(cases)) as pool:
+        for case, (wanted, found) in zip(cases, pool.map(end, cases)):
+            expect(b"\ncode 0" in b"\n" + wanted or b"\ncode 67" in wanted, "an end of Debian's", wanted)
+            equal(found, wanted, f"the spool ({', '.join(case)})")
 
 
 def _fresh(path):

@@ -12,12 +12,12 @@ use rustix::fs::{CWD, OFlags, RenameFlags};
 
 use super::{EX_NOUSER, EX_TEMPFAIL, say};
 
-/// The mode of a mailbox that is made.
-const MODE: u32 = 0o660;
+/// The mode of a mailbox, and where its directory has the group that this runs with.
+const MODE: u32 = 0o600;
+const SHARED_MODE: u32 = 0o660;
 const SET_ID: u32 = 0o6000;
 const OWNER_WRITES: u32 = 0o200;
 const OTHERS: u32 = 0o007;
-const ALL: u32 = 0o7777;
 /// How often another who makes files under the mailbox's name is put up with.
 const ATTEMPTS: u32 = 8;
 
@@ -43,16 +43,19 @@ impl Refused {
 }
 
 /// Sees to it that what stands under the name of a user's mailbox is the user's own, so that no mail gets into the hands of
-/// others. Anything else is put aside as `BOGUS.user.` with more behind it. If nothing is there, an empty mailbox is made.
+/// others. Anything else is put aside as `BOGUS.user.` with more behind it. If nothing is there, an empty mailbox is made, with
+/// the group of its directory.
 ///
 /// # Errors
 /// [`Refused`]
 pub(crate) fn prepare(path: &Path, owner: u32) -> Result<(), Refused> {
+    let Ok(group) = fs::metadata(path.parent().unwrap_or(path)).map(|data| data.gid()) else { return Ok(()) };
+    let most = if group == rustix::process::getegid().as_raw() { SHARED_MODE } else { MODE };
     for _ in 0..ATTEMPTS {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let found = match rustix::fs::open(path, flags, rustix::fs::Mode::empty()) {
             Ok(found) => File::from(found),
-            Err(rustix::io::Errno::NOENT) => match make(path, owner) {
+            Err(rustix::io::Errno::NOENT) => match make(path, owner, group, most) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 // If it could not be made, the delivery will tell.
                 _ => return Ok(()),
@@ -74,7 +77,7 @@ pub(crate) fn prepare(path: &Path, owner: u32) -> Result<(), Refused> {
             say(&format!("procmail: Enforcing stricter permissions on \"{}\"\n", path.display()));
             // By what was looked at, whatever stands under the name by this time.
             let file = format!("/proc/self/fd/{}", found.as_raw_fd());
-            drop(fs::set_permissions(file, Permissions::from_mode(data.mode() & ALL & !OTHERS)));
+            drop(fs::set_permissions(file, Permissions::from_mode(data.mode() & most)));
         }
         return Ok(());
     }
@@ -102,10 +105,10 @@ fn put_aside(path: &Path, inode: u64) -> io::Result<()> {
     }
 }
 
-fn make(path: &Path, owner: u32) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    std::os::unix::fs::fchown(&file, Some(owner), None)?;
-    file.set_permissions(Permissions::from_mode(MODE))
+fn make(path: &Path, owner: u32, group: u32, mode: u32) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
+    std::os::unix::fs::fchown(&file, Some(owner), Some(group))?;
+    file.set_permissions(Permissions::from_mode(mode))
 }
 
 #[cfg(test)]
@@ -123,7 +126,7 @@ mod tests {
     }
 
     fn mode(path: &Path) -> u32 {
-        fs::symlink_metadata(path).unwrap().mode() & ALL
+        fs::symlink_metadata(path).unwrap().mode() & 0o7777
     }
 
     /// What was put aside.
@@ -136,7 +139,7 @@ mod tests {
     fn a_mailbox_that_is_not_there_is_made() {
         let (dir, path) = spool();
         prepare(&path, own()).unwrap();
-        assert_eq!((mode(&path), fs::read(&path).unwrap().len()), (MODE, 0));
+        assert_eq!((mode(&path), fs::read(&path).unwrap().len()), (SHARED_MODE, 0));
         assert!(bogus(&dir).is_empty());
     }
 
@@ -193,7 +196,11 @@ mod tests {
             assert!(bogus(&dir).contains(&name), "{what}");
             assert_eq!(fs::symlink_metadata(dir.path().join(name)).unwrap().ino(), inode, "{what}");
             if owner == own() {
-                assert_eq!((mode(&path), fs::symlink_metadata(&path).unwrap().nlink()), (MODE, 1), "{what}");
+                assert_eq!(
+                    (mode(&path), fs::symlink_metadata(&path).unwrap().nlink()),
+                    (SHARED_MODE, 1),
+                    "{what}"
+                );
             }
         }
     }

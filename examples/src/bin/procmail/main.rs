@@ -36,7 +36,7 @@
 //! - It is not made to be installed with set-user-id or set-group-id bits. With them, it gives up what they grant at once,
 //!   except for `-d`, where it becomes the recipient after `/etc/procmailrc`. In a spool directory that the recipient
 //!   cannot write to, no lock file can be made, as with procmail once it is the recipient; the kernel's lock then does the
-//!   work. As root, a mailbox that is not there is made, for the recipient.
+//!   work. As root, the mailbox is looked over and made if need be, for the recipient, before their rights are taken on.
 //! - A named pipe is a mailbox only while somebody reads it; without a reader, delivery to it fails at once.
 //! - LMTP (`-z`) is not spoken; `postoffice` does that.
 #![forbid(unsafe_code)]
