@@ -71,3 +71,27 @@ fn a_mail_for_which_there_is_no_memory_is_to_be_tried_again() {
     assert_eq!(code, Some(75), "{log}");
     assert!(!home.path().join("box").exists());
 }
+
+#[test]
+fn a_mail_is_not_written_to_a_standard_output_that_is_not_there() {
+    for (setup, is_there) in [("exec >&-", false), ("exec 1</dev/null", false), ("exec >printed", true)] {
+        for rc in [":0\n|\n", "DEFAULT=|\nORGMAIL=default\n"] {
+            let home = tempfile::tempdir().unwrap();
+            let (code, log) = deliver(home.path(), setup, rc, "Subject: x\n\nbody\n");
+            let at = |name: &str| fs::read_to_string(home.path().join(name)).unwrap_or_default();
+            let found = (code, at("printed").len(), at("default").len());
+            let size = "Subject: x\n\nbody\n\n".len();
+            let expected = if is_there { (size, 0) } else { (0, size) };
+            assert_eq!(found, (Some(0), expected.0, expected.1), "{setup} {rc} {log}");
+        }
+    }
+}
+
+#[test]
+fn who_throws_the_standard_output_away_has_the_mail_thrown_away() {
+    for setup in ["exec >/dev/null", "exec >>/dev/null"] {
+        let home = tempfile::tempdir().unwrap();
+        let (code, log) = deliver(home.path(), setup, ":0\n|\n", "Subject: x\n\nbody\n");
+        assert_eq!((code, home.path().join("default").exists()), (Some(0), false), "{setup} {log}");
+    }
+}

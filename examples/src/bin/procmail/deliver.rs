@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path};
 use std::process::{Command, Stdio};
@@ -12,6 +13,7 @@ use std::time::Duration;
 use mailwright::filter::{Host, Owners, Stop};
 use procmail_engine::eval::{Evaluator, Fate, Setup, SystemRc};
 use procmail_engine::mail::Mail;
+use rustix::fs::{OFlags, major, minor};
 use signal_hook::consts::{
     SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ,
 };
@@ -222,10 +224,10 @@ fn evaluate(options: &Options, account: &Account, mail: Vec<u8>, stop: &Stop) ->
     setup.arguments.clone_from(&options.arguments);
     setup.process = std::process::id();
     setup.program = std::env::args_os().next().unwrap_or_default().into_vec();
-    let mut host = Host::new(".", stop.clone())
-        .with_owners(owners)
-        .with_output(Arc::new(Mutex::new(io::stdout())))
-        .with_inherited_umask(UMASK);
+    let mut host = Host::new(".", stop.clone()).with_owners(owners).with_inherited_umask(UMASK);
+    if let Some(output) = output() {
+        host = host.with_output(Arc::new(Mutex::new(output)));
+    }
     if matches!(options.mode, Mode::Recipients(_)) {
         let recipient = account;
         host = host.with_dropping(move || recipient.become_it());
@@ -233,6 +235,18 @@ fn evaluate(options: &Options, account: &Account, mail: Vec<u8>, stop: &Stop) ->
     let finished = host.evaluate(Evaluator::new(setup, Mail::new(mail)));
     host.wait();
     finished.code as u8
+}
+
+/// The standard output, if whoever starts this gave one that can be written to.
+fn output() -> Option<File> {
+    const NULL_DEVICE: (u32, u32) = (1, 3);
+    let output = File::from(io::stdout().as_fd().try_clone_to_owned().ok()?);
+    let access = rustix::fs::fcntl_getfl(&output).ok()? & OFlags::ACCMODE;
+    let device = rustix::fs::fstat(&output).ok()?.st_rdev;
+    // What was closed has been opened as the null device, for reading and writing, before this program began: a mail must
+    // not end there. Who wants it thrown away opens it for writing only.
+    let was_closed = access == OFlags::RDWR && (major(device), minor(device)) == NULL_DEVICE;
+    (access != OFlags::RDONLY && !was_closed).then_some(output)
 }
 
 /// Whose rights an rc file in the system's folder for it is evaluated with; they are taken on.
