@@ -288,7 +288,7 @@ fn why(error: &Error, file: Vec<u8>) -> Note {
 /// A file that a mail would have come into a directory by, as procmail calls it.
 fn temporary_file(kind: Kind, name: &[u8]) -> Vec<u8> {
     if kind != Kind::Maildir {
-        return super::temporary_name(&[name, b"/"].concat());
+        return super::lock::temporary_name(&[name, b"/"].concat());
     }
     let uname = rustix::system::uname();
     let unique = format!("/tmp/{}.{}_0.", super::now(), std::process::id());
