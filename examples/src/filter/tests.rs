@@ -307,6 +307,23 @@ fn a_deadline_ends_rules_that_ask_for_nothing() {
 }
 
 #[test]
+fn what_is_allowed_bounds_folders_copies_and_logs() {
+    let allowance = Allowance { copies: Some(3), bytes: Some(150), log: Some(10) };
+    let mut desk = Desk::new().map(|host| host.with_allowance(allowance));
+    // There is room for two copies of the mail, of 52 bytes and a line end each. The third fails, the fourth is one too many.
+    let rc = "LOGFILE=log\nLOG=12345678\nLOG=9abcd\nLOG=9a\n:0 c\none\n:0 c\n/dev/null\n:0 c\ntwo\n:0 c\nthree\n:0\nfour\n";
+    let finished = desk.filter(rc);
+    assert_eq!(finished.fate, Fate::Requeued);
+    assert!(desk.host.is_exceeded());
+    assert_eq!(desk.read("log"), "123456789a");
+    let written = ["one", "two", "three", "four"].map(|folder| !desk.read(folder).is_empty());
+    assert_eq!(written, [true, true, false, false]);
+    let destinations = desk.host.destinations();
+    let file = |name: &str| Destination::File { path: desk.home.path().join(name), bytes: 53 };
+    assert_eq!(destinations, [file("one"), Destination::Nowhere, file("two")]);
+}
+
+#[test]
 fn a_default_that_is_a_directory_is_not_locked() {
     let mut desk = Desk::new();
     fs::create_dir(desk.home.path().join("inbox")).unwrap();
