@@ -120,17 +120,17 @@ impl Ledger {
     /// Notes what became of a delivery to folders, which had taken `bytes` of room.
     pub(super) fn delivered(&self, delivered: &Delivered, directory: &Path, bytes: u64) {
         let mut account = self.lock();
-        if delivered.size.is_none() {
+        let Some(size) = delivered.size else {
             account.left.bytes = account.left.bytes.map(|left| left.saturating_add(bytes));
             return;
-        }
+        };
         for note in &delivered.notes {
             let (file, bytes) = match note {
                 Note::Folder(file) if file == NULL => {
                     account.note(Destination::Nowhere);
                     continue;
                 }
-                Note::Folder(file) => (file, bytes),
+                Note::Folder(file) => (file, size),
                 Note::Linking(file) => (file, 0),
                 _ => continue,
             };
