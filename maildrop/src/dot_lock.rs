@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::error::{Error, Operation};
@@ -149,11 +149,13 @@ pub struct HeldLock {
 }
 
 impl HeldLock {
-    /// `now` is when another file on the same disk was written. What has more bytes than a lock file is something else,
-    /// such as a mailbox, and never old: nobody is to take it away.
+    /// `now` is when another file on the same disk was written. What has more bytes than a lock file, or is no file, is
+    /// something else, such as a mailbox or `/dev/null`, and never old: nobody is to take it away.
     fn new(path: &Path, now: i64) -> HeldLock {
         let stat = rustix::fs::lstat(path).ok();
-        let touched = stat.as_ref().filter(|stat| stat.st_size <= LARGEST).map_or(now, |stat| stat.st_mtime);
+        let is_lock =
+            |stat: &&Stat| stat.st_size <= LARGEST && FileType::from_raw_mode(stat.st_mode).is_file();
+        let touched = stat.as_ref().filter(is_lock).map_or(now, |stat| stat.st_mtime);
         let age = Duration::from_secs(u64::try_from(now.saturating_sub(touched)).unwrap_or(0));
         HeldLock { path: path.to_owned(), age, identity: stat.as_ref().map(Identity::of) }
     }
@@ -163,8 +165,8 @@ impl HeldLock {
         &self.path
     }
 
-    /// Time since it was last touched, by the clock of the disk. Zero if it is gone already, or holds more than 16 bytes and
-    /// so is no lock file.
+    /// Time since it was last touched, by the clock of the disk. Zero if it is gone already, or is no lock file: no regular
+    /// file, or one of more than 16 bytes.
     pub fn age(&self) -> Duration {
         self.age
     }
@@ -478,6 +480,19 @@ mod tests {
         assert!(held().force().unwrap());
         assert!(!path.exists());
         assert!(!stale.force().unwrap());
+    }
+
+    #[test]
+    fn what_is_no_file_is_no_stale_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+        let pipe = File::options().read(true).write(true).open(&path).unwrap();
+        pipe.set_modified(hour_ago).unwrap();
+        let options = quick().retries(0).stale_after(Some(Duration::from_secs(60)));
+        assert!(matches!(DotLock::acquire(&path, &options), Err(Error::LockHeld { .. })));
+        assert!(path.exists());
     }
 
     #[test]

@@ -1,6 +1,20 @@
 //! What an evaluator asks of its host, and what the host answers.
 //!
-//! [`Effect`]s whose documentation names no answer are done without one: [`Effect::needs_answer`] tells them apart.
+//! | effect | answers | if there is none, or another |
+//! |---|---|---|
+//! | [`Log`](Effect::Log), [`CloseLog`](Effect::CloseLog), [`SetUmask`](Effect::SetUmask), [`Unlock`](Effect::Unlock), [`DropPrivileges`](Effect::DropPrivileges), [`Acknowledge`](Effect::Acknowledge), [`Notify`](Effect::Notify), [`Trace`](Effect::Trace) | none is awaited | |
+//! | [`ReadRc`](Effect::ReadRc) | [`Read`](Outcome::Read): its text; [`Parsed`](Outcome::Parsed): it was parsed before; [`Failed`](Outcome::Failed) | the file could not be read |
+//! | [`ChangeDirectory`](Effect::ChangeDirectory) | [`Done`](Outcome::Done), [`Failed`](Outcome::Failed) | the directory stays, and `MAILDIR` becomes `.` |
+//! | [`OpenLog`](Effect::OpenLog) | [`Done`](Outcome::Done), [`Failed`](Outcome::Failed) | told in the log, which is the one it was |
+//! | [`Run`](Effect::Run) | [`Ran`](Outcome::Ran) | the program took no input and exited with 71 |
+//! | [`Deliver`](Effect::Deliver), [`Print`](Effect::Print) | [`Delivered`](Outcome::Delivered), without a size if it failed | it failed, and there is nothing to tell of it |
+//! | [`IsMailbox`](Effect::IsMailbox) | [`Done`](Outcome::Done): yes; [`Failed`](Outcome::Failed): no | it is a directory, and is not locked |
+//! | [`Lock`](Effect::Lock) | [`Done`](Outcome::Done): it is made; [`Held`](Outcome::Held): another's, to be waited for or broken; [`NoPlace`](Outcome::NoPlace): to be tried a few times; [`Failed`](Outcome::Failed): given up | given up: what was to be done under it is done without |
+//! | [`BreakLock`](Effect::BreakLock), [`Sleep`](Effect::Sleep) | [`Done`](Outcome::Done), [`Failed`](Outcome::Failed): all the same | the lock is tried once more |
+//! | [`Fork`](Effect::Fork) | with `wait` [`Ran`](Outcome::Ran): how the copy ended; without it [`Done`](Outcome::Done); [`Failed`](Outcome::Failed) | there is no copy, and the recipe has failed |
+//!
+//! [`Effect::needs_answer`] tells those of the first row from the others. A host that goes on without answering another is
+//! taken to have said [`Outcome::Failed`].
 
 use std::sync::Arc;
 use std::time::Duration;

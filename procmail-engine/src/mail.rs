@@ -10,6 +10,8 @@ use crate::regex::{Searched, fold_case};
 pub struct Mail {
     bytes: Vec<u8>,
     body: usize,
+    /// `Content-Length` tells where the body ends, so that no `From ` line in it has to be escaped.
+    counted: bool,
     /// The header with continued lines joined, if there are any.
     joined: Option<Vec<u8>>,
     /// Header and body as they are searched, with the case of letters folded, once a condition has looked there.
@@ -45,7 +47,32 @@ impl Mail {
         let lead = bytes.iter().position(|&byte| byte != b'\n').unwrap_or(bytes.len());
         let body = memchr::memmem::find(&bytes[lead..], b"\n\n").map_or(bytes.len(), |at| lead + at + 2);
         let joined = join_lines(&bytes[..body]);
-        Self { bytes, body, joined, folded: Default::default() }
+        Self { bytes, body, counted: false, joined, folded: Default::default() }
+    }
+
+    /// The mail with the first `Content-Length` made true, the empty line at the end not counted. It keeps its width: of a
+    /// number that has no room the last digits are written, and it does not count.
+    pub(crate) fn with_true_length(mut self) -> Self {
+        let Some(value) = content_length(self.area(Area::Header)) else { return self };
+        let length = self.area(Area::Body).len().saturating_sub(usize::from(self.bytes.ends_with(b"\n\n")));
+        let digits = format!("{length:>width$}", width = value.len()).into_bytes();
+        self.counted = digits.len() == value.len();
+        let shown = &digits[digits.len() - value.len()..];
+        if let Some(joined) = &mut self.joined {
+            joined[value.clone()].copy_from_slice(shown);
+        }
+        self.bytes[value].copy_from_slice(shown);
+        self
+    }
+
+    /// Part of the mail, to be written.
+    pub(crate) fn content(&self, area: Area, raw: bool) -> Content {
+        let bytes = self.area(area).to_vec();
+        let body = match area {
+            Area::Body => 0,
+            Area::Header | Area::Whole => self.body.min(bytes.len()),
+        };
+        Content { bytes, body, raw, counted: self.counted }
     }
 
     /// All of it.
@@ -159,7 +186,8 @@ pub struct Content {
     /// Where the body starts in `bytes`, if there is one.
     pub(crate) body: usize,
     pub(crate) raw: bool,
-    pub(crate) obey_length: bool,
+    /// Whether `Content-Length` tells where the body ends.
+    pub(crate) counted: bool,
 }
 
 impl Content {
@@ -187,24 +215,19 @@ impl Content {
         }
     }
 
-    /// For a mailbox of many mails: `From ` at the start of a line gets a `>`, `Content-Length` is made true, an empty
-    /// line ends it; nothing of this with the flag `r`.
+    /// For a mailbox of many mails: `From ` at the start of a line gets a `>`, other than in a body whose
+    /// `Content-Length` is known; an empty line ends it; nothing of this with the flag `r`.
     pub fn for_mbox(&self) -> Cow<'_, [u8]> {
         if self.raw {
             return Cow::Borrowed(&self.bytes);
         }
         let (header, body) = self.bytes.split_at(self.body);
         let mut out = Vec::with_capacity(self.bytes.len() + 8);
-        let length = if self.obey_length { content_length(header) } else { None };
-        match length {
-            Some(at) => {
-                let mut header = header.to_vec();
-                let length = format!("{:>width$}", body.len(), width = at.len());
-                header.splice(at, length.into_bytes());
-                escape(&header, &mut out);
-                out.extend_from_slice(body);
-            }
-            None => escape(&self.bytes, &mut out),
+        if self.counted {
+            escape(header, &mut out);
+            out.extend_from_slice(body);
+        } else {
+            escape(&self.bytes, &mut out);
         }
         if !out.ends_with(b"\n\n") {
             out.push(b'\n');
@@ -263,11 +286,30 @@ mod tests {
 
     #[test]
     fn mailboxes_get_an_escaped_body_and_an_empty_line() {
-        let content =
-            |bytes: &[u8], body| Content { bytes: bytes.to_vec(), body, raw: false, obey_length: true };
-        let plain = content(b"From a\nS: x\n\nFrom me\nx", 13);
-        assert_eq!(&*plain.for_mbox(), b"From a\nS: x\n\n>From me\nx\n");
-        let counted = content(b"Content-Length: 5\n\nFrom me\nFrom you\n", 19);
-        assert_eq!(&*counted.for_mbox(), b"Content-Length:17\n\nFrom me\nFrom you\n\n");
+        let written = |mail: &[u8]| {
+            let mail = Mail::new(mail.to_vec()).with_true_length();
+            String::from_utf8(mail.content(Area::Whole, false).for_mbox().into_owned()).expect("it was UTF-8")
+        };
+        assert_eq!(written(b"From a\nS: x\n\nFrom me\nx"), "From a\nS: x\n\n>From me\nx\n");
+        let header = "S: x\nFrom me\nContent-Length";
+        let escaped = "S: x\n>From me\nContent-Length";
+        for (value, body, shown) in [
+            (": 5", "\nFrom me\nFrom you\n", ":17"),
+            (": 5678 ", "\nFrom me\n\n", ":     8"),
+            (":x", "\nFrom me\n", ":8"),
+            (": 5", "\n", ": 0"),
+            (":\t5\n 6", "\nFrom me\n", ": 8\n 6"),
+            (": 5\ncontent-length: 6", "\nFrom me\n", ": 8\ncontent-length: 6"),
+        ] {
+            let mail = format!("{header}{value}\n{body}");
+            let end = if body.ends_with("\n\n") || body == "\n" { "" } else { "\n" };
+            assert_eq!(written(mail.as_bytes()), format!("{escaped}{shown}\n{body}{end}"), "{mail}");
+        }
+        // What is not told, or has no room, tells nothing.
+        for (value, shown) in [(":", ":"), (":5", ":7"), (" : 5", " : 5")] {
+            let mail = format!("{header}{value}\n\nFrom me\nFrom you\n");
+            let expected = format!("{escaped}{shown}\n\n>From me\n>From you\n\n");
+            assert_eq!(written(mail.as_bytes()), expected, "{mail}");
+        }
     }
 }

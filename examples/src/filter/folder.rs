@@ -41,6 +41,8 @@ fn kind(folder: &[u8]) -> (Kind, &[u8]) {
         [name @ .., b'/'] => (Kind::Maildir, name),
         _ => return (Kind::Plain, folder),
     };
+    let slashes = name.iter().rev().take_while(|&&byte| byte == b'/').count();
+    let name = &name[..name.len() - slashes];
     (kind, if name.is_empty() { b"/" } else { name })
 }
 

@@ -1,13 +1,19 @@
 //! Lock files.
 
+use std::path::Path;
+
 use maildrop::{DotLock, DotLockOptions, LockAttempt};
 use procmail_engine::effect::Outcome;
 
-use super::{Host, now};
+use super::policy::NULL_DEVICE;
+use super::{Host, Places, now};
 
 impl Host {
     pub(super) fn lock(&mut self, name: &[u8], verbose: bool) -> Outcome {
         let Some(path) = self.path(name) else { return Outcome::Failed };
+        if self.places != Places::Anywhere && path == Path::new(NULL_DEVICE) {
+            return Outcome::Failed;
+        }
         match DotLock::attempt(&path, &DotLockOptions::new()) {
             Ok(LockAttempt::Acquired(lock)) => {
                 self.locks.insert(path, lock);

@@ -3,6 +3,9 @@
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+/// What takes everything and holds nothing.
+pub(super) const NULL_DEVICE: &str = "/dev/null";
+
 /// Whether programs run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -55,7 +58,8 @@ pub enum Notices {
 pub enum Places {
     /// All that the system lets this process open.
     Anywhere,
-    /// Those below a directory, and `/dev/null`. Symbolic links that lead elsewhere count as elsewhere. It must exist.
+    /// Those below a directory, and `/dev/null`, which cannot be a lock file. Symbolic links that lead elsewhere count as
+    /// elsewhere. It must exist.
     Below(PathBuf),
 }
 
@@ -63,7 +67,7 @@ impl Places {
     /// Whether a path, which is absolute or relative to the process's directory, may be used.
     pub fn allow(&self, path: &Path) -> bool {
         let Places::Below(root) = self else { return true };
-        if path == Path::new("/dev/null") {
+        if path == Path::new(NULL_DEVICE) {
             return true;
         }
         // A link in the way makes `..` lead elsewhere than it seems to.

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command as Process, Stdio};
 use std::thread;
@@ -14,7 +14,7 @@ use procmail_engine::effect::{Command, Exit, Output, Purpose, Ran, Run};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::Access;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, waitid};
 
 use super::Host;
 use super::policy::Limits;
@@ -116,8 +116,9 @@ impl Host {
         };
         let mut session = Session::new(run, limits, started);
         let ran = session.attend(&self.stop);
-        if session.exit.is_none() {
-            self.left.add(session.child, limits);
+        match session.exit {
+            Some(_) => drop(session.child.wait()),
+            None => self.left.add(session.child, limits),
         }
         ran.map(Ok)
     }
@@ -213,9 +214,13 @@ fn word(text: &[u8]) -> OsString {
     OsStr::from_bytes(&text[..end]).to_owned()
 }
 
+fn pid(child: &Child) -> Option<Pid> {
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw)
+}
+
 fn signal(child: &Child, limits: &Limits, signal: Signal) {
     // A child that has not been waited for keeps its number.
-    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+    if let Some(pid) = pid(child) {
         let _ = match limits.as_group {
             true => rustix::process::kill_process_group(pid, signal),
             false => rustix::process::kill_process(pid, signal),
@@ -225,8 +230,7 @@ fn signal(child: &Child, limits: &Limits, signal: Signal) {
 
 /// What becomes readable when the child ends.
 fn end_of(child: &Child) -> Option<OwnedFd> {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw)?;
-    rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()
+    rustix::process::pidfd_open(pid(child)?, PidfdFlags::empty()).ok()
 }
 
 /// A program that was started, and what of its input was written.
@@ -378,11 +382,14 @@ impl<'a> Session<'a> {
         if self.exit.is_some() {
             return;
         }
-        self.exit = match self.child.try_wait() {
-            Ok(None) => None,
-            Ok(Some(status)) => Some(match status.code() {
+        // It keeps its number until all is done, so that no signal can go to another.
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let found = pid(&self.child).ok_or(Errno::CHILD).and_then(|pid| waitid(WaitId::Pid(pid), options));
+        self.exit = match found {
+            Ok(None) | Err(Errno::INTR) => None,
+            Ok(Some(status)) => Some(match status.exit_status() {
                 Some(code) => Exit::Code(code),
-                None => Exit::Signal(status.signal().unwrap_or(0)),
+                None => Exit::Signal(status.terminating_signal().unwrap_or(0)),
             }),
             // Whoever started this process ignores the ends of children: nobody knows how it went.
             Err(_) => Some(Exit::Code(UNKNOWN)),
@@ -416,12 +423,18 @@ impl<'a> Session<'a> {
     /// Its time is up: first it is asked to end, then it is made to.
     fn end(&mut self) {
         if std::mem::replace(&mut self.timed_out, true) {
-            signal(&self.child, self.limits, Signal::KILL);
+            self.signal(Signal::KILL);
             self.deadline = None;
         } else {
-            signal(&self.child, self.limits, Signal::TERM);
+            self.signal(Signal::TERM);
             self.input = None;
             self.deadline = Some(stop::after(self.limits.grace));
+        }
+    }
+    /// What has ended needs none; but what it started, in a group of its own, may.
+    fn signal(&self, which: Signal) {
+        if self.exit.is_none() || self.limits.as_group {
+            signal(&self.child, self.limits, which);
         }
     }
 }

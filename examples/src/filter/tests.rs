@@ -168,6 +168,17 @@ fn a_program_is_ended_when_its_time_is_up_even_if_it_does_not_listen() {
 }
 
 #[test]
+fn what_a_program_leaves_running_is_ended_with_its_group() {
+    let limits = Limits { time: Some(Duration::from_millis(300)), as_group: true, ..Limits::default() };
+    let mut desk = Desk::new().map(|host| host.with_programs(Programs::Run(limits)));
+    // The shell ends at once; what it has started holds its output open.
+    let finished = desk.filter("A=`sh -c 'sleep 1000; touch late' & echo $!`\n:0\nbox\n");
+    assert_eq!(finished.fate, Fate::Delivered);
+    assert!(desk.log().contains("Timeout"), "{}", desk.log());
+    assert!(desk.read("box").contains("body"));
+}
+
+#[test]
 fn a_filter_that_writes_without_end_leaves_the_mail_as_it_was() {
     let mut desk = Desk::new()
         .map(|host| host.with_programs(Programs::Run(Limits { output: 1000, ..Limits::default() })));
@@ -200,6 +211,15 @@ fn folders_elsewhere_are_refused_and_the_mail_goes_on() {
     assert_eq!(finished.fate, Fate::Delivered);
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
     assert!(desk.read("box").contains("body"), "{}", desk.log());
+}
+
+#[test]
+fn the_null_device_is_no_lock_file_for_users() {
+    let desk = Desk::new();
+    let root = desk.home.path().to_owned();
+    let mut desk = desk.map(|host| host.with_places(Places::Below(root)));
+    assert!(matches!(desk.host.lock(b"/dev/null", false), Outcome::Failed));
+    assert_eq!(desk.filter("LOGFILE=/dev/null\n:0\n/dev/null\n").fate, Fate::Delivered);
 }
 
 #[test]

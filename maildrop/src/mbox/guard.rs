@@ -10,13 +10,19 @@
 //!
 //! Nobody can make a file end like this by sending mail: messages written here never end with what guards end with; and
 //! a guard names the file by the nanosecond in which it was made, where the disk tells, for the sake of programs that
-//! append whatever they are given.
+//! append whatever they are given. Users of the machine can learn that, so no guard is believed that goes for more than
+//! one message: from where it says that the message begins, no line up to the guard may begin with `From `. So whoever
+//! forges one has their own message cut off. (Half of a message that was written unquoted, with such a line in it, stays
+//! for that reason.)
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use memchr::memmem;
 use rustix::fs::{AtFlags, StatxFlags};
+
+use crate::from_line::MARK;
 
 /// What stands before and behind the text of a guard. It ends with an empty line, so that what a program that knows no
 /// guards appends to it is a message of its own.
@@ -26,6 +32,8 @@ const TEXT: &str = "half a message, cut off at the next delivery: ";
 
 /// Octets that lie in one page, whatever the page size.
 const PAGE: u64 = 4096;
+/// Octets that are looked through at once.
+const CHUNK: usize = 64 * 1024;
 
 /// Tells one file from all others that bear its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +79,29 @@ impl Identity {
         file.read_exact_at(&mut guard, size - length)?;
         let digits = guard.get(START.len() + TEXT.len()..).and_then(|rest| rest.get(..20));
         let start = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u64>().ok());
-        Ok(start.filter(|&start| start <= size - length && self.guard(start) == guard))
+        match start.filter(|&start| start <= size - length && self.guard(start) == guard) {
+            Some(start) if !has_from_line(file, start, size - length)? => Ok(Some(start)),
+            _ => Ok(None),
+        }
     }
+}
+
+/// Whether a line begins with `From ` that begins behind `start` and before `end`.
+fn has_from_line(file: &File, start: u64, end: u64) -> io::Result<bool> {
+    let line = [b"\n".as_slice(), MARK].concat();
+    let finder = memmem::Finder::new(&line);
+    let mut chunk = vec![0; CHUNK];
+    let mut at = start;
+    while at < end {
+        let length = chunk.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
+        file.read_exact_at(&mut chunk[..length], at)?;
+        if finder.find(&chunk[..length]).is_some() {
+            return Ok(true);
+        }
+        // A line may begin in one chunk and go on in the next.
+        at += if length == chunk.len() { length - (line.len() - 1) } else { length } as u64;
+    }
+    Ok(false)
 }
 
 /// The first place at or behind `at` where a guard of this length lies within one page.
@@ -105,6 +134,27 @@ mod tests {
         // Beginning behind its own end.
         file.write_all_at(&[b"one\ntwo".as_slice(), &identity.guard(8)].concat(), 0).unwrap();
         assert_eq!(identity.unfinished(&file, size).unwrap(), None);
+    }
+
+    #[test]
+    fn no_guard_goes_for_more_than_one_message() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("box");
+        std::fs::write(&path, b"").unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let identity = Identity::of(&file).unwrap();
+        // With the second message right behind the first, and on both sides of where chunks end.
+        for length in [0, 1, 10].into_iter().chain(CHUNK - 10..CHUNK + 3).chain([3 * CHUNK]) {
+            let first = [b"From a\n".as_slice(), &vec![b'x'; length], b"\n"].concat();
+            let second = first.len() as u64;
+            for start in [0, 3, second - 1, second, second + 4] {
+                let content = [&first, b"From b\n\nhello\n".as_slice(), &identity.guard(start)].concat();
+                file.set_len(0).unwrap();
+                file.write_all_at(&content, 0).unwrap();
+                let found = identity.unfinished(&file, content.len() as u64).unwrap();
+                assert_eq!(found, (start >= second).then_some(start), "{length} {start}");
+            }
+        }
     }
 
     #[test]

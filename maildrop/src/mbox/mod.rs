@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memchr::memmem;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 pub use self::append::{Appended, MboxAppend};
@@ -261,10 +261,20 @@ impl Mbox {
         self.check(Operation::Open)?;
         let flags = create | OFlags::CLOEXEC | OFlags::NOCTTY;
         let mode = Mode::from_raw_mode(self.options.mode);
-        let opened = match rustix::fs::open(&self.path, flags | OFlags::RDWR, mode) {
-            // A mailbox that others may drop mail into, but not read.
-            Err(Errno::ACCESS) => rustix::fs::open(&self.path, flags | OFlags::WRONLY, mode),
-            opened => opened,
+        let open = |flags| rustix::fs::open(&self.path, flags, mode);
+        // A pipe that is opened for reading too takes what nobody reads.
+        let is_pipe =
+            rustix::fs::stat(&self.path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_fifo());
+        let opened = match is_pipe {
+            true => open(flags | OFlags::WRONLY | OFlags::NONBLOCK).and_then(|pipe| {
+                rustix::io::ioctl_fionbio(&pipe, false)?;
+                Ok(pipe)
+            }),
+            false => match open(flags | OFlags::RDWR) {
+                // A mailbox that others may drop mail into, but not read.
+                Err(Errno::ACCESS) => open(flags | OFlags::WRONLY),
+                opened => opened,
+            },
         };
         opened.map(File::from).map_err(|errno| self.error(Operation::Open, errno))
     }
@@ -305,7 +315,7 @@ impl Locked {
     }
 
     fn regular(&self) -> Result<bool, Error> {
-        Ok(rustix::fs::FileType::from_raw_mode(self.stat()?.st_mode).is_file())
+        Ok(FileType::from_raw_mode(self.stat()?.st_mode).is_file())
     }
 
     fn is_in_place(&self) -> Result<bool, Error> {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::fault::FaultPlan;
 use proptest::prelude::*;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Mutex;
 
@@ -322,4 +323,19 @@ proptest! {
         append.commit().unwrap();
         prop_assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
     }
+}
+
+#[test]
+fn a_pipe_takes_messages_only_while_somebody_reads_it() {
+    let (_dir, path) = fresh(None);
+    rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let mbox = Mbox::with_options(&path, quick());
+    let error = mbox.append(b"Subject: x\n").unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+
+    let reader = rustix::fs::open(&path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap();
+    mbox.append(b"Subject: x\n").unwrap();
+    let mut read = Vec::new();
+    File::from(reader).read_to_end(&mut read).unwrap();
+    assert_eq!(read, b"Subject: x\n\n");
 }

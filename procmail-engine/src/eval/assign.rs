@@ -57,8 +57,10 @@ impl Evaluator {
         match name {
             b"LOGFILE" => {
                 self.logging = false;
+                self.tell_of("Opening", b"/dev/null");
                 self.emit(Effect::CloseLog);
             }
+            b"MAILDIR" => self.change_directory(Vec::new()),
             b"LOCKFILE" => self.release_lock_file(),
             b"SWITCHRC" => self.switch_off(),
             b"HOST" => self.host_differs(),
@@ -66,21 +68,24 @@ impl Evaluator {
         }
     }
 
+    fn change_directory(&mut self, path: Vec<u8>) {
+        self.directory_set = true;
+        self.tasks.push(Task::ChangeDirectory(path.clone()));
+        // No system has a directory without a name.
+        if !path.is_empty() {
+            self.emit(Effect::ChangeDirectory(path));
+        }
+    }
+
     pub(super) fn assigned(&mut self, name: Vec<u8>, value: Vec<u8>) {
         match name.as_slice() {
-            b"MAILDIR" => {
-                self.directory_set = true;
-                self.tasks.push(Task::ChangeDirectory(value.clone()));
-                // No system has a directory without a name.
-                if !value.is_empty() {
-                    self.emit(Effect::ChangeDirectory(value));
-                }
-            }
+            b"MAILDIR" => self.change_directory(value),
             b"COMSAT" if !value.is_empty() && number(&value, 1) == 0 => {
                 self.assign_quietly(b"COMSAT", b"no");
             }
             b"LOGFILE" => {
                 self.logging = true;
+                let value = if value.is_empty() { b"/dev/null".to_vec() } else { value };
                 self.tell_of("Opening", &value);
                 self.tasks.push(Task::OpenLog(value.clone()));
                 self.emit(Effect::OpenLog(value));

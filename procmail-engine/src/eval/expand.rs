@@ -74,6 +74,26 @@ impl Expand {
 }
 
 impl Evaluator {
+    /// The words of a text, as far as they can be told without running a command.
+    pub(super) fn words(&self, text: &Text) -> Vec<Vec<u8>> {
+        let mut expand = Expand::new(Arc::new(Text::default()), Mode::Words, 0);
+        for part in &text.parts {
+            match part {
+                Part::Bytes(bytes) if bytes.is_empty() => {}
+                Part::Bytes(bytes) => expand.append(bytes),
+                Part::Quote => {
+                    expand.word();
+                }
+                Part::Break => expand.open = false,
+                Part::Variable { name, quoted } => {
+                    expand.value(&self.lookup(name).unwrap_or_default(), *quoted);
+                }
+                _ => {}
+            }
+        }
+        expand.words
+    }
+
     /// Goes on with an expansion. Its result is [`Value::Words`], or [`Value::Overflow`] when it is too long.
     pub(super) fn expand(&mut self, mut expand: Expand) {
         if let Value::Output(output) = std::mem::take(&mut self.value)

@@ -88,7 +88,7 @@ impl Evaluator {
 
     /// Evaluates the next item of the innermost rc file.
     pub(super) fn items(&mut self) {
-        let Some(file) = self.files.last_mut() else { return self.release_local_lock() };
+        let Some(file) = self.files.last_mut() else { return };
         let rc = file.rc.clone();
         let at = file.at;
         file.at += 1;

@@ -48,7 +48,6 @@ impl Evaluator {
             Finish::Default => {
                 self.header_joined = false;
                 self.files.clear();
-                self.release_local_lock();
                 if !self.default_set {
                     self.fail();
                     return;
@@ -69,6 +68,7 @@ impl Evaluator {
             }
             Finish::DefaultKnown(lock) => {
                 if self.done() {
+                    self.release_local_lock();
                     self.tasks.push(Task::Finish(Finish::DefaultLocked(lock.clone())));
                     self.tasks.push(Task::Lock(TakeLock::new(lock)));
                 } else {

@@ -44,7 +44,7 @@ pub use trace::{
 };
 
 use crate::effect::{Command, Effect, LogText, Outcome, Ran};
-use crate::mail::Mail;
+use crate::mail::{Area, Mail};
 use crate::syntax::Rc;
 
 /// How an evaluation ended.
@@ -222,7 +222,7 @@ impl Evaluator {
         let budget = Budget::new(setup.most_items);
         Self {
             arguments: setup.arguments.clone(),
-            mail: Arc::new(mail),
+            mail: Arc::new(counted(&setup, mail)),
             variables,
             numbers,
             files: Vec::new(),
@@ -254,6 +254,11 @@ impl Evaluator {
             setup: Arc::new(setup),
             place: None,
         }
+    }
+
+    /// Gives an area of the mail what a filter has made of it.
+    fn replace(&mut self, area: Area, replacement: &[u8]) {
+        self.mail = Arc::new(counted(&self.setup, self.mail.with(area, replacement)));
     }
 
     /// The mail as it is at this point; filters change it.
@@ -306,9 +311,11 @@ impl Evaluator {
     }
 
     /// Tells the outcome of the effect that [`Evaluator::step`] gave last.
+    /// One for an effect that needs none is not looked at.
     pub fn answer(&mut self, outcome: Outcome) {
-        self.waiting = false;
-        self.outcome = Some(outcome);
+        if std::mem::take(&mut self.waiting) {
+            self.outcome = Some(outcome);
+        }
     }
 
     fn advance(&mut self, task: Task) {
@@ -418,4 +425,9 @@ impl Evaluator {
         let text = [b"procmail: ", text, b"\n"].concat();
         self.emit(Effect::Log(LogText { text, stamped: self.numbers.verbose }));
     }
+}
+
+/// Whatever is read is counted, if lengths are obeyed.
+fn counted(setup: &Setup, mail: Mail) -> Mail {
+    if setup.obeys_content_length { mail.with_true_length() } else { mail }
 }

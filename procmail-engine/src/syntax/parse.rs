@@ -1,7 +1,8 @@
 //! From lines to items, with procmail's own tolerance.
 
-use super::text::{Mode, Reading, Text, read_text};
+use super::text::{Mode, Part, Reading, Text, read_text};
 use super::{Action, Assignment, Capture, Condition, Item, Recipe, Span};
+use crate::eval::{Weight, searched_variable};
 
 /// Stands for a block that was opened before the text at hand.
 const OPENED_BEFORE: usize = usize::MAX;
@@ -214,6 +215,17 @@ impl<'a> Parser<'a> {
             let line = &self.source[self.at..end];
             self.at = (end + 1).min(self.source.len());
             match line.strip_suffix(b"\\") {
+                // A line with nothing else is an empty one.
+                Some(b"") if end < self.source.len() => {
+                    text.push(b'\n');
+                    self.skip_blanks();
+                }
+                // Nothing is joined to an expression that has not begun.
+                Some(continued) if end < self.source.len() && is_prefix(&[&text, continued].concat()) => {
+                    text.extend_from_slice(line);
+                    text.push(b'\n');
+                    self.skip_blanks();
+                }
                 Some(continued) if end < self.source.len() => {
                     text.extend_from_slice(continued);
                     self.skip_blanks();
@@ -249,7 +261,7 @@ impl<'a> Parser<'a> {
             }
             _ => match self.capture() {
                 Some(action) => action,
-                None => Action::Folders(self.text(Mode::Words)),
+                None => Action::Folders(self.folders()),
             },
         }
     }
@@ -280,6 +292,19 @@ impl<'a> Parser<'a> {
         None
     }
 
+    /// Procmail has read the letters at the start as the name of a variable. Right behind them a comment can stand.
+    fn folders(&mut self) -> Text {
+        let start = self.at;
+        let name = self.name();
+        let digit = name.first().is_none_or(u8::is_ascii_digit);
+        if digit || self.peek() != Some(b'#') {
+            self.at = start;
+            return self.text(Mode::Words);
+        }
+        let span = Span { start, end: self.rest_of_line().end };
+        Text { span, parts: vec![Part::Bytes(name)] }
+    }
+
     fn forward(&mut self, capture: Option<Capture>) -> Action {
         Action::Forward { capture, arguments: self.text(Mode::Words) }
     }
@@ -298,6 +323,22 @@ impl<'a> Parser<'a> {
         let command = command_text(&self.source[start..self.at]);
         Action::Pipe { capture, span: Span { start, end: self.at }, command }
     }
+}
+
+/// Whether there is only what can stand before the expression of a condition.
+fn is_prefix(text: &[u8]) -> bool {
+    let mut rest = text.trim_ascii_start();
+    while !rest.is_empty() {
+        let used = match rest {
+            [b'!', ..] => 1,
+            _ => match (Weight::parse(rest), searched_variable(rest)) {
+                (Some((_, used)), _) | (None, Some((_, used))) => used,
+                (None, None) => return false,
+            },
+        };
+        rest = rest[used..].trim_ascii_start();
+    }
+    !text.is_empty()
 }
 
 /// A command over several lines, as it is run: a line with nothing but a backslash becomes an empty one.

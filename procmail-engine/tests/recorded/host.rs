@@ -315,7 +315,10 @@ impl Host {
 
     /// Where in a directory the mail goes. The name is made unique by the file system.
     fn place(&self, folder: &[u8], prefix: &[u8]) -> Option<(Vec<u8>, bool)> {
-        if let Some(name) = folder.strip_suffix(b"/.") {
+        let bare =
+            |name: &[u8]| name[..name.iter().rposition(|&byte| byte != b'/').map_or(0, |at| at + 1)].to_vec();
+        if let Some(name) = folder.strip_suffix(b"/.").map(bare) {
+            let name = name.as_slice();
             self.make_directory(&self.at(name)).then_some(())?;
             let highest = fs::read_dir(self.at(name))
                 .ok()?
@@ -323,7 +326,8 @@ impl Host {
             let number = highest.max().unwrap_or(0) + 1;
             return Some(([name, b"/", number.to_string().as_bytes()].concat(), false));
         }
-        if let Some(name) = folder.strip_suffix(b"/") {
+        if let Some(name) = folder.strip_suffix(b"/").map(bare) {
+            let name = name.as_slice();
             self.make_directory(&self.at(name)).then_some(())?;
             for part in ["tmp", "new", "cur"] {
                 self.make_directory(&self.at(name).join(part)).then_some(())?;

@@ -12,7 +12,9 @@ use std::time::Duration;
 use mailwright::filter::{Host, Owners, Stop};
 use procmail_engine::eval::{Evaluator, Fate, Setup, SystemRc};
 use procmail_engine::mail::Mail;
-use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ};
+use signal_hook::consts::{
+    SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ,
+};
 
 use super::account::{self, Account};
 use super::options::{Mode, Options};
@@ -46,6 +48,8 @@ pub(crate) fn stop_on_signals() -> io::Result<Stop> {
     for signal in [SIGXFSZ, SIGXCPU] {
         signal_hook::flag::register(signal, Arc::default())?;
     }
+    // Whoever starts this may have the ends of its programs ignored; without a handler, no more would be told of them.
+    signal_hook::flag::register(SIGCHLD, Arc::default())?;
     stop.verbose_on_signals(SIGUSR1, SIGUSR2)?;
     Ok(stop)
 }

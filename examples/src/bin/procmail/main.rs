@@ -37,6 +37,7 @@
 //!   except for `-d`, where it becomes the recipient after `/etc/procmailrc`. In a spool directory that the recipient
 //!   cannot write to, no lock file can be made, as with procmail once it is the recipient; the kernel's lock then does the
 //!   work. As root, a mailbox that is not there is made, for the recipient.
+//! - A named pipe is a mailbox only while somebody reads it; without a reader, delivery to it fails at once.
 //! - LMTP (`-z`) is not spoken; `postoffice` does that.
 #![forbid(unsafe_code)]
 

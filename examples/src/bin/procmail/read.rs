@@ -11,6 +11,10 @@ use super::{EX_CANTCREAT, EX_TEMPFAIL};
 
 /// Bytes of the largest mail that is taken.
 const LARGEST: usize = 512 << 20;
+/// How many copies of a large mail there may be at a time while it is delivered.
+const COPIES: usize = 4;
+/// Bytes of a mail for which memory is not asked for beforehand.
+const SMALL: usize = 1 << 20;
 /// Bytes for which room is made at least.
 const CHUNK: usize = 64 * 1024;
 
@@ -53,9 +57,14 @@ pub(crate) fn mail(stop: &Stop) -> Result<Vec<u8>, Refused> {
             mail.try_reserve(CHUNK).map_err(|_| Refused::OutOfMemory)?;
         }
         match rustix::io::read(&input, spare_capacity(&mut mail)) {
-            Ok(0) => return Ok(mail),
+            Ok(0) => return if has_room_for(mail.len()) { Ok(mail) } else { Err(Refused::OutOfMemory) },
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(Refused::Unreadable(error.into())),
         }
     }
+}
+
+/// Whether there is memory to deliver a mail. To be out of it later ends the process by a signal.
+fn has_room_for(length: usize) -> bool {
+    length <= SMALL || Vec::<u8>::new().try_reserve_exact(length.saturating_mul(COPIES)).is_ok()
 }

@@ -15,9 +15,9 @@ use procmail_engine::mail::Mail;
 use procmail_engine::sieve;
 use procmail_engine::syntax::Rc;
 
-use super::account::Account;
+use super::account::{self, Account};
 use super::options::{Mode, Options};
-use super::{EX_IOERR, EX_NOINPUT, EX_USAGE, deliver, environment, say, usage};
+use super::{EX_IOERR, EX_NOINPUT, EX_NOPERM, EX_USAGE, deliver, environment, say, usage};
 
 /// There is something to mend.
 const FOUND: u8 = 1;
@@ -36,6 +36,10 @@ pub(crate) fn run(arguments: &[OsString], own: impl FnOnce() -> Account) -> Opti
         b"--to-sieve" => |asked, _| to_sieve(asked),
         _ => return None,
     };
+    if !account::drop_set_id() {
+        say("procmail: Insufficient privileges\n");
+        return Some(EX_NOPERM);
+    }
     let ended = Asked::parse(first, rest).and_then(|asked| what(&asked, own()));
     Some(ended.unwrap_or_else(|mistake| {
         say(&format!("procmail: {mistake}\n"));

@@ -1,13 +1,14 @@
 //! What follows from how an action ended.
 
-use std::sync::Arc;
-
 use super::super::finish::Finish;
 use super::super::{Evaluator, Task, Value};
 use super::Act;
-use crate::effect::{Delivered, Exit, Note, Outcome};
+use crate::effect::{Delivered, Note, Outcome};
 use crate::mail::Area;
 use crate::syntax::{Action, Capture};
+
+/// What `$?` is when a program does not take all that it is to read.
+const CANNOT_WRITE: i32 = 74;
 
 impl Evaluator {
     /// A program that an action ran has ended.
@@ -25,26 +26,28 @@ impl Evaluator {
         if capture.is_none() && !head.filters {
             self.written = size as u64;
         }
-        let mut failed = false;
-        if !ran.fed && !head.ignores_write_errors && !ran.timed_out {
+        let starved = !ran.fed && !head.ignores_write_errors && !ran.timed_out;
+        let mut failed = starved || ran.timed_out;
+        if starved {
             self.complain_of("Error while writing to", command.name());
-            failed = true;
         }
-        let waited = head.waits_for_exit() && ran.exit != Exit::Unknown;
-        if waited && !ran.exit.is_success() {
+        let quiet = !head.waits || head.waits_quietly;
+        if starved && (capture.is_some() || head.filters) {
+            // Procmail does not wait for it then.
+            self.status = CANNOT_WRITE;
+        } else if head.waits_for_exit() && !ran.exit.is_success() {
             failed = true;
             if !(ran.timed_out && head.filters) {
-                self.complain_of_exit(ran.exit, command.name(), !head.waits || head.waits_quietly);
+                self.complain_of_exit(ran.exit, command.name(), quiet);
             }
         }
-        if ran.timed_out {
-            failed = true;
-        }
+        let rescue_is_told =
+            starved || self.numbers.verbose || if ran.timed_out { !head.waits_quietly } else { !quiet };
         if let Some(capture) = capture {
-            failed = !self.captured(act, capture, ran.output, failed);
+            failed = !self.captured(act, capture, ran.output, failed, rescue_is_told);
         } else if head.filters {
             if failed {
-                if !head.waits_quietly || self.numbers.verbose {
+                if rescue_is_told {
                     self.complain("Rescue of unfiltered data succeeded");
                 }
             } else {
@@ -57,7 +60,7 @@ impl Evaluator {
                 if let Some(line) = kept {
                     output = [line, b"\n", &output].concat();
                 }
-                self.mail = Arc::new(self.mail.with(head.given(), &output));
+                self.replace(head.given(), &output);
             }
         } else {
             let shown = self.shown.take().unwrap_or_else(|| command.text(b" "));
@@ -70,7 +73,14 @@ impl Evaluator {
     }
 
     /// Gives a variable what a program has said, and tells whether it has got it.
-    fn captured(&mut self, act: &Act, capture: &Capture, mut output: Vec<u8>, mut failed: bool) -> bool {
+    fn captured(
+        &mut self,
+        act: &Act,
+        capture: &Capture,
+        mut output: Vec<u8>,
+        mut failed: bool,
+        rescue_is_told: bool,
+    ) -> bool {
         if !failed && self.variables.size() + output.len() > self.most_variables() {
             self.overflow();
             failed = true;
@@ -78,7 +88,7 @@ impl Evaluator {
         if failed {
             match &act.before {
                 Some(before) => {
-                    if !act.head.waits_quietly || self.numbers.verbose {
+                    if rescue_is_told {
                         self.complain("Rescue of unfiltered data succeeded");
                     }
                     self.set_variable(capture.variable(), before);

@@ -6,7 +6,7 @@ use super::super::expand::Expand;
 use super::super::lock::TakeLock;
 use super::super::{Evaluator, Task};
 use super::{Act, Stage};
-use crate::syntax::{Action, Mode, Part, parse_text};
+use crate::syntax::{Action, Mode, Text, parse_text};
 
 impl Evaluator {
     /// Takes the local lock, if the recipe wants one.
@@ -35,15 +35,10 @@ impl Evaluator {
                 }
                 match memchr::memmem::find(command, b">>") {
                     Some(at) => {
-                        let rest = &command[at + 2..];
-                        let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-                        let rest = &rest[blanks..];
-                        let end =
-                            rest.iter().position(|byte| b" \t\n;&|<>()".contains(byte)).unwrap_or(rest.len());
-                        let text = parse_text(&rest[..end], 0, Mode::Value);
+                        let text = self.lock_text(&command[at + 2..]);
                         act.stage = Stage::LockName;
                         self.tasks.push(Task::Act(act));
-                        self.tasks.push(Task::Expand(Expand::new(Arc::new(text), Mode::Value, 0)));
+                        self.tasks.push(Task::Expand(Expand::new(Arc::new(text), Mode::Words, 0)));
                     }
                     None => {
                         self.complain_of_lock(command);
@@ -61,22 +56,27 @@ impl Evaluator {
         }
     }
 
+    /// The name of the file that a command appends to, which it starts with. A quotation, a comment or a command ends it.
+    fn lock_text(&mut self, command: &[u8]) -> Text {
+        let name = command.trim_ascii_start();
+        let end = name.iter().position(|byte| b" \t\n'\"#;`)".contains(byte)).unwrap_or(name.len());
+        let mut name = &name[..end];
+        let slashes = name.iter().rev().take_while(|&&byte| byte == b'\\').count();
+        if slashes % 2 == 1 {
+            self.complain("Unexpected EOL");
+            name = &name[..end - 1];
+        }
+        parse_text(name, 0, Mode::Words)
+    }
+
     /// Tells that no name for a lock was found in a command: of one that a shell runs all is shown, of others the program.
     pub(super) fn complain_of_lock(&mut self, command: &[u8]) {
-        let mut shown = command.to_vec();
-        if !self.needs_shell(command) {
-            let text = parse_text(command, 0, Mode::Words);
-            let word = text.parts.iter().take_while(|part| **part != Part::Break);
-            shown = word.fold(Vec::new(), |mut shown, part| {
-                match part {
-                    Part::Bytes(bytes) => shown.extend_from_slice(bytes),
-                    Part::Variable { name, .. } => shown.extend(self.lookup(name).unwrap_or_default()),
-                    _ => {}
-                }
-                shown
-            });
-        }
-        self.complain_of("Couldn't determine implicit lockfile from", &shown);
+        let program = if self.needs_shell(command) {
+            command.to_vec()
+        } else {
+            self.words(&parse_text(command, 0, Mode::Words)).into_iter().next().unwrap_or_default()
+        };
+        self.complain_of("Couldn't determine implicit lockfile from", &program);
     }
 
     pub(super) fn lock_beside(&mut self, act: Box<Act>, name: &[u8], action: &Action) {
@@ -85,6 +85,10 @@ impl Evaluator {
     }
 
     pub(super) fn lock_action(&mut self, mut act: Box<Act>, lock: Vec<u8>, action: &Action) {
+        if lock.is_empty() {
+            self.perform(act, action);
+            return;
+        }
         if self.lock_file.as_ref() == Some(&lock) {
             self.complain_of("Deadlock attempted on", &lock);
             self.perform(act, action);

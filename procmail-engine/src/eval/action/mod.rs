@@ -172,13 +172,7 @@ impl Evaluator {
 
     /// What a recipe gives to its action.
     pub(super) fn content(&self, area: Area, writing: Writing) -> Content {
-        let bytes = self.mail.area(area).to_vec();
-        let body = match area {
-            Area::Header => bytes.len(),
-            Area::Body => 0,
-            Area::Whole => self.mail.area(Area::Header).len(),
-        };
-        Content { bytes, body, raw: writing == Writing::Raw, obey_length: self.setup.obeys_content_length }
+        self.mail.content(area, writing == Writing::Raw)
     }
 
     fn given(&self, head: &Head) -> Content {

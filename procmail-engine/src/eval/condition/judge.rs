@@ -1,6 +1,6 @@
 //! What a condition comes to: an expression, a size, or the exit code of a program.
 
-use super::super::score::{told, whole};
+use super::super::score::{LIMIT, told, whole};
 use super::super::trace::{self, Found, MOST_TEXT, MailPlace, Subject};
 use super::super::{Evaluator, Value};
 use super::{Conditions, Judged, Test, Verdict, untested};
@@ -110,10 +110,12 @@ impl Evaluator {
     }
 
     /// Adds to the score. The verdict has the total.
-    fn scored(&mut self, total: f64, test: &Test, text: &[u8], score: f64) -> Verdict {
-        let total = total + score;
+    fn scored(&mut self, before: f64, test: &Test, text: &[u8], score: f64) -> Verdict {
+        let total = before + score;
+        // The added is what the bounded total tells of it.
+        let added = whole(total.clamp(-LIMIT, LIMIT) - before);
         let not = if test.negated { " !" } else { "" };
-        let line = format!("Score: {:7} {:>7}{not} \"", whole(score), told(total));
+        let line = format!("Score: {added:7} {:>7}{not} \"", told(total));
         self.tell(&[line.as_bytes(), text, b"\""].concat());
         Verdict::Score(total)
     }
