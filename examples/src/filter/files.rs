@@ -8,7 +8,7 @@ use std::path::Path;
 use procmail_engine::effect::ReadRc;
 use rustix::fs::OFlags;
 
-use super::{Host, Owners, Places};
+use super::{Host, NULL, Owners, Places};
 
 /// Bytes of the largest rc file that is read.
 const LARGEST_RC: u64 = 16 << 20;
@@ -42,7 +42,7 @@ impl Host {
             // An rc file that was asked for and is a directory is read as procmail reads it: as empty.
             return rc.first.then(Vec::new);
         }
-        if rc.first && rc.path != b"/dev/null" && !self.trusts(&data, &path) {
+        if rc.first && rc.path != NULL && !self.trusts(&data, &path) {
             self.complain("Suspicious rcfile", &rc.path);
             return None;
         }

@@ -5,8 +5,8 @@ use std::path::Path;
 use maildrop::{DotLock, DotLockOptions, LockAttempt};
 use procmail_engine::effect::Outcome;
 
-use super::policy::{NULL_DEVICE, Places};
-use super::{Host, now};
+use super::policy::NULL_DEVICE;
+use super::{Host, Places, now};
 
 impl Host {
     pub(super) fn lock(&mut self, name: &[u8], verbose: bool) -> Outcome {

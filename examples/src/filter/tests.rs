@@ -434,7 +434,8 @@ fn copies_of_copies_are_all_made_however_many() {
 #[test]
 fn copies_that_make_copies_of_themselves_come_to_an_end() {
     let mut desk = Desk::new();
-    let finished = desk.filter(":0c\n{\nINCLUDERC=rc\n}\n:0c\n{\nINCLUDERC=rc\n}\n:0\n/dev/null\n");
+    let again = ":0c\n* ! DEPTH ?? xxxxxxxxxxx\n{\nINCLUDERC=rc\n}\n";
+    let finished = desk.filter(&format!("DEPTH=${{DEPTH}}x\n{again}{again}:0\n/dev/null\n"));
     assert_eq!(finished.fate, Fate::Delivered);
     assert!(desk.log().contains("Failed forking"), "{}", desk.log());
 }
