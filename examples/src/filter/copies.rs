@@ -1,8 +1,10 @@
 //! Copies of an evaluation, as `c` on a block makes them: each on a thread of its own, with a host of its own.
 //!
 //! The rights of a process are those of all its threads. So a copy that is to go on with the rights of the recipient waits
-//! until the original does, and the original waits until all copies have ended or wait for it.
+//! until the original does, and the original waits until all copies have ended or wait for it, be it for a lock that it
+//! holds.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -36,8 +38,10 @@ struct State {
     made: usize,
     /// Threads that have not ended.
     alive: usize,
-    /// Threads that wait for rights to be given up.
+    /// Threads that wait for rights to be given up, or for a lock of the original.
     parked: usize,
+    /// The locks that the original holds while it waits to give up rights.
+    locks: Vec<PathBuf>,
     /// Whether rights were given up, once they were to be.
     dropped: Option<bool>,
 }
@@ -146,12 +150,31 @@ impl Host {
                 state.parked -= 1;
             }
             Role::Original => {
+                state.locks = self.locks.keys().cloned().collect();
                 state = self.copies.wait_while(state, |state| state.parked < state.alive);
                 state.dropped = Some(dropping());
                 self.copies.changed.notify_all();
             }
         }
         state.dropped == Some(true)
+    }
+}
+
+impl Host {
+    /// Does `sleep`. A copy that waits for a lock of the original does not keep it from giving up rights: it
+    /// would keep the lock until then. The copy goes on without them.
+    pub(super) fn sleep_beside(&self, sleep: impl FnOnce()) {
+        let mut state = self.copies.lock();
+        let waits = self.held.as_ref().is_some_and(|held| state.locks.iter().any(|lock| lock == held.path()));
+        if self.role != Role::Beside || !waits {
+            drop(state);
+            return sleep();
+        }
+        state.parked += 1;
+        drop(state);
+        self.copies.changed.notify_all();
+        sleep();
+        self.copies.lock().parked -= 1;
     }
 }
 

@@ -379,7 +379,8 @@ impl Host {
                 }
             }
             Effect::Sleep(time) => {
-                self.stop.sleep(self.at_most(Some(time)).unwrap_or(time));
+                let time = self.at_most(Some(time)).unwrap_or(time);
+                self.sleep_beside(|| self.stop.sleep(time));
                 if self.interrupted().is_some() {
                     return None;
                 }
