@@ -299,15 +299,20 @@ impl Evaluator {
             if let Some(finished) = self.finished {
                 return Step::Finished(finished);
             }
-            let task = self.tasks.pop().unwrap_or(Task::Finish(Finish::Default));
-            let pauses = self.setup.pauses && matches!(task, Task::Items | Task::Conditions(_));
-            if pauses && !std::mem::replace(&mut self.paused, true) {
-                self.tasks.push(task);
+            if self.setup.pauses && self.pauses() {
                 return Step::Effect(Effect::Pause);
             }
-            self.paused = false;
+            let task = self.tasks.pop().unwrap_or(Task::Finish(Finish::Default));
             self.advance(task);
         }
+    }
+
+    /// Whether the host gets a pause before the task at hand: one that begins with an item or a condition, and only once.
+    #[cold]
+    fn pauses(&mut self) -> bool {
+        let begins = matches!(self.tasks.last(), Some(Task::Items | Task::Conditions(_)));
+        self.paused = begins && !self.paused;
+        self.paused
     }
 
     /// Tells the outcome of the effect that [`Evaluator::step`] gave last.
