@@ -279,7 +279,16 @@ impl DotLock {
             Ok(()) => rustix::fs::linkat(CWD, &unique.0, CWD, path, AtFlags::empty()),
             Err(error) => return Err(lock_error(error)),
         };
-        let stat = rustix::fs::fstat(&file).map_err(|errno| lock_error(errno.into()))?;
+        let stat = match rustix::fs::fstat(&file) {
+            Ok(stat) => stat,
+            Err(errno) => {
+                // It may be ours, and nobody would ever give it up.
+                if linked.is_ok() {
+                    drop(std::fs::remove_file(path));
+                }
+                return Err(lock_error(errno.into()));
+            }
+        };
         match linked {
             // The answer may have been lost on the way from an NFS server; the count of names was not.
             _ if stat.st_nlink == 2 => Ok(acquired(file)),

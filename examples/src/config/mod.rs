@@ -4,6 +4,8 @@
 //! with file, line and column.
 
 mod filter;
+mod limits;
+mod names;
 mod network;
 mod place;
 mod units;
@@ -11,21 +13,18 @@ mod units;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Error as _, Visitor};
+use serde::de::{Deserializer, Error as _};
 
 use mail_wire::Secret;
 use mail_wire::sasl::{Mechanism, MechanismSet};
-use maildrop::UserName;
-use smtp_proto::types::Domain;
 
 use crate::service::Listen;
-use crate::users::{StoredPassword, local_part};
-use units::positive;
+use names::{DomainName, Password, User};
 
 pub use filter::{BrokenRc, FilterConfig};
+pub use limits::{LimitsConfig, TimeoutsConfig};
 pub use network::{Network, NetworkError};
 pub use place::Place;
 pub use units::{ByteSize, Span, UnitError};
@@ -193,108 +192,6 @@ pub enum Nul {
     Keep,
 }
 
-/// The `[limits]` table. In the file none of them may be zero.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[non_exhaustive]
-pub struct LimitsConfig {
-    /// Largest message. 50 MiB; at least 64 KiB.
-    #[serde(deserialize_with = "positive")]
-    pub message_size: ByteSize,
-    /// Most recipients of a message. 1000; at least 100.
-    #[serde(deserialize_with = "positive")]
-    pub recipients: usize,
-    /// Most `Received` fields of a message, more are taken for a loop. 100.
-    #[serde(deserialize_with = "positive")]
-    pub received_fields: usize,
-    /// Most connections at a time. 10,000.
-    #[serde(deserialize_with = "positive")]
-    pub connections: usize,
-    /// Most connections at a time from one address (IPv6: one /64). 1,000.
-    #[serde(deserialize_with = "positive")]
-    pub connections_per_address: usize,
-    /// Wrong commands and refused recipients until the connection is closed. 20; at least 3.
-    #[serde(deserialize_with = "positive")]
-    pub errors: u32,
-    /// Failed logins until the connection is closed. 5.
-    #[serde(deserialize_with = "positive")]
-    pub auth_failures: u32,
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        Self {
-            message_size: ByteSize(50 << 20),
-            recipients: 1000,
-            received_fields: 100,
-            connections: 10_000,
-            connections_per_address: 1000,
-            errors: 20,
-            auth_failures: 5,
-        }
-    }
-}
-
-/// The `[timeouts]` table. In the file only those may be zero of which that is said.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[non_exhaustive]
-pub struct TimeoutsConfig {
-    /// For the next command, to its end. 5 minutes.
-    #[serde(deserialize_with = "positive")]
-    pub command: Span,
-    /// For the next block of a message. 5 minutes.
-    #[serde(deserialize_with = "positive")]
-    pub data_block: Span,
-    /// Least rate of a message: so much a second. 20 bytes; zero for none.
-    pub data_rate: ByteSize,
-    /// Over how long the rate is judged. 10 minutes.
-    #[serde(deserialize_with = "positive")]
-    pub data_rate_window: Span,
-    /// For our own answer: looking a user up, checking a password, storing a message. 10 minutes.
-    #[serde(deserialize_with = "positive")]
-    pub answer: Span,
-    /// For a TLS handshake. 30 seconds.
-    #[serde(deserialize_with = "positive")]
-    pub handshake: Span,
-    /// For a client to read some of what it is sent. 2 minutes.
-    #[serde(deserialize_with = "positive")]
-    pub write: Span,
-    /// For the last bytes and the end of TLS. 10 seconds.
-    #[serde(deserialize_with = "positive")]
-    pub close: Span,
-    /// How long what a client still sends is swallowed after the end, so that it gets to read our last reply. 2 seconds;
-    /// may be zero.
-    pub linger: Span,
-    /// How long the reply to a wrong command waits, once there were 10. 1 second; may be zero.
-    pub error_delay: Span,
-    /// How long the reply to a failed login waits, doubled each time up to 16 times as long. 1 second; may be zero.
-    pub auth_failure_delay: Span,
-    /// For messages under way when the server stops. 30 seconds.
-    #[serde(deserialize_with = "positive")]
-    pub shutdown: Span,
-}
-
-impl Default for TimeoutsConfig {
-    fn default() -> Self {
-        let seconds = |n| Span(Duration::from_secs(n));
-        Self {
-            command: seconds(300),
-            data_block: seconds(300),
-            data_rate: ByteSize(20),
-            data_rate_window: seconds(600),
-            answer: seconds(600),
-            handshake: seconds(30),
-            write: seconds(120),
-            close: seconds(10),
-            linger: seconds(2),
-            error_delay: seconds(1),
-            auth_failure_delay: seconds(1),
-            shutdown: seconds(30),
-        }
-    }
-}
-
 /// Why a configuration cannot be taken.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -371,21 +268,6 @@ fn domains<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D:
     }
 }
 
-/// The name of a domain, found to be one here, where the place in the file is known.
-struct DomainName(String);
-
-impl<'de> Deserialize<'de> for DomainName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        match Domain::parse(&name) {
-            Ok(_) => Ok(Self(name)),
-            Err(_) => {
-                Err(D::Error::custom(format!("expected a domain name such as example.test, found {name:?}")))
-            }
-        }
-    }
-}
-
 fn mechanisms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<MechanismSet>, D::Error> {
     let names = Vec::<String>::deserialize(deserializer)?;
     let mut set = MechanismSet::EMPTY;
@@ -401,55 +283,6 @@ fn mechanisms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Mecha
 fn secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Secret>, D::Error> {
     let users = BTreeMap::<User, Password>::deserialize(deserializer)?;
     Ok(users.into_iter().map(|(User(name), Password(password))| (name, password)).collect())
-}
-
-/// The name of a user, found to be one but for its domain.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct User(String);
-
-impl<'de> Deserialize<'de> for User {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        match UserName::parse(local_part(&name)) {
-            Ok(_) => Ok(Self(name)),
-            Err(error) => Err(D::Error::custom(error)),
-        }
-    }
-}
-
-/// A password, or `{SCHEME}data` that was found to be well: here, where the place in the file is known.
-struct Password(Secret);
-
-impl<'de> Deserialize<'de> for Password {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PasswordVisitor)
-    }
-}
-
-struct PasswordVisitor;
-
-/// What a password looks like that has lost its quotes. The ordinary error would show it.
-macro_rules! no_password {
-    ($($visit:ident: $type:ty),*) => {
-        $(fn $visit<E: de::Error>(self, _: $type) -> Result<Password, E> {
-            Err(E::custom("expected a password in quotes"))
-        })*
-    };
-}
-
-impl Visitor<'_> for PasswordVisitor {
-    type Value = Password;
-
-    fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("a password in quotes")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Password, E> {
-        StoredPassword::parse_or_plain(text).map_err(E::custom)?;
-        Ok(Password(Secret::new(text)))
-    }
-
-    no_password!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Copies of an evaluation, as `c` on a block makes them: each on a thread of its own, with a host of its own.
 //!
 //! The rights of a process are those of all its threads. So a copy that is to go on with the rights of the recipient waits
-//! until the original does, and the original waits until all copies have ended or wait for it.
+//! until the original does, and the original waits until all copies have ended or wait for it, be it for a lock that it
+//! holds.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -11,10 +13,12 @@ use procmail_engine::eval::{Evaluator, Fate, Finished};
 
 use super::Host;
 
-/// Copies that run beside each other. The original waits for one to end before there are more; a copy cannot make more, as
-/// when the system has no process left.
+/// Copies that run beside each other. The original waits for one to end before there are more; a copy that would make more
+/// has them go on in turn with itself.
 const MOST_BESIDE: usize = 32;
-/// Copies that are waited for, one within the other.
+/// Copies of one mail in all, so that rc files that include themselves in copies come to an end.
+const MOST: usize = 512;
+/// Copies that go on in turn, one within the other.
 const MOST_WITHIN: u32 = 32;
 /// sysexits(3): a bug.
 const EX_SOFTWARE: i32 = 70;
@@ -30,10 +34,14 @@ pub(super) struct Copies {
 struct State {
     threads: Vec<JoinHandle<Finished>>,
     ended: Vec<Finished>,
+    /// Copies that were made.
+    made: usize,
     /// Threads that have not ended.
     alive: usize,
-    /// Threads that wait for rights to be given up.
+    /// Threads that wait for rights to be given up, or for a lock of the original.
     parked: usize,
+    /// The locks that the original holds while it waits to give up rights.
+    locks: Vec<PathBuf>,
     /// Whether rights were given up, once they were to be.
     dropped: Option<bool>,
 }
@@ -51,34 +59,63 @@ pub(super) enum Role {
 
 impl Host {
     /// A copy of the evaluator goes on beside this one, or to its end before this one goes on.
-    pub(super) fn fork(&self, copy: Evaluator, wait: bool) -> Outcome {
-        if wait {
-            let depth = if let Role::Within(depth) = self.role { depth + 1 } else { 1 };
-            if depth > MOST_WITHIN {
-                return Outcome::Failed;
-            }
-            let finished = self.beside(Role::Within(depth)).evaluate(copy);
-            return Outcome::Ran(Ran::ended(Exit::Code(finished.code)));
-        }
+    pub(super) fn fork(&self, copy: Box<Evaluator>, wait: bool) -> Outcome {
         let mut state = self.copies.lock();
+        if state.made >= MOST {
+            return Outcome::Failed;
+        }
+        state.made += 1;
+        if wait {
+            drop(state);
+            return self
+                .in_turn(copy)
+                .map_or(Outcome::Failed, |ended| Outcome::Ran(Ran::ended(Exit::Code(ended.code))));
+        }
         if self.role == Role::Original {
             // Those that wait for rights to be given up wait for the original.
             let full = |state: &State| state.alive >= MOST_BESIDE && state.parked < state.alive;
             state = self.copies.wait_while(state, full);
         }
         state.reap();
-        if state.alive >= MOST_BESIDE {
-            return Outcome::Failed;
+        let copy = match state.alive < MOST_BESIDE {
+            true => match self.go_on_beside(copy) {
+                Ok(thread) => {
+                    state.alive += 1;
+                    state.threads.push(thread);
+                    return Outcome::Done;
+                }
+                Err(copy) => copy,
+            },
+            false => Some(copy),
+        };
+        let rights_are_kept = self.dropping.is_some() && state.dropped.is_none();
+        drop(state);
+        match copy.filter(|_| !rights_are_kept).and_then(|copy| self.in_turn(copy)) {
+            Some(ended) => {
+                self.copies.lock().ended.push(ended);
+                Outcome::Done
+            }
+            None => Outcome::Failed,
         }
+    }
+
+    /// Has a copy go on on a thread of its own. If there is none, it comes back.
+    fn go_on_beside(&self, copy: Box<Evaluator>) -> Result<JoinHandle<Finished>, Option<Box<Evaluator>>> {
         let mut host = self.beside(Role::Beside);
+        let kept = Arc::new(Mutex::new(Some(copy)));
+        let given = Arc::clone(&kept);
         let started = std::thread::Builder::new().spawn(move || {
             let _alive = Alive(Arc::clone(&host.copies));
-            host.evaluate(copy)
+            let copy = given.lock().unwrap_or_else(PoisonError::into_inner).take();
+            copy.map_or(Finished { code: EX_SOFTWARE, fate: Fate::Requeued }, |copy| host.evaluate(*copy))
         });
-        let Ok(thread) = started else { return Outcome::Failed };
-        state.alive += 1;
-        state.threads.push(thread);
-        Outcome::Done
+        started.map_err(|_| kept.lock().unwrap_or_else(PoisonError::into_inner).take())
+    }
+
+    /// Has a copy go on on this thread, to its end. Nothing if that would be too deep.
+    fn in_turn(&self, copy: Box<Evaluator>) -> Option<Finished> {
+        let depth = if let Role::Within(depth) = self.role { depth + 1 } else { 1 };
+        (depth <= MOST_WITHIN).then(|| self.beside(Role::Within(depth)).evaluate(*copy))
     }
 
     /// Waits for all copies that `c` on a block made, and answers how they ended.
@@ -113,12 +150,31 @@ impl Host {
                 state.parked -= 1;
             }
             Role::Original => {
+                state.locks = self.locks.keys().cloned().collect();
                 state = self.copies.wait_while(state, |state| state.parked < state.alive);
                 state.dropped = Some(dropping());
                 self.copies.changed.notify_all();
             }
         }
         state.dropped == Some(true)
+    }
+}
+
+impl Host {
+    /// Does `sleep`. A copy that waits for a lock of the original does not keep it from giving up rights: it
+    /// would keep the lock until then. The copy goes on without them.
+    pub(super) fn sleep_beside(&self, sleep: impl FnOnce()) {
+        let mut state = self.copies.lock();
+        let waits = self.held.as_ref().is_some_and(|held| state.locks.iter().any(|lock| lock == held.path()));
+        if self.role != Role::Beside || !waits {
+            drop(state);
+            return sleep();
+        }
+        state.parked += 1;
+        drop(state);
+        self.copies.changed.notify_all();
+        sleep();
+        self.copies.lock().parked -= 1;
     }
 }
 

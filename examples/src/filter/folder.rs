@@ -1,5 +1,6 @@
 //! Folders: the mail written to one, and linked into others.
 
+use std::borrow::Cow;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -46,6 +47,14 @@ fn kind(folder: &[u8]) -> (Kind, &[u8]) {
     (kind, if name.is_empty() { b"/" } else { name })
 }
 
+/// A prefix of names may lead into another directory, which then is the folder.
+fn into_prefix<'a>(kind: Kind, name: &'a [u8], prefix: &'a [u8]) -> (Cow<'a, [u8]>, &'a [u8]) {
+    match memchr::memrchr(b'/', prefix) {
+        Some(at) if kind == Kind::Plain => ([name, b"/", &prefix[..at]].concat().into(), &prefix[at + 1..]),
+        _ => (name.into(), prefix),
+    }
+}
+
 impl Host {
     /// Writes a mail to its folders. `patience` is how long to wait for the kernel's lock of a mailbox; nothing is for ever.
     pub(super) fn deliver(&self, deliver: &Deliver, patience: Option<Duration>) -> Delivered {
@@ -58,7 +67,9 @@ impl Host {
         if kind == Kind::Plain && !is_directory {
             return self.append(first, others, deliver, patience, notes);
         }
-        let Some(place) = self.place(kind, name, &deliver.message_prefix) else {
+        let (name, prefix) = into_prefix(kind, name, &deliver.message_prefix);
+        let name = name.as_ref();
+        let Some(place) = self.place(kind, name, prefix) else {
             notes.push(Note::NotDirectory(name.to_vec()));
             return self.append(name, others, deliver, patience, notes);
         };
@@ -172,6 +183,8 @@ impl Host {
 
     fn link(&self, from: &Path, folder: &[u8], prefix: &[u8], notes: &mut Vec<Note>) {
         let (kind, name) = kind(folder);
+        let (name, prefix) = into_prefix(kind, name, prefix);
+        let name = name.as_ref();
         let linked = self.place(kind, name, prefix).and_then(|place| match place {
             Place::Maildir(maildir) => maildir.link(from).ok(),
             Place::Files(folder) => folder.link(from).ok(),
@@ -290,7 +303,7 @@ fn why(error: &Error, file: Vec<u8>) -> Note {
 /// A file that a mail would have come into a directory by, as procmail calls it.
 fn temporary_file(kind: Kind, name: &[u8]) -> Vec<u8> {
     if kind != Kind::Maildir {
-        return super::temporary_name(&[name, b"/"].concat());
+        return super::lock::temporary_name(&[name, b"/"].concat());
     }
     let uname = rustix::system::uname();
     let unique = format!("/tmp/{}.{}_0.", super::now(), std::process::id());

@@ -5,9 +5,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use procmail_engine::effect::{Deliver, Delivered, Effect, Note, Purpose, Ran, Run};
+use procmail_engine::effect::{Deliver, Delivered, Effect, Exit, Note, Purpose, Ran, Run};
 
 use super::NULL;
+use super::program::NOT_FOUND;
 
 /// Destinations that are remembered.
 const MOST: usize = 1000;
@@ -37,7 +38,7 @@ pub enum Destination {
     },
     /// `/dev/null`.
     Nowhere,
-    /// A program that took it.
+    /// A program that was started for it.
     Program,
     /// Other addresses.
     Addresses,
@@ -120,17 +121,17 @@ impl Ledger {
     /// Notes what became of a delivery to folders, which had taken `bytes` of room.
     pub(super) fn delivered(&self, delivered: &Delivered, directory: &Path, bytes: u64) {
         let mut account = self.lock();
-        if delivered.size.is_none() {
+        let Some(size) = delivered.size else {
             account.left.bytes = account.left.bytes.map(|left| left.saturating_add(bytes));
             return;
-        }
+        };
         for note in &delivered.notes {
             let (file, bytes) = match note {
                 Note::Folder(file) if file == NULL => {
                     account.note(Destination::Nowhere);
                     continue;
                 }
-                Note::Folder(file) => (file, bytes),
+                Note::Folder(file) => (file, size),
                 Note::Linking(file) => (file, 0),
                 _ => continue,
             };
@@ -140,7 +141,9 @@ impl Ledger {
 
     /// Notes what became of a program.
     pub(super) fn ran(&self, run: &Run, ran: &Ran) {
-        if !ran.fed || !ran.exit.is_success() {
+        // Nobody asks how a program ends that is not waited for, nor whether it reads all where `i` is set.
+        let failed = if run.wait { !ran.exit.is_success() } else { ran.exit == Exit::Code(NOT_FOUND) };
+        if failed {
             return;
         }
         match run.purpose {

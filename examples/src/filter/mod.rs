@@ -36,8 +36,10 @@
 //! process of its own for `c` on a block: the copy runs on a thread, and [`Host::wait`] waits for all of them.
 
 mod copies;
+mod files;
 mod folder;
 mod ledger;
+mod lock;
 mod log;
 mod notify;
 mod policy;
@@ -46,18 +48,15 @@ mod stop;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use maildrop::{DotLock, DotLockOptions, HeldLock, LockAttempt};
+use maildrop::{DotLock, HeldLock};
 use procmail_engine::effect::{Delivered, Effect, LogText, Note, Outcome, ReadRc, Run};
 use procmail_engine::eval::{Evaluator, Fate, Finished, Step};
-use rustix::fs::OFlags;
 
 pub use self::ledger::{Allowance, Destination};
 pub use self::log::Log;
@@ -69,10 +68,8 @@ use self::ledger::Ledger;
 use self::log::Clock;
 use self::program::LeftRunning;
 
-/// Bytes of the largest rc file that is read.
-const LARGEST_RC: u64 = 16 << 20;
 /// Where mail goes to be dropped.
-const NULL: &[u8] = b"/dev/null";
+const NULL: &[u8] = policy::NULL_DEVICE.as_bytes();
 
 /// Does what an evaluator asks for.
 pub struct Host {
@@ -382,13 +379,14 @@ impl Host {
                 }
             }
             Effect::Sleep(time) => {
-                self.stop.sleep(self.at_most(Some(time)).unwrap_or(time));
+                let time = self.at_most(Some(time)).unwrap_or(time);
+                self.sleep_beside(|| self.stop.sleep(time));
                 if self.interrupted().is_some() {
                     return None;
                 }
                 Outcome::Done
             }
-            Effect::Fork { copy, wait } => self.fork(*copy, wait),
+            Effect::Fork { copy, wait } => self.fork(copy, wait),
             Effect::Notify(notice) => {
                 self.notify(&notice);
                 return None;
@@ -419,88 +417,10 @@ impl Host {
         self.log.write(&[b"procmail: ", what.as_bytes(), &about, b"\n"].concat());
     }
 
-    fn open_log(&self, name: &[u8]) -> Option<File> {
-        let path = self.path(name)?;
-        let mode = 0o666 & !self.umask;
-        let is_new = !path.exists();
-        // A pipe that nobody reads must not hold this up.
-        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-        let flags = i32::try_from(flags.bits()).unwrap_or(0);
-        let file =
-            OpenOptions::new().append(true).create(true).mode(mode).custom_flags(flags).open(path).ok()?;
-        if self.places != Places::Anywhere && !file.metadata().ok()?.is_file() {
-            return None;
-        }
-        if is_new {
-            // The mask of the process may have taken more.
-            file.set_permissions(std::fs::Permissions::from_mode(mode)).ok()?;
-        }
-        Some(file)
-    }
-
-    fn read_rc(&self, rc: &ReadRc) -> Option<Vec<u8>> {
-        let path = self.path(&rc.path)?;
-        let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or(0);
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(&path).ok()?;
-        let data = file.metadata().ok()?;
-        if data.is_dir() {
-            // An rc file that was asked for and is a directory is read as procmail reads it: as empty.
-            return rc.first.then(Vec::new);
-        }
-        if rc.first && rc.path != b"/dev/null" && !self.trusts(&data, &path) {
-            self.complain("Suspicious rcfile", &rc.path);
-            return None;
-        }
-        let expected = data.len().min(LARGEST_RC) + 1;
-        let mut source = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
-        file.take(LARGEST_RC + 1).read_to_end(&mut source).ok()?;
-        (source.len() as u64 <= LARGEST_RC).then_some(source)
-    }
-
-    /// Whether nobody but its owner could have written this.
-    fn trusts(&self, data: &std::fs::Metadata, path: &Path) -> bool {
-        const GROUP_WRITES: u32 = 0o020;
-        const OTHERS_WRITE: u32 = 0o002;
-        const STICKY: u32 = 0o1000;
-        let Owners::User { id, group } = self.owners else { return true };
-        let by_group = data.mode() & GROUP_WRITES != 0 && group.is_some_and(|group| group != data.gid());
-        if (data.uid() != id && data.uid() != 0) || data.mode() & OTHERS_WRITE != 0 || by_group {
-            return false;
-        }
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        parent.metadata().is_ok_and(|parent| parent.mode() & (OTHERS_WRITE | STICKY) != OTHERS_WRITE)
-    }
-
     fn print(&self, bytes: &[u8]) -> bool {
         let Some(output) = &self.output else { return false };
         let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
         output.write_all(bytes).and_then(|()| output.flush()).is_ok()
-    }
-
-    fn lock(&mut self, name: &[u8], verbose: bool) -> Outcome {
-        let Some(path) = self.path(name) else { return Outcome::Failed };
-        if self.places != Places::Anywhere && path == Path::new(policy::NULL_DEVICE) {
-            return Outcome::Failed;
-        }
-        match DotLock::attempt(&path, &DotLockOptions::new()) {
-            Ok(LockAttempt::Acquired(lock)) => {
-                self.locks.insert(path, lock);
-                Outcome::Done
-            }
-            Ok(LockAttempt::Held(held)) => {
-                let age = held.age();
-                self.held = Some(held);
-                Outcome::Held(Some(age))
-            }
-            Ok(_) => Outcome::Held(None),
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                if verbose {
-                    self.complain("Error while writing to", &temporary_name(name));
-                }
-                Outcome::Failed
-            }
-            Err(_) => Outcome::NoPlace(temporary_name(name)),
-        }
     }
 
     /// A host for a copy: the same but for its locks.
@@ -549,24 +469,6 @@ fn begins_work(effect: &Effect) -> bool {
 
 fn is_entered(path: &Path) -> bool {
     path.is_dir() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
-}
-
-/// The file that could not be made to take a lock, as procmail calls it.
-fn temporary_name(lock: &[u8]) -> Vec<u8> {
-    const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
-    let digits = |mut number: u64| {
-        let mut text = Vec::new();
-        while number > 0 || text.len() < 3 {
-            text.push(DIGITS[(number % 64) as usize]);
-            number /= 64;
-        }
-        text
-    };
-    let place = lock.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
-    let now = now();
-    let uname = rustix::system::uname();
-    let process = digits(std::process::id().into());
-    [&lock[..place], b"_", &process, b".", &digits(now), b".", uname.nodename().to_bytes()].concat()
 }
 
 /// Seconds since 1970.

@@ -58,7 +58,8 @@ pub enum Notices {
 pub enum Places {
     /// All that the system lets this process open.
     Anywhere,
-    /// Those below a directory, and `/dev/null`, which cannot be a lock file. Symbolic links that lead elsewhere count as elsewhere. It must exist.
+    /// Those below a directory, and `/dev/null`, which cannot be a lock file. Symbolic links that lead elsewhere count as
+    /// elsewhere. It must exist.
     Below(PathBuf),
 }
 

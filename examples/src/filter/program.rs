@@ -25,7 +25,7 @@ const CHUNK: usize = 64 * 1024;
 /// How often a program is looked at where the system cannot tell of its end.
 const GLANCE: Duration = Duration::from_millis(5);
 /// The code of a program that could not be executed.
-const NOT_FOUND: i32 = 127;
+pub(super) const NOT_FOUND: i32 = 127;
 /// The code of a program of whose end nothing is known.
 const UNKNOWN: i32 = 71;
 /// What reads a program that cannot be executed.

@@ -214,6 +214,30 @@ fn folders_elsewhere_are_refused_and_the_mail_goes_on() {
 }
 
 #[test]
+fn a_prefix_of_names_leads_into_directories_but_not_elsewhere() {
+    let mut desk = Desk::new();
+    let root = desk.home.path().to_owned();
+    for directory in ["plain", "plain/in", "other"] {
+        fs::create_dir(root.join(directory)).unwrap();
+    }
+    let finished =
+        desk.filter("MSGPREFIX=in/m.\n:0c\nplain\nMSGPREFIX=../other/m.\n:0c\nplain\n:0\n/dev/null\n");
+    assert_eq!(finished.fate, Fate::Delivered);
+    for directory in ["plain/in", "other"] {
+        assert!(desk.only_in(directory).file_name().unwrap().as_bytes().starts_with(b"m."));
+    }
+    let outside = tempfile::tempdir().unwrap();
+    let mut desk = desk.map(|host| host.with_places(Places::Below(root)));
+    let rc = format!(
+        "MSGPREFIX=../../../../../../../../..{}/m.\n:0c\nplain\n:0\n/dev/null\n",
+        outside.path().display()
+    );
+    assert_eq!(desk.filter(&rc).fate, Fate::Delivered);
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0, "{}", desk.log());
+    assert!(desk.log().contains("Error while writing to"), "{}", desk.log());
+}
+
+#[test]
 fn the_null_device_is_no_lock_file_for_users() {
     let desk = Desk::new();
     let root = desk.home.path().to_owned();
@@ -327,6 +351,23 @@ fn a_deadline_ends_rules_that_ask_for_nothing() {
 }
 
 #[test]
+fn what_is_allowed_bounds_folders_copies_and_logs() {
+    let allowance = Allowance { copies: Some(3), bytes: Some(150), log: Some(10) };
+    let mut desk = Desk::new().map(|host| host.with_allowance(allowance));
+    // There is room for two copies of the mail, of 52 bytes and a line end each. The third fails, the fourth is one too many.
+    let rc = "LOGFILE=log\nLOG=12345678\nLOG=9abcd\nLOG=9a\n:0 c\none\n:0 c\n/dev/null\n:0 c\ntwo\n:0 c\nthree\n:0\nfour\n";
+    let finished = desk.filter(rc);
+    assert_eq!(finished.fate, Fate::Requeued);
+    assert!(desk.host.is_exceeded());
+    assert_eq!(desk.read("log"), "123456789a");
+    let written = ["one", "two", "three", "four"].map(|folder| !desk.read(folder).is_empty());
+    assert_eq!(written, [true, true, false, false]);
+    let destinations = desk.host.destinations();
+    let file = |name: &str| Destination::File { path: desk.home.path().join(name), bytes: 53 };
+    assert_eq!(destinations, [file("one"), Destination::Nowhere, file("two")]);
+}
+
+#[test]
 fn a_default_that_is_a_directory_is_not_locked() {
     let mut desk = Desk::new();
     fs::create_dir(desk.home.path().join("inbox")).unwrap();
@@ -377,4 +418,24 @@ fn copies_go_on_beside_and_are_waited_for() {
     for number in 0..40 {
         assert!(desk.read(&format!("box{number}")).contains("body"), "{number}");
     }
+}
+
+#[test]
+fn copies_of_copies_are_all_made_however_many() {
+    let mut desk = Desk::new();
+    let blocks: String = (0..60).map(|number| format!(":0c\n{{\n:0\nbox{number}\n}}\n")).collect();
+    let finished = desk.filter(&format!(":0c\n{{\n{blocks}:0\nouter\n}}\n:0\nbox\n"));
+    assert_eq!(finished.fate, Fate::Delivered);
+    for name in (0..60).map(|number| format!("box{number}")).chain(["outer".into(), "box".into()]) {
+        assert!(desk.read(&name).contains("body"), "{name}: {}", desk.log());
+    }
+}
+
+#[test]
+fn copies_that_make_copies_of_themselves_come_to_an_end() {
+    let mut desk = Desk::new();
+    let again = ":0c\n* ! DEPTH ?? xxxxxxxxxxx\n{\nINCLUDERC=rc\n}\n";
+    let finished = desk.filter(&format!("DEPTH=${{DEPTH}}x\n{again}{again}:0\n/dev/null\n"));
+    assert_eq!(finished.fate, Fate::Delivered);
+    assert!(desk.log().contains("Failed forking"), "{}", desk.log());
 }

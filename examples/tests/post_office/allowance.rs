@@ -146,6 +146,7 @@ async fn the_log_and_what_arrived_tell_where_rules_sent_the_mail() {
             vec!["given to a program", "delivered folder=HOME/box"],
             1,
         ),
+        (":0 cw\n| /nowhere/program\n:0\nbox\n", vec!["delivered folder=HOME/box"], 1),
         ("SENDMAIL=/bin/true\n:0\n! bob\n", vec!["forwarded"], 1),
     ] {
         let data = tempfile::tempdir().unwrap();

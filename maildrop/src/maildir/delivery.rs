@@ -267,7 +267,7 @@ impl TmpFile {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let mut attempts = 0;
         loop {
-            let unique = maildir.unique();
+            let unique = maildir.unique(attempts);
             match rustix::fs::openat(&maildir.dirs.tmp, &unique.text, flags, fs::FILE_MODE) {
                 Ok(fd) => {
                     // Tells cleaners that this file is alive. Where locks do not work, its age does.
@@ -315,7 +315,7 @@ impl TmpFile {
                 }
                 Err(Errno::EXIST) if attempts < ATTEMPTS => {
                     attempts += 1;
-                    name = self.name(&self.maildir.unique(), sizes);
+                    name = self.name(&self.maildir.unique(attempts), sizes);
                 }
                 Err(errno) => return Err(Error::io(Operation::Rename, new_path(), errno)),
             }

@@ -38,8 +38,8 @@ impl Maildir {
     /// # Errors
     /// [`Error::Io`] or [`Error::NamesTaken`].
     pub fn link(&self, message: &Path) -> Result<PathBuf, Error> {
-        for _ in 0..ATTEMPTS {
-            let name = self.unique().text;
+        for attempt in 0..ATTEMPTS {
+            let name = self.unique(attempt).text;
             let linked = match self.inject(Operation::Link) {
                 Fault::Fail(errno) => Err(Errno::from_raw_os_error(errno)),
                 Fault::None | Fault::Short(_) => {

@@ -157,10 +157,12 @@ impl Maildir {
         self
     }
 
-    fn unique(&self) -> Unique {
+    /// The name to try at an attempt, the first of which is 0. Where all processes have the same number, as in containers,
+    /// a short one may be taken again and again.
+    fn unique(&self, attempt: usize) -> Unique {
         match self.names {
-            Names::WithSizes => Unique::generate(&self.host),
-            Names::Short => Unique::short(&self.host),
+            Names::Short if attempt == 0 => Unique::short(&self.host),
+            Names::Short | Names::WithSizes => Unique::generate(&self.host),
         }
     }
 

@@ -257,7 +257,9 @@ impl Target {
             self.sync()?;
             if self.before.st_size == 0 {
                 self.locked.mbox.check(Operation::SyncDirectory)?;
-                fs::sync_parent(&self.locked.mbox.path)?;
+                // The file may have been made where a symbolic link leads.
+                let path = self.locked.mbox.path.canonicalize();
+                fs::sync_parent(path.as_deref().unwrap_or(&self.locked.mbox.path))?;
             }
             self.mark_unread();
         }

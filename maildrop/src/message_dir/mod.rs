@@ -40,7 +40,7 @@ pub enum Naming {
     Number,
     /// This, then the inode number in 64 digits from `A` to `_`, least first: procmail's `msg.jB0q`.
     Inode {
-        /// `msg.` unless MSGPREFIX says otherwise.
+        /// `msg.` unless MSGPREFIX says otherwise. It cannot lead out of the directory: no `/` may be in it.
         prefix: Vec<u8>,
     },
 }
@@ -86,9 +86,14 @@ impl MessageDir {
     /// Opens a folder that exists.
     ///
     /// # Errors
-    /// [`Error::Io`], also if something that is no directory is in its place.
+    /// [`Error::Io`], also if something that is no directory is in its place, or a `/` in the prefix.
     pub fn open(path: impl Into<PathBuf>, naming: Naming) -> Result<MessageDir, Error> {
         let path = path.into();
+        if matches!(&naming, Naming::Inode { prefix } if prefix.contains(&b'/')) {
+            let error =
+                io::Error::new(io::ErrorKind::InvalidInput, "expected a prefix of names, found a `/` in it");
+            return Err(Error::io(Operation::Open, path, error));
+        }
         let dir = fs::open_dir(&path).map_err(|errno| Error::io(Operation::Open, &path, errno))?;
         Ok(MessageDir { path, dir: Arc::new(dir), naming, mode: 0o600, faults: None })
     }

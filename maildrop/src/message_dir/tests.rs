@@ -131,3 +131,13 @@ fn where_no_link_can_be_made_the_message_is_copied() {
         assert_eq!(copy.metadata().unwrap().nlink(), 1);
     }
 }
+
+#[test]
+fn no_prefix_leads_out_of_the_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    for prefix in ["../m", "/m", "a/b", "/"] {
+        let naming = Naming::Inode { prefix: prefix.into() };
+        let error = MessageDir::create(dir.path().join("plain"), naming).unwrap_err();
+        assert!(error.to_string().contains("found a `/` in it"), "{error}");
+    }
+}

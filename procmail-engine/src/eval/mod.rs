@@ -299,15 +299,20 @@ impl Evaluator {
             if let Some(finished) = self.finished {
                 return Step::Finished(finished);
             }
-            let task = self.tasks.pop().unwrap_or(Task::Finish(Finish::Default));
-            let pauses = self.setup.pauses && matches!(task, Task::Items | Task::Conditions(_));
-            if pauses && !std::mem::replace(&mut self.paused, true) {
-                self.tasks.push(task);
+            if self.setup.pauses && self.pauses() {
                 return Step::Effect(Effect::Pause);
             }
-            self.paused = false;
+            let task = self.tasks.pop().unwrap_or(Task::Finish(Finish::Default));
             self.advance(task);
         }
+    }
+
+    /// Whether the host gets a pause before the task at hand: one that begins with an item or a condition, and only once.
+    #[cold]
+    fn pauses(&mut self) -> bool {
+        let begins = matches!(self.tasks.last(), Some(Task::Items | Task::Conditions(_)));
+        self.paused = begins && !self.paused;
+        self.paused
     }
 
     /// Tells the outcome of the effect that [`Evaluator::step`] gave last.
@@ -345,7 +350,10 @@ impl Evaluator {
             }
             Task::LockFile(path) => match std::mem::take(&mut self.value) {
                 Value::Locked(true) => self.lock_file = Some(path),
-                _ => self.remove_variable(b"LOCKFILE"),
+                _ => {
+                    self.tell_of("Assigning", b"LOCKFILE");
+                    self.remove_variable(b"LOCKFILE");
+                }
             },
             Task::Head(item) => self.head(item),
             Task::Conditions(conditions) => self.conditions(*conditions),

@@ -5,8 +5,9 @@
 
 use std::ops::Range;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use memchr::memmem::Finder;
+use memchr::memmem::{self, Finder};
 
 use super::set::ByteSet;
 use super::tokens::{Item, Repeat, Token};
@@ -115,23 +116,32 @@ pub(super) struct Needed {
     fold: bool,
 }
 
-/// A string, and what makes it quick to find, which is made when it is searched for first: most texts lack the one
-/// before it.
+/// A string, and what makes it quick to find, which is kept once it is searched for again: a program that delivers one mail
+/// searches most of them once.
 struct Needle {
     string: Vec<u8>,
     finder: OnceLock<Box<Finder<'static>>>,
+    searched: AtomicBool,
 }
 
 impl Needle {
+    fn new(string: Vec<u8>) -> Self {
+        Self { string, finder: OnceLock::new(), searched: AtomicBool::new(false) }
+    }
+
     fn is_in(&self, text: &[u8]) -> bool {
-        self.finder.get_or_init(|| Box::new(Finder::new(&self.string).into_owned())).find(text).is_some()
+        if !self.searched.load(Ordering::Relaxed) {
+            self.searched.store(true, Ordering::Relaxed);
+            return memmem::find(text, &self.string).is_some();
+        }
+        let finder = self.finder.get_or_init(|| Box::new(Finder::new(&self.string).into_owned()));
+        finder.find(text).is_some()
     }
 }
 
 impl Needed {
     pub(super) fn new(strings: Vec<Vec<u8>>, fold: bool) -> Self {
-        let needle = |string| Needle { string, finder: OnceLock::new() };
-        Self { strings: strings.into_iter().map(needle).collect(), fold }
+        Self { strings: strings.into_iter().map(Needle::new).collect(), fold }
     }
 
     /// Whether a text has all of them, in whatever order.

@@ -233,8 +233,13 @@ fn evaluate(options: &Options, account: &Account, mail: Vec<u8>, stop: &Stop) ->
         host = host.with_dropping(move || recipient.become_it());
     }
     let finished = host.evaluate(Evaluator::new(setup, Mail::new(mail)));
-    host.wait();
-    finished.code as u8
+    let copies = host.wait();
+    let cut_off = stop.requested().is_some() && copies.iter().any(|copy| copy.fate != Fate::Delivered);
+    match finished.code as u8 {
+        // What a copy was kept from filing is to be tried again.
+        0 if cut_off => EX_TEMPFAIL,
+        code => code,
+    }
 }
 
 /// The standard output, if whoever starts this gave one that can be written to.

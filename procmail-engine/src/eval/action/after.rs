@@ -3,7 +3,7 @@
 use super::super::finish::Finish;
 use super::super::{Evaluator, Task, Value};
 use super::Act;
-use crate::effect::{Delivered, Exit, Note, Outcome};
+use crate::effect::{Delivered, Note, Outcome};
 use crate::mail::Area;
 use crate::syntax::{Action, Capture};
 

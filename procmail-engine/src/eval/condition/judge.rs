@@ -1,6 +1,6 @@
 //! What a condition comes to: an expression, a size, or the exit code of a program.
 
-use super::super::score::{LIMIT, told, whole};
+use super::super::score::{LIMIT, told};
 use super::super::trace::{self, Found, MOST_TEXT, MailPlace, Subject};
 use super::super::{Evaluator, Value};
 use super::{Conditions, Judged, Test, Verdict, untested};
@@ -22,8 +22,8 @@ impl Evaluator {
         let mail = self.mail.clone();
         let text = self.subject(&mail, run, test);
         let searched = match run.subject(test) {
-            Subject::Area(area) => mail.folded(area, &text),
-            Subject::Variable(_) => Searched::new(&text),
+            Subject::Area(area) if self.header_joined => mail.folded(area, &text),
+            _ => Searched::new(&text),
         };
         let of_match = matches!(&test.subject, Some(Subject::Variable(name)) if name == b"MATCH")
             && self.variables.get(b"MATCH").is_some();
@@ -71,8 +71,8 @@ impl Evaluator {
 
     /// What is told of a match.
     fn found(&self, subject: &Subject, regex: &Regex, text: &[u8], found: &Match) -> Found {
-        let end = found.end().min(text.len());
         let start = regex.last_start(text, found.end());
+        let end = found.marked().map_or(0, |marked| marked.end).max(found.end()).min(text.len());
         let range = start..end.max(start);
         let offset = match subject {
             Subject::Area(Area::Body) => Some(self.mail.area(Area::Header).len() + start),
@@ -113,7 +113,7 @@ impl Evaluator {
     fn scored(&mut self, before: f64, test: &Test, text: &[u8], score: f64) -> Verdict {
         let total = before + score;
         // The added is what the bounded total tells of it.
-        let added = whole(total.clamp(-LIMIT, LIMIT) - before);
+        let added = (total.clamp(-LIMIT, LIMIT) - before) as i64;
         let not = if test.negated { " !" } else { "" };
         let line = format!("Score: {added:7} {:>7}{not} \"", told(total));
         self.tell(&[line.as_bytes(), text, b"\""].concat());
