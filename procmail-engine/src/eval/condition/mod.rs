@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::command::RunCommand;
 use super::expand::Expand;
 use super::head::Head;
-use super::score::{LIMIT, Weight, shown};
+use super::score::{LIMIT, Weight, is_enough, shown};
 use super::trace::{Subject, Tested, Verdict as Judged};
 use super::{Evaluator, Task, Trace, Value, trace};
 use crate::effect::Purpose;
@@ -48,7 +48,10 @@ enum Stage {
 
 enum Verdict {
     Plain(bool),
+    /// What the total has become.
     Score(f64),
+    /// What the total is of a recipe that does not match.
+    Fatal(f64),
 }
 
 impl Conditions {
@@ -137,7 +140,7 @@ impl Evaluator {
                 }
                 let Some(condition) = recipe.conditions.get(run.which) else {
                     self.score = shown(run.total);
-                    let matches = !run.scored || run.total > 0.0;
+                    let matches = !run.scored || is_enough(run.total);
                     self.matched(&run, matches, &recipe.action);
                     return;
                 };
@@ -196,10 +199,10 @@ impl Evaluator {
                     self.matched(&run, false, &recipe.action);
                     return;
                 }
-                Verdict::Score(total) => {
+                Verdict::Score(total) | Verdict::Fatal(total) => {
                     run.scored = true;
                     run.total = total.clamp(-LIMIT, LIMIT);
-                    if run.total == -LIMIT {
+                    if run.total == -LIMIT || matches!(verdict, Verdict::Fatal(_)) {
                         self.score = shown(run.total);
                         self.matched(&run, false, &recipe.action);
                         return;
@@ -325,7 +328,7 @@ impl Verdict {
         match *self {
             Self::Plain(true) => Judged::Holds,
             Self::Plain(false) => Judged::Fails,
-            Self::Score(total) => Judged::Scores { added: total - before, total },
+            Self::Score(total) | Self::Fatal(total) => Judged::Scores { added: total - before, total },
         }
     }
 }
