@@ -1,8 +1,9 @@
 //! From lines to items, with procmail's own tolerance.
 
-use super::text::{Mode, Part, Reading, Text, read_text};
+use std::borrow::Cow;
+
+use super::text::{Mode, Part, Reading, Text, joined, read_text};
 use super::{Action, Assignment, Capture, Condition, Item, Recipe, Span};
-use crate::eval::{Weight, searched_variable};
 
 /// Stands for a block that was opened before the text at hand.
 const OPENED_BEFORE: usize = usize::MAX;
@@ -209,38 +210,22 @@ impl<'a> Parser<'a> {
             self.at += 1;
             self.skip_blanks();
         }
-        let mut text = Vec::new();
-        loop {
-            let end = self.line_end();
-            let line = &self.source[self.at..end];
-            self.at = (end + 1).min(self.source.len());
-            match line.strip_suffix(b"\\") {
-                // A line with nothing else is an empty one.
-                Some(b"") if end < self.source.len() => {
-                    text.push(b'\n');
-                    self.skip_blanks();
-                }
-                // Nothing is joined to an expression that has not begun.
-                Some(continued) if end < self.source.len() && is_prefix(&[&text, continued].concat()) => {
-                    text.extend_from_slice(line);
-                    text.push(b'\n');
-                    self.skip_blanks();
-                }
-                Some(continued) if end < self.source.len() => {
-                    text.extend_from_slice(continued);
-                    self.skip_blanks();
-                }
-                _ => {
-                    text.extend_from_slice(line);
-                    break;
-                }
-            }
+        let from = self.at;
+        self.continued_lines();
+        let mut lines = Cow::Borrowed(&self.source[from..self.at]);
+        // The end of the file continues a line like the end of a line.
+        if self.at == self.source.len() && lines.ends_with(b"\\") {
+            lines.to_mut().push(b'\n');
         }
-        while text.last().copied().is_some_and(is_blank) {
-            text.pop();
+        let mut written = continued_text(&lines, true);
+        self.at = (self.at + 1).min(self.source.len());
+        while written.last().copied().is_some_and(is_blank) {
+            written.pop();
         }
+        let text = joined(&written).into_owned();
+        let continued = (text != written).then_some(written);
         let end = self.at - usize::from(self.source.get(self.at.wrapping_sub(1)) == Some(&b'\n'));
-        Condition { span: Span { start, end: end.max(start) }, text }
+        Condition { span: Span { start, end: end.max(start) }, text, continued }
     }
 
     fn action(&mut self) -> Action {
@@ -311,6 +296,13 @@ impl<'a> Parser<'a> {
 
     fn pipe(&mut self, capture: Option<Capture>) -> Action {
         let start = self.at;
+        self.continued_lines();
+        let command = continued_text(&self.source[start..self.at], false);
+        Action::Pipe { capture, span: Span { start, end: self.at }, command }
+    }
+
+    /// Goes to the end of a line and of those that continue it.
+    fn continued_lines(&mut self) {
         loop {
             let end = self.line_end();
             let more = self.source[self.at..end].last() == Some(&b'\\') && end < self.source.len();
@@ -320,34 +312,17 @@ impl<'a> Parser<'a> {
             }
             self.at += 1;
         }
-        let command = command_text(&self.source[start..self.at]);
-        Action::Pipe { capture, span: Span { start, end: self.at }, command }
     }
 }
 
-/// Whether there is only what can stand before the expression of a condition.
-fn is_prefix(text: &[u8]) -> bool {
-    let mut rest = text.trim_ascii_start();
-    while !rest.is_empty() {
-        let used = match rest {
-            [b'!', ..] => 1,
-            _ => match (Weight::parse(rest), searched_variable(rest)) {
-                (Some((_, used)), _) | (None, Some((_, used))) => used,
-                (None, None) => return false,
-            },
-        };
-        rest = rest[used..].trim_ascii_start();
-    }
-    !text.is_empty()
-}
-
-/// A command over several lines, as it is run: a line with nothing but a backslash becomes an empty one.
-pub(crate) fn command_text(written: &[u8]) -> Vec<u8> {
-    let mut command = Vec::with_capacity(written.len());
+/// Lines with what continues them. One with nothing but a backslash becomes an empty one, the first one only if it starts
+/// there.
+fn continued_text(written: &[u8], starts: bool) -> Vec<u8> {
+    let mut text = Vec::with_capacity(written.len());
     for (number, line) in written.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        command.extend_from_slice(if number > 0 && line == b"\\\n" { b"\n" } else { line });
+        text.extend_from_slice(if (number > 0 || starts) && line == b"\\\n" { b"\n" } else { line });
     }
-    command
+    text
 }
 
 /// How many conditions may lack their star: the number behind the colon, or one if there is none, or none behind `A a E e`.
@@ -439,5 +414,22 @@ mod tests {
         let rc = Rc::parse(b":0\n* ^S:(a|\\\n   b \\\n  )  \nbox\n".to_vec());
         let Item::Recipe(recipe) = &rc.items()[0] else { panic!("a recipe") };
         assert_eq!(recipe.conditions[0].text, b"^S:(a|b )");
+        assert_eq!(recipe.conditions[0].written(), b"^S:(a|\\\n   b \\\n  )");
+    }
+
+    #[test]
+    fn lines_with_only_a_backslash_are_empty_where_they_are_not_indented() {
+        for (source, written, text) in [
+            (":0\n* a\\\n\\\n  b\n", "a\\\n\n  b", "a\nb"),
+            (":0\n* a\\\n  \\\n  b\n", "a\\\n  \\\n  b", "ab"),
+            (":0\n*\\\na\n", "\na", "\na"),
+            (":0\n* 1^0 \\\na \n", "1^0 \\\na", "1^0 a"),
+            (":0\n* a \t\n", "a", "a"),
+        ] {
+            let rc = Rc::parse(source.as_bytes().to_vec());
+            let Item::Recipe(recipe) = &rc.items()[0] else { panic!("a recipe") };
+            assert_eq!(recipe.conditions[0].written(), written.as_bytes(), "{source}");
+            assert_eq!(recipe.conditions[0].text, text.as_bytes(), "{source}");
+        }
     }
 }

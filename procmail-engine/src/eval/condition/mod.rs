@@ -13,7 +13,7 @@ use super::trace::{Subject, Tested, Verdict as Judged};
 use super::{Evaluator, Task, Trace, Value, trace};
 use crate::effect::Purpose;
 use crate::mail::{Area, Mail};
-use crate::syntax::{Condition, Item, Mode, Part, Rc, Span, command_text, parse_text};
+use crate::syntax::{Condition, Item, Mode, Part, Rc, Span, joined, parse_text};
 
 /// The conditions of a recipe, being tested.
 #[derive(Debug, Clone)]
@@ -99,19 +99,6 @@ impl Conditions {
         .map_or_else(Span::default, |condition| condition.span)
     }
 
-    /// The command behind the `?` with which `text` starts. Shells get its continued lines as they are.
-    fn command(&self, text: &[u8]) -> Vec<u8> {
-        let written = || {
-            let Item::Recipe(recipe) = self.rc.items().get(self.item)? else { return None };
-            let condition = recipe.conditions.get(self.which.checked_sub(1)?)?;
-            let before = condition.text.strip_suffix(text)?;
-            let line = self.rc.text(condition.span).trim_ascii_end();
-            let line = line.strip_prefix(b"*").unwrap_or(line).trim_ascii_start().strip_prefix(before)?;
-            Some(command_text(line))
-        };
-        written().as_deref().unwrap_or(text).split_first().map_or_else(Vec::new, |(_, line)| line.to_vec())
-    }
-
     fn subject(&self, test: &Test) -> Subject {
         let area = if test.stage == Stage::Size { Area::Whole } else { self.head.searched() };
         test.subject.clone().unwrap_or(Subject::Area(area))
@@ -145,14 +132,14 @@ impl Evaluator {
                     return;
                 };
                 run.which += 1;
-                if condition.text.len() >= self.numbers.line_buffer {
+                if condition.written().len() >= self.numbers.line_buffer {
                     self.overflow();
                     self.score = shown(run.total);
                     self.matched(&run, false, &recipe.action);
                     return;
                 }
                 run.test = Some(Test {
-                    text: condition.text.clone(),
+                    text: condition.written().to_vec(),
                     negated: false,
                     weight: None,
                     subject: None,
@@ -222,7 +209,7 @@ impl Evaluator {
                     test.text.remove(0);
                 }
                 Some(b'$') => {
-                    let text = parse_text(&test.text[1..], 0, Mode::Quoted);
+                    let text = parse_text(&joined(&test.text[1..]), 0, Mode::Quoted);
                     test.stage = Stage::Expanded;
                     run.test = Some(test);
                     self.tasks.push(Task::Conditions(Box::new(run.clone())));
@@ -248,7 +235,7 @@ impl Evaluator {
                     if self.unneeded(run, &test) {
                         return Some(Verdict::Score(run.total));
                     }
-                    let line = run.command(&test.text);
+                    let line = test.text.get(1..).unwrap_or_default().to_vec();
                     let mut input = self.subject(&self.mail, run, &test).into_owned();
                     if !input.ends_with(b"\n\n") {
                         input.push(b'\n');
