@@ -33,6 +33,7 @@ PARTS = [
     "disk_full",
     "rules",
     "procmail",
+    "procmail_random",
     "smtp_sink",
     "postfix",
     "dovecot",

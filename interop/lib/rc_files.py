@@ -29,7 +29,7 @@ FOLDERS = """box box2 $F-box $X 'q$X' Maildir/ mh/. plain plain/sub ${U-alt} ${U
 |`echo tick`
 |`echo two words`/x
 |$MATCH
-|box$?
+|box$E
 |inbox$=
 |x"y
  z"

@@ -161,6 +161,8 @@ const CONDITIONS: &[Row] = &[
     ("* HOST ?? $LOGNAME", &[("variable-without-dollar", "$LOGNAME")]),
     ("* $ $HOST", &[]),
     ("* ^Subject:*spam", &[("glob-star", "*")]),
+    (r"* ^Subject: a\/+", &[("endless-expression", r"^Subject: a\/+")]),
+    (r"* ^Subject: (\/a)*b", &[]),
     ("* ^Subject:.*?x", &[("double-quantifier", "*?")]),
     ("* ^Subject:.*[0-9]{3,5}x", &[("unsupported-regex", "{3,5}")]),
     (r"* ^Subject:.*\d", &[("unsupported-regex", r"\d")]),

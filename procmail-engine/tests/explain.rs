@@ -275,7 +275,7 @@ rc
    1  MAILDIR=/home/joe/Mail
    3  :0 c:
    4  ✓ * ! ^FROM_DAEMON        not in the header
-   5  ✓ * ^Subject: \\[\\/[a-z]+  Subject, line 5, byte 100: \"Subject: [f\"
+   5  ✓ * ^Subject: \\[\\/[a-z]+  Subject, line 5, byte 100: \"Subject: [ferris\"
    5  MATCH=ferris
    6  → lock \"lists/ferris.lock\"
    6  → copy to \"lists/ferris\"  a mailbox, or a file of its own if that is a directory

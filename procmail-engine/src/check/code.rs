@@ -73,6 +73,8 @@ codes! {
     DoubleQuantifier = "double-quantifier", Warning;
     /// An alternative with nothing in it makes the condition true.
     EmptyAlternative = "empty-alternative", Warning;
+    /// An expression for which procmail may search without end.
+    EndlessExpression = "endless-expression", Warning;
     /// A flag that procmail ignores with a message.
     ExtraneousFlag = "extraneous-flag", Warning;
     /// A filter whose failure is not noticed.

@@ -59,6 +59,7 @@
 //! | `dollar-before-name` | warning | `$NAME ??` searches what is named by the value of `NAME` |
 //! | `double-quantifier` | warning | A quantifier on a quantifier stands for itself |
 //! | `empty-alternative` | warning | An alternative with nothing in it makes the condition true |
+//! | `endless-expression` | warning | An expression for which procmail may search without end |
 //! | `extraneous-flag` | warning | A flag that procmail ignores with a message |
 //! | `filter-without-wait` | warning | A filter whose failure is not noticed |
 //! | `flags-as-lock` | warning | The name of a lock that looks like flags |

@@ -94,6 +94,11 @@ impl Evaluator {
             Finish::Delivered(size) => self.delivered(size),
             Finish::Dropped => {
                 self.release_local_lock();
+                // It is told of the copy that was delivered last, if there is one.
+                if !self.variables.value("LASTFOLDER").is_empty() {
+                    self.place = None;
+                    self.notify();
+                }
                 self.log_abstract(self.written);
                 self.trap(Finished { code: 0, fate: Fate::Dropped });
             }

@@ -345,7 +345,10 @@ impl Evaluator {
             }
             Task::LockFile(path) => match std::mem::take(&mut self.value) {
                 Value::Locked(true) => self.lock_file = Some(path),
-                _ => self.remove_variable(b"LOCKFILE"),
+                _ => {
+                    self.tell_of("Assigning", b"LOCKFILE");
+                    self.remove_variable(b"LOCKFILE");
+                }
             },
             Task::Head(item) => self.head(item),
             Task::Conditions(conditions) => self.conditions(*conditions),

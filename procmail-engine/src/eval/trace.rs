@@ -175,7 +175,7 @@ pub enum Test {
 /// Where an expression matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Which bytes of what was searched: the shortest match that ends first.
+    /// Which bytes of what was searched: the shortest match that ends first, and what more of it `MATCH` gets.
     pub range: Range<usize>,
     /// Which bytes `MATCH` gets.
     pub marked: Option<Range<usize>>,

@@ -172,6 +172,12 @@ impl<'a> Parser<'a> {
         let action = loop {
             self.skip_blanks();
             match self.peek() {
+                // Whatever comes is one then, an empty line or the end as well.
+                next if unstarred > 0 && next != Some(b'*') => {
+                    unstarred = if next.is_none() { unstarred.min(MOST_AT_END) } else { unstarred } - 1;
+                    after_empty_line = false;
+                    conditions.push(self.condition(false));
+                }
                 None => break Action::Incomplete,
                 Some(b'\n') => {
                     self.at += 1;
@@ -185,11 +191,6 @@ impl<'a> Parser<'a> {
                     unstarred = unstarred.saturating_sub(1);
                     after_empty_line = false;
                     conditions.push(self.condition(true));
-                }
-                Some(_) if unstarred > 0 => {
-                    unstarred -= 1;
-                    after_empty_line = false;
-                    conditions.push(self.condition(false));
                 }
                 Some(b':') if after_empty_line => break Action::Missing,
                 Some(_) => break self.action(),
@@ -314,6 +315,9 @@ impl<'a> Parser<'a> {
         }
     }
 }
+
+/// How many conditions that should have come are missed at the end of the file; more would only fill the log.
+const MOST_AT_END: usize = 9;
 
 /// Lines with what continues them. One with nothing but a backslash becomes an empty one, the first one only if it starts
 /// there.

@@ -8,6 +8,7 @@ use super::diagnostic::{Applicability, Edit};
 use super::report::{Report, quoted};
 use super::tokens::{Kind, Token, tokens};
 use super::traced::Traced;
+use crate::regex::{Case, Regex};
 use crate::syntax::Span;
 
 /// An expression with what is known of its condition.
@@ -36,6 +37,7 @@ impl Pattern<'_> {
         self.quoted(report);
         self.macros(report, &tokens);
         self.repetitions(report, &tokens);
+        self.endless(report);
         self.foreign(report, &tokens);
         self.classes(report, &tokens);
         self.alternatives(report, &tokens);
@@ -110,6 +112,20 @@ impl Pattern<'_> {
             .add(Code::MissingQuestionMark, span, "this looks like a command, and is an expression")
             .try_edit("put a question mark before it", Span { start: span.start, end: span.start }, "? ");
         true
+    }
+
+    /// A way round that consumes nothing, which procmail follows for ever.
+    fn endless(&self, report: &mut Report<'_>) {
+        let bytes = self.text.bytes.as_slice();
+        if Regex::new(bytes, Case::Fold).is_endless() {
+            report
+                .add(
+                    Code::EndlessExpression,
+                    self.span(0, bytes.len()),
+                    "procmail may search without end for this: it can go round in it without taking a byte",
+                )
+                .help("let each alternative and each repetition take something, and no `\\/` stand right before one");
+        }
     }
 
     fn balance(&self, report: &mut Report<'_>, tokens: &[Token]) {

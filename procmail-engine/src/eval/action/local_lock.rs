@@ -33,9 +33,11 @@ impl Evaluator {
                     self.perform(act, action);
                     return;
                 }
-                match memchr::memmem::find(command, b">>") {
+                // Of a command that no shell runs, only the program is looked at.
+                let line = self.told_command(command);
+                match memchr::memmem::find(&line, b">>") {
                     Some(at) => {
-                        let text = self.lock_text(&command[at + 2..]);
+                        let text = self.lock_text(&line[at + 2..]);
                         act.stage = Stage::LockName;
                         self.tasks.push(Task::Act(act));
                         self.tasks.push(Task::Expand(Expand::new(Arc::new(text), Mode::Words, 0)));
@@ -71,12 +73,15 @@ impl Evaluator {
 
     /// Tells that no name for a lock was found in a command: of one that a shell runs all is shown, of others the program.
     pub(super) fn complain_of_lock(&mut self, command: &[u8]) {
-        let program = if self.needs_shell(command) {
-            command.to_vec()
-        } else {
-            self.words(&parse_text(command, 0, Mode::Words)).into_iter().next().unwrap_or_default()
-        };
-        self.complain_of("Couldn't determine implicit lockfile from", &program);
+        let shown = self.told_command(command);
+        self.complain_of("Couldn't determine implicit lockfile from", &shown);
+    }
+
+    fn told_command(&self, command: &[u8]) -> Vec<u8> {
+        if self.needs_shell(command) {
+            return command.to_vec();
+        }
+        self.words(&parse_text(command, 0, Mode::Words)).into_iter().next().unwrap_or_default()
     }
 
     pub(super) fn lock_beside(&mut self, act: Box<Act>, name: &[u8], action: &Action) {

@@ -22,8 +22,8 @@ impl Evaluator {
         let mail = self.mail.clone();
         let text = self.subject(&mail, run, test);
         let searched = match run.subject(test) {
-            Subject::Area(area) => mail.folded(area, &text),
-            Subject::Variable(_) => Searched::new(&text),
+            Subject::Area(area) if self.header_joined => mail.folded(area, &text),
+            _ => Searched::new(&text),
         };
         let of_match = matches!(&test.subject, Some(Subject::Variable(name)) if name == b"MATCH")
             && self.variables.get(b"MATCH").is_some();
@@ -71,8 +71,8 @@ impl Evaluator {
 
     /// What is told of a match.
     fn found(&self, subject: &Subject, regex: &Regex, text: &[u8], found: &Match) -> Found {
-        let end = found.end().min(text.len());
         let start = regex.last_start(text, found.end());
+        let end = found.marked().map_or(0, |marked| marked.end).max(found.end()).min(text.len());
         let range = start..end.max(start);
         let offset = match subject {
             Subject::Area(Area::Body) => Some(self.mail.area(Area::Header).len() + start),

@@ -300,11 +300,16 @@ impl Evaluator {
         });
     }
 
+    /// An area as conditions see it. Backquotes undo what was done to the header for those behind them.
+    fn seen<'m>(&self, mail: &'m Mail, area: Area) -> Cow<'m, [u8]> {
+        if self.header_joined { mail.searched(area) } else { Cow::Borrowed(mail.area(area)) }
+    }
+
     /// What a condition looks at. The mail is handed in so that it need not be copied.
     fn subject<'m>(&self, mail: &'m Mail, run: &Conditions, test: &Test) -> Cow<'m, [u8]> {
         match &test.subject {
-            None => mail.searched(run.head.searched()),
-            Some(Subject::Area(area)) => mail.searched(*area),
+            None => self.seen(mail, run.head.searched()),
+            Some(Subject::Area(area)) => self.seen(mail, *area),
             Some(Subject::Variable(name)) => Cow::Owned(self.lookup(name).unwrap_or_default()),
         }
     }
