@@ -47,7 +47,7 @@ impl<'a> Parser<'a> {
     }
 
     fn text(&mut self, mode: Mode) -> Text {
-        let (text, ambiguous) = read_text(self.source, self.at, mode, self.reading);
+        let (text, ambiguous) = read_text(self.source, self.at, mode, self.reading, Vec::new());
         self.ambiguous |= ambiguous;
         self.at = text.span.end;
         text
@@ -278,17 +278,48 @@ impl<'a> Parser<'a> {
         None
     }
 
-    /// Procmail has read the letters at the start as the name of a variable. Right behind them a comment can stand.
+    /// Procmail reads what could be the start of a capture or a block first. Right behind it a comment can stand, as at the
+    /// start of a word.
     fn folders(&mut self) -> Text {
         let start = self.at;
-        let name = self.name();
-        let digit = name.first().is_none_or(u8::is_ascii_digit);
-        if digit || self.peek() != Some(b'#') {
+        let mut parts = Vec::new();
+        let mut name = self.name();
+        if name.first().is_some_and(|first| !first.is_ascii_digit()) {
+            let name_end = self.at;
+            self.skip_blanks();
+            let apart = self.at > name_end;
+            let equals = self.peek() == Some(b'=');
+            if equals && !apart {
+                name.push(b'=');
+            }
+            parts.push(Part::Bytes(name));
+            if apart {
+                parts.push(Part::Break);
+            }
+            if equals {
+                self.at += 1;
+                let behind = self.at;
+                self.skip_blanks();
+                if apart {
+                    parts.push(Part::Bytes(b"=".to_vec()));
+                }
+                if self.at > behind {
+                    parts.push(Part::Break);
+                    // After the sign there is a word, even if nothing comes.
+                    parts.extend(apart.then_some(Part::Quote));
+                }
+            }
+        } else if name.is_empty() && self.peek() == Some(b'{') {
+            self.at += 1;
+            parts.push(Part::Bytes(b"{".to_vec()));
+        } else {
             self.at = start;
-            return self.text(Mode::Words);
         }
-        let span = Span { start, end: self.rest_of_line().end };
-        Text { span, parts: vec![Part::Bytes(name)] }
+        let (mut text, ambiguous) = read_text(self.source, self.at, Mode::Words, self.reading, parts);
+        self.ambiguous |= ambiguous;
+        self.at = text.span.end;
+        text.span.start = start;
+        text
     }
 
     fn forward(&mut self, capture: Option<Capture>) -> Action {
@@ -419,6 +450,40 @@ mod tests {
         let Item::Recipe(recipe) = &rc.items()[0] else { panic!("a recipe") };
         assert_eq!(recipe.conditions[0].text, b"^S:(a|b )");
         assert_eq!(recipe.conditions[0].written(), b"^S:(a|\\\n   b \\\n  )");
+    }
+
+    #[test]
+    fn comments_can_stand_where_a_capture_or_a_block_could_have_started() {
+        for (action, words) in [
+            ("ab#c d", "ab"),
+            ("ab=#c d", "ab="),
+            ("ab\\\n #c", "ab"),
+            ("ab\\\n  c", "abc"),
+            ("ab =#c", "ab|="),
+            ("ab = #c", "ab|=|"),
+            ("ab = c", "ab|=|c"),
+            ("ab= c", "ab=|c"),
+            ("ab=c#d", "ab=c#d"),
+            ("a-b#c", "a-b#c"),
+            ("1b#c", "1b#c"),
+            ("{#c", "{"),
+            ("{a#c", "{a#c"),
+        ] {
+            let rc = Rc::parse(format!(":0\n{action}\n").into_bytes());
+            let Item::Recipe(recipe) = &rc.items()[0] else { panic!("a recipe") };
+            let Action::Folders(folders) = &recipe.action else { panic!("folders") };
+            let shown: Vec<u8> = folders
+                .parts
+                .iter()
+                .flat_map(|part| match part {
+                    Part::Bytes(bytes) => bytes.as_slice(),
+                    Part::Break => b"|",
+                    _ => b"",
+                })
+                .copied()
+                .collect();
+            assert_eq!(String::from_utf8(shown), Ok(words.to_owned()), "{action}");
+        }
     }
 
     #[test]

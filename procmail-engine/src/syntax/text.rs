@@ -144,17 +144,23 @@ struct Lexer<'a> {
 
 /// Reads a text from `source` at `start`. The end of its span is the first byte that does not belong to it.
 pub fn parse_text(source: &[u8], start: usize, mode: Mode) -> Text {
-    read_text(source, start, mode, Reading::Evaluated).0
+    read_text(source, start, mode, Reading::Evaluated, Vec::new()).0
 }
 
-/// Reads a text, and tells whether it would be read otherwise if it were skipped.
-pub(super) fn read_text(source: &[u8], start: usize, mode: Mode, reading: Reading) -> (Text, bool) {
+/// Reads a text behind parts that are known already, and tells whether it would be read otherwise if it were skipped.
+pub(super) fn read_text(
+    source: &[u8],
+    start: usize,
+    mode: Mode,
+    reading: Reading,
+    parts: Vec<Part>,
+) -> (Text, bool) {
     let quotes = if mode == Mode::Quoted { Quotes::Double } else { Quotes::None };
     let mut lexer = Lexer {
         source,
         mode,
         at: start,
-        parts: Vec::new(),
+        parts,
         quotes,
         braces: Vec::new(),
         started: false,
