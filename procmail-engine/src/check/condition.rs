@@ -32,7 +32,7 @@ impl Checker<'_> {
         let source = self.report.source;
         let written = &source[condition.span.start..condition.span.end];
         self.blank_behind_backslash(condition.span, written);
-        self.longer_than_linebuf(condition.span, condition.text.len());
+        self.longer_than_linebuf(condition.span, condition.written().len());
         let mut text = Traced::condition(source, condition);
         let start = text.span(0, 0).start;
         let mut at = 0;

@@ -25,12 +25,19 @@ impl Traced {
             at += 1;
             at += blanks(at);
         }
+        let mut starts = true;
         while at < condition.span.end && text.bytes.len() < condition.text.len() {
             if source[at] == b'\\' && source.get(at + 1) == Some(&b'\n') {
+                // A line with nothing else is an empty one.
+                if starts {
+                    text.push(b'\n', at + 1);
+                }
                 at += 2;
+                starts = blanks(at.min(condition.span.end)) == 0;
                 at += blanks(at.min(condition.span.end));
                 continue;
             }
+            starts = false;
             text.push(source[at], at);
             at += 1;
         }

@@ -30,13 +30,19 @@ impl Weight {
         Some((Self { weight, exponent }, at + used))
     }
 
-    /// For each of the shortest matches, one behind the other; behind what `\/` marks, if there is that.
-    pub(super) fn of_matches(self, regex: &Regex, text: &Searched<'_>, mut seen: impl FnMut(Match)) -> f64 {
-        let mut score = 0.0;
+    /// The total after each of the shortest matches, one behind the other; behind what `\/` marks, if there is that.
+    pub(super) fn of_matches(
+        self,
+        before: f64,
+        regex: &Regex,
+        text: &Searched<'_>,
+        mut seen: impl FnMut(Match),
+    ) -> f64 {
+        let mut score = before;
         let mut weight = self.weight;
         let mut at = 0;
         let mut patience = text.bytes().len().saturating_mul(MOST_LOOKS);
-        while weight != 0.0 && score > -LIMIT && score < LIMIT {
+        while weight != 0.0 && is_open(score) {
             let Some(found) = regex.find_within(text, at, &mut patience) else { break };
             let end = found.marked().map_or(found.end(), |marked| marked.end);
             seen(found);
@@ -60,25 +66,49 @@ impl Weight {
         score
     }
 
-    /// For so many matches of a program.
-    pub(super) fn of_count(self, count: i32) -> f64 {
-        let mut score = 0.0;
+    /// The total after so many matches of a program.
+    pub(super) fn of_count(self, before: f64, count: i32) -> f64 {
+        let mut score = before;
         let mut weight = self.weight;
         for _ in 0..count.clamp(0, 255) {
+            if !is_open(score) {
+                break;
+            }
             score += weight;
             weight *= self.exponent;
         }
         score
     }
 
-    /// For the ratio of two sizes. Nothing divided by nothing goes the way that the comparison goes.
-    pub(super) fn of_ratio(self, size: f64, limit: f64, less: bool) -> f64 {
+    /// The total after the ratio of two sizes. What is divided by nothing makes it the highest, whatever it was; nothing
+    /// divided by nothing goes the way that the comparison goes.
+    pub(super) fn of_ratio(self, before: f64, size: f64, limit: f64, less: bool) -> f64 {
         match (size == 0.0, limit == 0.0) {
             (true, true) if less => -LIMIT,
             (_, true) => LIMIT,
-            _ => self.weight * (size / limit).powf(self.exponent),
+            _ => before + self.weight * (size / limit).powf(self.exponent),
         }
     }
+}
+
+/// Whether more can be added to a total.
+fn is_open(total: f64) -> bool {
+    total > -LIMIT && total < LIMIT
+}
+
+/// Whether a recipe with this total matches. What is no number does.
+pub(super) fn is_enough(total: f64) -> bool {
+    total > 0.0 || total.is_nan()
+}
+
+/// How much was added, as the log has it. It can be more than a total can be.
+pub(super) fn added(before: f64, total: f64) -> i64 {
+    integer(total.clamp(-LIMIT, LIMIT) - before)
+}
+
+/// As C has it on most machines: what is no number becomes the lowest.
+fn integer(number: f64) -> i64 {
+    if number.is_nan() { i64::MIN } else { number as i64 }
 }
 
 /// A score as `$=` has it: without its fraction, but never 0 when it is more.
@@ -87,8 +117,8 @@ pub(super) fn shown(score: f64) -> i64 {
 }
 
 /// A score without its fraction.
-pub(super) fn whole(score: f64) -> i64 {
-    score.clamp(-LIMIT, LIMIT) as i64
+fn whole(score: f64) -> i64 {
+    integer(score.clamp(-LIMIT, LIMIT))
 }
 
 /// A total as the log has it: a plus before a zero that is more than nothing.
@@ -209,7 +239,7 @@ mod tests {
     fn matches_add_up_as_the_weight_shrinks_or_grows() {
         let score = |weight, exponent, pattern: &str, text: &str| {
             let regex = Regex::new(pattern.as_bytes(), Case::Fold);
-            shown(Weight { weight, exponent }.of_matches(&regex, &Searched::new(text.as_bytes()), |_| {}))
+            shown(Weight { weight, exponent }.of_matches(0.0, &regex, &Searched::new(text.as_bytes()), |_| {}))
         };
         for (weight, exponent, expected) in [
             (5.0, 0.0, 5),
@@ -242,11 +272,27 @@ mod tests {
     #[test]
     fn sizes_score_by_their_ratio_and_without_end_by_nothing() {
         let score =
-            |weight, exponent, size, limit, less| Weight { weight, exponent }.of_ratio(size, limit, less);
-        assert_eq!(score(5.0, 1.0, 6.0, 3.0, false), 10.0);
+            |weight, exponent, size, limit, less| Weight { weight, exponent }.of_ratio(-7.0, size, limit, less);
+        assert_eq!(score(5.0, 1.0, 6.0, 3.0, false), 3.0);
         assert_eq!(score(-5.0, -1.0, 6.0, 0.0, false), LIMIT);
         assert_eq!(score(5.0, 1.0, 0.0, 0.0, false), LIMIT);
         assert_eq!(score(5.0, 1.0, 0.0, 0.0, true), -LIMIT);
+    }
+
+    #[test]
+    fn the_added_is_told_by_what_the_total_has_become() {
+        assert_eq!(added(-10.0, 5e9), 2_147_483_657);
+        assert_eq!(added(100.0, LIMIT), 2_147_483_547);
+        assert_eq!(added(10.0, f64::NEG_INFINITY), -2_147_483_657);
+        assert_eq!(added(5.0, f64::NAN), i64::MIN);
+        assert!(is_enough(f64::NAN) && is_enough(0.1) && !is_enough(0.0));
+    }
+
+    #[test]
+    fn programs_count_until_the_total_can_take_no_more() {
+        let score = |weight, exponent, before| Weight { weight, exponent }.of_count(before, 2);
+        assert_eq!(score(1e308, -1e308, -10.0), 1e308);
+        assert_eq!(score(5.0, 2.0, 1.0), 16.0);
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Evaluator {
     /// Reads conditions that are not tested.
     pub(super) fn skip_conditions(&mut self, conditions: &[Condition]) {
         for condition in conditions {
-            if condition.text.len() >= self.numbers.line_buffer {
+            if condition.written().len() >= self.numbers.line_buffer {
                 self.overflow();
             }
         }

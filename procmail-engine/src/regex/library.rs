@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Case, Expanded, Regex, expand_macros};
+use crate::syntax::joined;
 
 /// How long an expression can be when its abbreviations are written out.
 const MAX_PATTERN: usize = 1 << 20;
@@ -74,21 +75,12 @@ impl Library {
     }
 }
 
-/// An expression without the continued lines that values of variables bring.
+/// An expression whose lines are joined. A backslash right at its start quotes the newline behind it as well.
 fn without_continuations(text: &[u8]) -> Cow<'_, [u8]> {
-    let mut rest = text;
-    let mut joined = Vec::new();
-    while let Some(at) = memchr::memmem::find(rest, b"\\\n") {
-        joined.extend_from_slice(&rest[..at]);
-        rest = &rest[at + 2..];
-        let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        rest = &rest[blanks..];
+    match text {
+        [b'\\', rest @ ..] if rest.starts_with(b"\n") => Cow::Owned([b"\\", &*joined(rest)].concat()),
+        _ => joined(text),
     }
-    if joined.is_empty() && rest.len() == text.len() {
-        return Cow::Borrowed(text);
-    }
-    joined.extend_from_slice(rest);
-    Cow::Owned(joined)
 }
 
 impl fmt::Debug for Library {
@@ -117,6 +109,9 @@ mod tests {
         assert!(expression.text.starts_with(b"\\abc(^((Original-)?"));
         assert!(expression.regex.is_match(b"abc\nTo: x"));
         assert!(!expression.regex.is_match(b"ABC\nTo: x"));
+        let newline = library.expression(b"\\\n  b", Case::Exact).expect("it is short");
+        assert_eq!(newline.text, b"\\\nb");
+        assert!(newline.regex.is_match(b"a\nb") && !newline.regex.is_match(b"ab"));
         let daemon = library.expression(b"^FROM_DAEMON", Case::Exact).expect("it is short");
         assert!(daemon.regex.is_match(b"FROM: daemon\n"));
         assert!(library.expression(&vec![b'a'; MAX_PATTERN + 1], Case::Fold).is_none());

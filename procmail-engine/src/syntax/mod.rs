@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 pub(crate) use line::same_words;
 pub use line::{Lock, RecipeLine};
-pub(crate) use parse::command_text;
+pub(crate) use text::joined;
 pub use text::{Mode, Part, Text, parse_text};
 
 /// A range of bytes of the source.
@@ -100,6 +100,16 @@ pub struct Condition {
     pub span: Span,
     /// The text behind the star, continued lines joined.
     pub text: Vec<u8>,
+    /// The text before they are joined, if there are any: a backslash and a newline wherever a line is continued, but an
+    /// empty line for one with nothing else.
+    pub(crate) continued: Option<Vec<u8>>,
+}
+
+impl Condition {
+    /// As procmail reads it, before it knows what kind of condition it is.
+    pub(crate) fn written(&self) -> &[u8] {
+        self.continued.as_deref().unwrap_or(&self.text)
+    }
 }
 
 /// What a recipe does.

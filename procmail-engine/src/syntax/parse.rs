@@ -1,8 +1,9 @@
 //! From lines to items, with procmail's own tolerance.
 
-use super::text::{Mode, Part, Reading, Text, read_text};
+use std::borrow::Cow;
+
+use super::text::{Mode, Part, Reading, Text, joined, read_text};
 use super::{Action, Assignment, Capture, Condition, Item, Recipe, Span};
-use crate::eval::{Weight, searched_variable};
 
 /// Stands for a block that was opened before the text at hand.
 const OPENED_BEFORE: usize = usize::MAX;
@@ -46,7 +47,7 @@ impl<'a> Parser<'a> {
     }
 
     fn text(&mut self, mode: Mode) -> Text {
-        let (text, ambiguous) = read_text(self.source, self.at, mode, self.reading);
+        let (text, ambiguous) = read_text(self.source, self.at, mode, self.reading, Vec::new());
         self.ambiguous |= ambiguous;
         self.at = text.span.end;
         text
@@ -210,38 +211,22 @@ impl<'a> Parser<'a> {
             self.at += 1;
             self.skip_blanks();
         }
-        let mut text = Vec::new();
-        loop {
-            let end = self.line_end();
-            let line = &self.source[self.at..end];
-            self.at = (end + 1).min(self.source.len());
-            match line.strip_suffix(b"\\") {
-                // A line with nothing else is an empty one.
-                Some(b"") if end < self.source.len() => {
-                    text.push(b'\n');
-                    self.skip_blanks();
-                }
-                // Nothing is joined to an expression that has not begun.
-                Some(continued) if end < self.source.len() && is_prefix(&[&text, continued].concat()) => {
-                    text.extend_from_slice(line);
-                    text.push(b'\n');
-                    self.skip_blanks();
-                }
-                Some(continued) if end < self.source.len() => {
-                    text.extend_from_slice(continued);
-                    self.skip_blanks();
-                }
-                _ => {
-                    text.extend_from_slice(line);
-                    break;
-                }
-            }
+        let from = self.at;
+        self.continued_lines();
+        let mut lines = Cow::Borrowed(&self.source[from..self.at]);
+        // The end of the file continues a line like the end of a line.
+        if self.at == self.source.len() && lines.ends_with(b"\\") {
+            lines.to_mut().push(b'\n');
         }
-        while text.last().copied().is_some_and(is_blank) {
-            text.pop();
+        let mut written = continued_text(&lines, true);
+        self.at = (self.at + 1).min(self.source.len());
+        while written.last().copied().is_some_and(is_blank) {
+            written.pop();
         }
+        let text = joined(&written).into_owned();
+        let continued = (text != written).then_some(written);
         let end = self.at - usize::from(self.source.get(self.at.wrapping_sub(1)) == Some(&b'\n'));
-        Condition { span: Span { start, end: end.max(start) }, text }
+        Condition { span: Span { start, end: end.max(start) }, text, continued }
     }
 
     fn action(&mut self) -> Action {
@@ -293,17 +278,48 @@ impl<'a> Parser<'a> {
         None
     }
 
-    /// Procmail has read the letters at the start as the name of a variable. Right behind them a comment can stand.
+    /// Procmail reads what could be the start of a capture or a block first. Right behind it a comment can stand, as at the
+    /// start of a word.
     fn folders(&mut self) -> Text {
         let start = self.at;
-        let name = self.name();
-        let digit = name.first().is_none_or(u8::is_ascii_digit);
-        if digit || self.peek() != Some(b'#') {
+        let mut parts = Vec::new();
+        let mut name = self.name();
+        if name.first().is_some_and(|first| !first.is_ascii_digit()) {
+            let name_end = self.at;
+            self.skip_blanks();
+            let apart = self.at > name_end;
+            let equals = self.peek() == Some(b'=');
+            if equals && !apart {
+                name.push(b'=');
+            }
+            parts.push(Part::Bytes(name));
+            if apart {
+                parts.push(Part::Break);
+            }
+            if equals {
+                self.at += 1;
+                let behind = self.at;
+                self.skip_blanks();
+                if apart {
+                    parts.push(Part::Bytes(b"=".to_vec()));
+                }
+                if self.at > behind {
+                    parts.push(Part::Break);
+                    // After the sign there is a word, even if nothing comes.
+                    parts.extend(apart.then_some(Part::Quote));
+                }
+            }
+        } else if name.is_empty() && self.peek() == Some(b'{') {
+            self.at += 1;
+            parts.push(Part::Bytes(b"{".to_vec()));
+        } else {
             self.at = start;
-            return self.text(Mode::Words);
         }
-        let span = Span { start, end: self.rest_of_line().end };
-        Text { span, parts: vec![Part::Bytes(name)] }
+        let (mut text, ambiguous) = read_text(self.source, self.at, Mode::Words, self.reading, parts);
+        self.ambiguous |= ambiguous;
+        self.at = text.span.end;
+        text.span.start = start;
+        text
     }
 
     fn forward(&mut self, capture: Option<Capture>) -> Action {
@@ -312,6 +328,13 @@ impl<'a> Parser<'a> {
 
     fn pipe(&mut self, capture: Option<Capture>) -> Action {
         let start = self.at;
+        self.continued_lines();
+        let command = continued_text(&self.source[start..self.at], false);
+        Action::Pipe { capture, span: Span { start, end: self.at }, command }
+    }
+
+    /// Goes to the end of a line and of those that continue it.
+    fn continued_lines(&mut self) {
         loop {
             let end = self.line_end();
             let more = self.source[self.at..end].last() == Some(&b'\\') && end < self.source.len();
@@ -321,37 +344,20 @@ impl<'a> Parser<'a> {
             }
             self.at += 1;
         }
-        let command = command_text(&self.source[start..self.at]);
-        Action::Pipe { capture, span: Span { start, end: self.at }, command }
     }
 }
 
 /// How many conditions that should have come are missed at the end of the file; more would only fill the log.
 const MOST_AT_END: usize = 9;
 
-/// Whether there is only what can stand before the expression of a condition.
-fn is_prefix(text: &[u8]) -> bool {
-    let mut rest = text.trim_ascii_start();
-    while !rest.is_empty() {
-        let used = match rest {
-            [b'!', ..] => 1,
-            _ => match (Weight::parse(rest), searched_variable(rest)) {
-                (Some((_, used)), _) | (None, Some((_, used))) => used,
-                (None, None) => return false,
-            },
-        };
-        rest = rest[used..].trim_ascii_start();
-    }
-    !text.is_empty()
-}
-
-/// A command over several lines, as it is run: a line with nothing but a backslash becomes an empty one.
-pub(crate) fn command_text(written: &[u8]) -> Vec<u8> {
-    let mut command = Vec::with_capacity(written.len());
+/// Lines with what continues them. One with nothing but a backslash becomes an empty one, the first one only if it starts
+/// there.
+fn continued_text(written: &[u8], starts: bool) -> Vec<u8> {
+    let mut text = Vec::with_capacity(written.len());
     for (number, line) in written.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        command.extend_from_slice(if number > 0 && line == b"\\\n" { b"\n" } else { line });
+        text.extend_from_slice(if (number > 0 || starts) && line == b"\\\n" { b"\n" } else { line });
     }
-    command
+    text
 }
 
 /// How many conditions may lack their star: the number behind the colon, or one if there is none, or none behind `A a E e`.
@@ -443,5 +449,56 @@ mod tests {
         let rc = Rc::parse(b":0\n* ^S:(a|\\\n   b \\\n  )  \nbox\n".to_vec());
         let Item::Recipe(recipe) = &rc.items()[0] else { panic!("a recipe") };
         assert_eq!(recipe.conditions[0].text, b"^S:(a|b )");
+        assert_eq!(recipe.conditions[0].written(), b"^S:(a|\\\n   b \\\n  )");
+    }
+
+    #[test]
+    fn comments_can_stand_where_a_capture_or_a_block_could_have_started() {
+        for (action, words) in [
+            ("ab#c d", "ab"),
+            ("ab=#c d", "ab="),
+            ("ab\\\n #c", "ab"),
+            ("ab\\\n  c", "abc"),
+            ("ab =#c", "ab|="),
+            ("ab = #c", "ab|=|"),
+            ("ab = c", "ab|=|c"),
+            ("ab= c", "ab=|c"),
+            ("ab=c#d", "ab=c#d"),
+            ("a-b#c", "a-b#c"),
+            ("1b#c", "1b#c"),
+            ("{#c", "{"),
+            ("{a#c", "{a#c"),
+        ] {
+            let rc = Rc::parse(format!(":0\n{action}\n").into_bytes());
+            let Item::Recipe(recipe) = &rc.items()[0] else { panic!("a recipe") };
+            let Action::Folders(folders) = &recipe.action else { panic!("folders") };
+            let shown: Vec<u8> = folders
+                .parts
+                .iter()
+                .flat_map(|part| match part {
+                    Part::Bytes(bytes) => bytes.as_slice(),
+                    Part::Break => b"|",
+                    _ => b"",
+                })
+                .copied()
+                .collect();
+            assert_eq!(String::from_utf8(shown), Ok(words.to_owned()), "{action}");
+        }
+    }
+
+    #[test]
+    fn lines_with_only_a_backslash_are_empty_where_they_are_not_indented() {
+        for (source, written, text) in [
+            (":0\n* a\\\n\\\n  b\n", "a\\\n\n  b", "a\nb"),
+            (":0\n* a\\\n  \\\n  b\n", "a\\\n  \\\n  b", "ab"),
+            (":0\n*\\\na\n", "\na", "\na"),
+            (":0\n* 1^0 \\\na \n", "1^0 \\\na", "1^0 a"),
+            (":0\n* a \t\n", "a", "a"),
+        ] {
+            let rc = Rc::parse(source.as_bytes().to_vec());
+            let Item::Recipe(recipe) = &rc.items()[0] else { panic!("a recipe") };
+            assert_eq!(recipe.conditions[0].written(), written.as_bytes(), "{source}");
+            assert_eq!(recipe.conditions[0].text, text.as_bytes(), "{source}");
+        }
     }
 }

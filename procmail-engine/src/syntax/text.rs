@@ -1,5 +1,7 @@
 //! Text with quotes, variables and backquotes, as it stands in assignments, actions and lock names.
 
+use std::borrow::Cow;
+
 use super::Span;
 
 /// Where a text stands, which decides what ends it and whether blanks split it.
@@ -142,17 +144,23 @@ struct Lexer<'a> {
 
 /// Reads a text from `source` at `start`. The end of its span is the first byte that does not belong to it.
 pub fn parse_text(source: &[u8], start: usize, mode: Mode) -> Text {
-    read_text(source, start, mode, Reading::Evaluated).0
+    read_text(source, start, mode, Reading::Evaluated, Vec::new()).0
 }
 
-/// Reads a text, and tells whether it would be read otherwise if it were skipped.
-pub(super) fn read_text(source: &[u8], start: usize, mode: Mode, reading: Reading) -> (Text, bool) {
+/// Reads a text behind parts that are known already, and tells whether it would be read otherwise if it were skipped.
+pub(super) fn read_text(
+    source: &[u8],
+    start: usize,
+    mode: Mode,
+    reading: Reading,
+    parts: Vec<Part>,
+) -> (Text, bool) {
     let quotes = if mode == Mode::Quoted { Quotes::Double } else { Quotes::None };
     let mut lexer = Lexer {
         source,
         mode,
         at: start,
-        parts: Vec::new(),
+        parts,
         quotes,
         braces: Vec::new(),
         started: false,
@@ -210,7 +218,8 @@ impl Lexer<'_> {
                     _ => {}
                 }
             }
-            in_word = true;
+            // A continued line begins no word.
+            in_word |= byte != b'\\' || self.source.get(self.at + 1) != Some(&b'\n');
             self.at += 1;
             match (self.quotes, byte) {
                 (Quotes::None, b'\'') => {
@@ -411,6 +420,28 @@ impl Lexer<'_> {
     }
 }
 
+/// A text whose continued lines are joined, and whose lines have lost their indentation.
+pub(crate) fn joined(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'\n') {
+        return Cow::Borrowed(text);
+    }
+    let mut lines = text.split(|&byte| byte == b'\n');
+    let mut before = lines.next().unwrap_or_default();
+    let mut out = before.to_vec();
+    out.reserve(text.len() - before.len());
+    for line in lines {
+        if before.ends_with(b"\\") {
+            out.pop();
+        } else {
+            out.push(b'\n');
+        }
+        let blanks = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        out.extend_from_slice(&line[blanks..]);
+        before = line;
+    }
+    Cow::Owned(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -449,6 +480,19 @@ mod tests {
         ] {
             let text = parse_text(source.as_bytes(), 0, Mode::Value);
             assert_eq!(text.literal().as_deref(), Some(literal.as_bytes()), "{source}");
+        }
+    }
+
+    #[test]
+    fn joined_lines_lose_their_backslashes_and_their_indentation() {
+        for (text, expected) in [
+            ("a\\\n  b", "ab"),
+            ("a\\\n\n\tb", "a\nb"),
+            ("a\\\\\n\nb", "a\\\nb"),
+            ("a\\\n \\\nb", "ab"),
+            ("\n b\n", "\nb\n"),
+        ] {
+            assert_eq!(&*joined(text.as_bytes()), expected.as_bytes(), "{text}");
         }
     }
 

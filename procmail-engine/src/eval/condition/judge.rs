@@ -1,6 +1,6 @@
 //! What a condition comes to: an expression, a size, or the exit code of a program.
 
-use super::super::score::{LIMIT, told};
+use super::super::score::{added, told};
 use super::super::trace::{self, Found, MOST_TEXT, MailPlace, Subject};
 use super::super::{Evaluator, Value};
 use super::{Conditions, Judged, Test, Verdict, untested};
@@ -46,18 +46,18 @@ impl Evaluator {
                 self.plain(test, shown_text, is_found)
             }
             Some(weight) if test.negated => {
-                let score = match regex.find_first(&searched) {
+                let total = match regex.find_first(&searched) {
                     Some(found) => {
                         see(self, found);
-                        0.0
+                        run.total
                     }
-                    None => weight.weight,
+                    None => run.total + weight.weight,
                 };
-                self.scored(run.total, test, shown_text, score)
+                self.scored(run.total, test, shown_text, total)
             }
             Some(weight) => {
-                let score = weight.of_matches(regex, &searched, |found| see(self, found));
-                self.scored(run.total, test, shown_text, score)
+                let total = weight.of_matches(run.total, regex, &searched, |found| see(self, found));
+                self.scored(run.total, test, shown_text, total)
             }
         };
         let what = |this: &Self, test: &Test| trace::Test::Expression {
@@ -109,11 +109,9 @@ impl Evaluator {
         Verdict::Plain(matches)
     }
 
-    /// Adds to the score. The verdict has the total.
-    fn scored(&mut self, before: f64, test: &Test, text: &[u8], score: f64) -> Verdict {
-        let total = before + score;
-        // The added is what the bounded total tells of it.
-        let added = (total.clamp(-LIMIT, LIMIT) - before) as i64;
+    /// Tells of the score. The verdict has the total.
+    fn scored(&mut self, before: f64, test: &Test, text: &[u8], total: f64) -> Verdict {
+        let added = added(before, total);
         let not = if test.negated { " !" } else { "" };
         let line = format!("Score: {added:7} {:>7}{not} \"", told(total));
         self.tell(&[line.as_bytes(), text, b"\""].concat());
@@ -146,8 +144,8 @@ impl Evaluator {
                 let (size, limit) = (size as f64, limit as f64);
                 let less = less != test.negated;
                 let (size, limit) = if less { (limit, size) } else { (size, limit) };
-                let score = weight.of_ratio(size, limit, less);
-                self.scored(run.total, test, &text, score)
+                let total = weight.of_ratio(run.total, size, limit, less);
+                self.scored(run.total, test, &text, total)
             }
         };
         let what = |_: &Self, _: &Test| trace::Test::Size { less, limit, size };
@@ -168,12 +166,15 @@ impl Evaluator {
         let verdict = match test.weight {
             None => self.plain(test, &text, code == 0),
             Some(weight) => {
-                let score = match (test.negated, code) {
-                    (false, 0) => weight.weight,
-                    (false, _) => weight.exponent,
-                    (true, code) => weight.of_count(code),
+                let total = match (test.negated, code) {
+                    (false, 0) => run.total + weight.weight,
+                    (false, ..0) => run.total,
+                    (false, _) => run.total + weight.exponent,
+                    (true, code) => weight.of_count(run.total, code),
                 };
-                self.scored(run.total, test, &text, score)
+                let verdict = self.scored(run.total, test, &text, total);
+                // What a signal ended adds nothing, and no recipe matches with it.
+                if code < 0 && !test.negated { Verdict::Fatal(total) } else { verdict }
             }
         };
         let what = |_: &Self, _: &Test| trace::Test::Program { command: text, exit: code };

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use super::command::RunCommand;
 use super::expand::Expand;
 use super::head::Head;
-use super::score::{LIMIT, Weight, shown};
+use super::score::{LIMIT, Weight, is_enough, shown};
 use super::trace::{Subject, Tested, Verdict as Judged};
 use super::{Evaluator, Task, Trace, Value, trace};
 use crate::effect::Purpose;
 use crate::mail::{Area, Mail};
-use crate::syntax::{Condition, Item, Mode, Part, Rc, Span, command_text, parse_text};
+use crate::syntax::{Condition, Item, Mode, Part, Rc, Span, joined, parse_text};
 
 /// The conditions of a recipe, being tested.
 #[derive(Debug, Clone)]
@@ -48,7 +48,10 @@ enum Stage {
 
 enum Verdict {
     Plain(bool),
+    /// What the total has become.
     Score(f64),
+    /// What the total is of a recipe that does not match.
+    Fatal(f64),
 }
 
 impl Conditions {
@@ -96,19 +99,6 @@ impl Conditions {
         .map_or_else(Span::default, |condition| condition.span)
     }
 
-    /// The command behind the `?` with which `text` starts. Shells get its continued lines as they are.
-    fn command(&self, text: &[u8]) -> Vec<u8> {
-        let written = || {
-            let Item::Recipe(recipe) = self.rc.items().get(self.item)? else { return None };
-            let condition = recipe.conditions.get(self.which.checked_sub(1)?)?;
-            let before = condition.text.strip_suffix(text)?;
-            let line = self.rc.text(condition.span).trim_ascii_end();
-            let line = line.strip_prefix(b"*").unwrap_or(line).trim_ascii_start().strip_prefix(before)?;
-            Some(command_text(line))
-        };
-        written().as_deref().unwrap_or(text).split_first().map_or_else(Vec::new, |(_, line)| line.to_vec())
-    }
-
     fn subject(&self, test: &Test) -> Subject {
         let area = if test.stage == Stage::Size { Area::Whole } else { self.head.searched() };
         test.subject.clone().unwrap_or(Subject::Area(area))
@@ -137,19 +127,19 @@ impl Evaluator {
                 }
                 let Some(condition) = recipe.conditions.get(run.which) else {
                     self.score = shown(run.total);
-                    let matches = !run.scored || run.total > 0.0;
+                    let matches = !run.scored || is_enough(run.total);
                     self.matched(&run, matches, &recipe.action);
                     return;
                 };
                 run.which += 1;
-                if condition.text.len() >= self.numbers.line_buffer {
+                if condition.written().len() >= self.numbers.line_buffer {
                     self.overflow();
                     self.score = shown(run.total);
                     self.matched(&run, false, &recipe.action);
                     return;
                 }
                 run.test = Some(Test {
-                    text: condition.text.clone(),
+                    text: condition.written().to_vec(),
                     negated: false,
                     weight: None,
                     subject: None,
@@ -196,10 +186,10 @@ impl Evaluator {
                     self.matched(&run, false, &recipe.action);
                     return;
                 }
-                Verdict::Score(total) => {
+                Verdict::Score(total) | Verdict::Fatal(total) => {
                     run.scored = true;
                     run.total = total.clamp(-LIMIT, LIMIT);
-                    if run.total == -LIMIT {
+                    if run.total == -LIMIT || matches!(verdict, Verdict::Fatal(_)) {
                         self.score = shown(run.total);
                         self.matched(&run, false, &recipe.action);
                         return;
@@ -219,7 +209,7 @@ impl Evaluator {
                     test.text.remove(0);
                 }
                 Some(b'$') => {
-                    let text = parse_text(&test.text[1..], 0, Mode::Quoted);
+                    let text = parse_text(&joined(&test.text[1..]), 0, Mode::Quoted);
                     test.stage = Stage::Expanded;
                     run.test = Some(test);
                     self.tasks.push(Task::Conditions(Box::new(run.clone())));
@@ -245,7 +235,7 @@ impl Evaluator {
                     if self.unneeded(run, &test) {
                         return Some(Verdict::Score(run.total));
                     }
-                    let line = run.command(&test.text);
+                    let line = test.text.get(1..).unwrap_or_default().to_vec();
                     let mut input = self.subject(&self.mail, run, &test).into_owned();
                     if !input.ends_with(b"\n\n") {
                         input.push(b'\n');
@@ -330,7 +320,7 @@ impl Verdict {
         match *self {
             Self::Plain(true) => Judged::Holds,
             Self::Plain(false) => Judged::Fails,
-            Self::Score(total) => Judged::Scores { added: total - before, total },
+            Self::Score(total) | Self::Fatal(total) => Judged::Scores { added: total - before, total },
         }
     }
 }
