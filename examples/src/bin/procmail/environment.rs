@@ -88,7 +88,7 @@ mod tests {
             home: b"/home/joe".to_vec(),
             shell: b"/bin/zsh".to_vec(),
         };
-        let options = options::parse(line.split(' ').map(|word| word.as_bytes().to_vec())).unwrap();
+        let options = options::parse(line.split(' ').map(|word| word.as_bytes().to_vec()), drop).unwrap();
         let inherited = [
             ("TZ", "UTC"),
             ("FOO", "1"),
