@@ -305,9 +305,8 @@ fn explain(asked: &Asked, own: Account) -> Result<u8, Mistake> {
     io::stdin().read_to_end(&mut mail)?;
     let mut setup = Setup::new();
     let options = Options { mode: Mode::Own(Vec::new(), vec![name.to_vec()]), ..Options::default() };
-    let presets = std::mem::take(&mut setup.environment);
     setup.host = rustix::system::uname().nodename().to_bytes().to_vec();
-    setup.environment = environment::variables(presets, std::env::vars_os(), &options, &own, &setup.host);
+    environment::set_up(&mut setup, std::env::vars_os(), &options, &own);
     setup.assignments.clone_from(&asked.assignments);
     setup.directory = Some(own.home.clone());
     let mut directory = std::env::current_dir()?;
