@@ -65,7 +65,8 @@ pub(crate) fn set_up(
 }
 
 /// What of the caller's environment stays: with `-p` all but what shells and the dynamic linker could be led astray by, and
-/// what procmail tells with; else the time zone. Of two entries of one name, the first counts.
+/// what procmail itself sets on the way; with `-m` too, shells have to see to themselves. Else the time zone. Of two entries of
+/// one name, the first counts.
 fn kept(inherited: impl IntoIterator<Item = (OsString, OsString)>, all: bool, filters: bool) -> Variables {
     const DANGEROUS: [&[u8]; 5] = [b"LD_", b"_RLD", b"LIBPATH=", b"ELF_LD_", b"AOUT_LD_"];
     const RESET: [&[u8]; 5] = [b"IFS", b"ENV", b"PWD", b"EXITCODE", b"LASTFOLDER"];

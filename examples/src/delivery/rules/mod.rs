@@ -80,7 +80,9 @@ pub enum RulesError {
         found: String,
     },
     /// Mail is filed on disk only; a temporary folder will do.
-    #[error("expected a data folder (`data`) for the mail that rc files are to file, found that it is kept in memory")]
+    #[error(
+        "expected a data folder (`data`) for the mail that rc files are to file, found that it is kept in memory"
+    )]
     NoData,
     /// The system gives no pipe.
     #[error("expected a pipe from the system, found: {0}")]
