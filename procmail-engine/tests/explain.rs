@@ -70,6 +70,18 @@ fn what_is_done_is_told_in_order() {
 }
 
 #[test]
+fn what_verbose_mode_says_is_not_told_twice() {
+    let rc = "LOGABSTRACT=no\nA=b\n:0 fw: l\n* ^Subject:.*x?\n* ! nothing\n* 1^1 ? maybe\n| spamassassin\n:0 c\n{ X=`date` }\n:0:\nbox\n";
+    for verbose in ["VERBOSE=on\n", "VERBOSE=1 VERBOSE=yes\n"] {
+        let explanation = explain(&format!("{verbose}{rc}"));
+        let told = explanation.render(Marks::Ascii);
+        assert!(told.contains("VERBOSE") && !told.contains("!   "), "{told}");
+    }
+    // What goes wrong is told in any case.
+    assert!(explain("VERBOSE=on\njunk+text\n").render(Marks::Ascii).contains("!   Skipped"));
+}
+
+#[test]
 fn a_match_is_told_with_its_text_and_its_place() {
     // The condition, its text, the byte, line and field.
     type Row = (&'static str, &'static str, Option<(usize, usize, Option<&'static str>)>);

@@ -112,6 +112,18 @@ fn is_from(line: &[u8]) -> bool {
     line.strip_prefix(FROM).is_some_and(|rest| rest.iter().find(blank) != Some(&b':'))
 }
 
+/// Whether formail takes an octet for a blank: a CR is none.
+pub(super) fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n')
+}
+
+/// A content without the blanks around it.
+pub(super) fn trim(content: &[u8]) -> &[u8] {
+    let Some(start) = content.iter().position(|&byte| !is_blank(byte)) else { return b"" };
+    let end = content.iter().rposition(|&byte| !is_blank(byte)).map_or(start, |last| last + 1);
+    &content[start..end]
+}
+
 /// Octets up to the end of the first line, its LF included.
 pub(super) fn line_length(text: &[u8]) -> usize {
     memchr(b'\n', text).map_or(text.len(), |at| at + 1)

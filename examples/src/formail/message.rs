@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use maildrop::FromLine;
 
-use super::header::{FROM, Field, given_name};
+use super::header::{FROM, Field, given_name, trim};
 use super::options::Options;
 use super::sender::{self, UNKNOWN, Wanted};
 
@@ -73,7 +73,11 @@ impl Rewritten {
         };
         let digest = options.split.as_ref().is_some_and(|split| split.digest);
         let quoting = options.reply && options.keep_body;
-        let covered = match options.ignore_content_length || digest || quoting {
+        // What is left out does not count, but where whole fields are extracted only.
+        let whole = &options.extract_whole;
+        let length = Field::new(b"Content-Length:", b"");
+        let left_out = !whole.is_empty() && !whole.iter().any(|name| length.matches(name));
+        let covered = match options.ignore_content_length || digest || quoting || left_out {
             true => 0,
             false => content_length(&fields),
         };
@@ -109,7 +113,7 @@ impl Rewritten {
         if let Some(subject) = self.logged.iter().find(|field| field.is(b"Subject:")) {
             let text = &subject.text()[..subject.text().len() - 1];
             entry.push(b' ');
-            let blank = |&byte: &u8| if matches!(byte, b'\t' | b'\n') { b' ' } else { byte };
+            let blank = |&byte: &u8| if matches!(byte, b'\t'..=b'\r') { b' ' } else { byte };
             entry.extend(text.iter().take(SUBJECT).map(blank));
             entry.push(b'\n');
         }
@@ -255,7 +259,7 @@ fn content_of<'a>(fields: &'a [Field], name: &[u8]) -> Option<&'a [u8]> {
 fn extract(fields: &[Field], options: &Options, output: &mut Vec<u8>) {
     for field in fields {
         if options.extract.iter().any(|name| field.matches(name)) {
-            let content = if options.zap { field.content().trim_ascii() } else { field.content() };
+            let content = if options.zap { trim(field.content()) } else { field.content() };
             if !options.zap || !content.is_empty() {
                 output.extend_from_slice(content);
                 output.push(b'\n');

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use super::header::{FROM, Field, given_name};
+use super::header::{FROM, Field, given_name, is_blank, trim};
 
 /// Fields that make a header.
 const FIELDS: usize = 2;
@@ -210,9 +210,11 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
                 b'R' => {
                     let old = check(value(&mut at)?, Kind::Part)?;
                     let new = arguments.next().ok_or(Refused::Usage)?.into_vec();
-                    let content = old[given_name(&old).len()..].trim_ascii();
-                    if !content.is_empty() {
-                        return Err(Refused::FieldName(content.to_vec()));
+                    let content = &old[given_name(&old).len()..];
+                    if !trim(content).is_empty() {
+                        // It stands there as a field does, with its line end.
+                        let start = content.iter().position(|&byte| !is_blank(byte)).unwrap_or(0);
+                        return Err(Refused::FieldName([&content[start..], b"\n"].concat()));
                     }
                     let old = given_name(&old).to_vec();
                     let whole = Field::parse(&old).is_some();
@@ -306,6 +308,8 @@ mod tests {
             ("-A|Bad Name: x", "Bad Name: x"),
             ("-x|a b", "a b"),
             ("-R|A:|Bar", "Bar"),
+            ("-R|A: b |Bar:", "b \n"),
+            ("-R|A:\r|Bar:", "\r\n"),
             ("-r|-a|Resent-", "Resent-"),
             ("-a| : x", " : x"),
         ] {

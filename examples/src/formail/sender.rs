@@ -1,6 +1,6 @@
 //! Who a message is from: the best address in its header.
 
-use super::header::Field;
+use super::header::{Field, is_blank, trim};
 
 /// What stands for a sender that is not known.
 pub(super) const UNKNOWN: &[u8] = b"foo@bar";
@@ -95,7 +95,7 @@ pub(super) fn sender(fields: &[Field], wanted: Wanted) -> Option<Vec<u8>> {
         for field in fields.iter().filter(|field| field.is(name)) {
             let Some(found) = address_in(field) else {
                 // Nobody wants to hear of the fate of such a message.
-                if *name == b"Return-Path:" && !field.content().trim_ascii().is_empty() {
+                if *name == b"Return-Path:" && !trim(field.content()).is_empty() {
                     return Some(NOBODY.to_vec());
                 }
                 continue;
@@ -132,7 +132,7 @@ fn envelope_sender(content: &[u8]) -> Vec<u8> {
         word = &line[..end];
         let host = MARKS.iter().find_map(|mark| Some(memchr::memmem::find(line, mark)? + mark.len()));
         if let Some(host) = host {
-            path.extend(line[host..].iter().filter(|&&byte| byte > b' '));
+            path.extend(line[host..].iter().copied().filter(|&byte| !is_blank(byte)));
             path.push(b'!');
         }
     }
@@ -150,6 +150,8 @@ enum Form {
 
 /// The first address, without comments and blanks.
 fn address(content: &[u8], form: Form) -> Option<Vec<u8>> {
+    // A NUL ends a text for formail.
+    let content = content.split(|&byte| byte == 0).next().unwrap_or_default();
     let tokens = tokens(content);
     let mut group = false;
     let bracketed = tokens
@@ -204,13 +206,13 @@ fn tokens(content: &[u8]) -> Vec<Token<'_>> {
             b'"' => quoted_length(rest, b'"'),
             b'[' => quoted_length(rest, b']'),
             b'<' | b'>' | b',' | b';' | b':' | b'@' | b'.' | b'!' | b'%' => 1,
-            byte if byte <= b' ' => 1,
+            byte if is_blank(byte) => 1,
             _ => rest
                 .iter()
-                .position(|byte| *byte <= b' ' || b"()<>,;:@.!%\"[".contains(byte))
+                .position(|&byte| is_blank(byte) || b"()<>,;:@.!%\"[".contains(&byte))
                 .unwrap_or(rest.len()),
         };
-        let blank = byte <= b' ' || byte == b'(';
+        let blank = is_blank(byte) || byte == b'(';
         if !blank {
             tokens.push(Token { text: &rest[..length], apart });
         }
@@ -280,6 +282,16 @@ mod tests {
             ("", None),
             (" \"", Some("\"")),
             (" (", None),
+            (" a@b\r", Some("a@b\r")),
+            (" <a@b>\r", Some("a@b")),
+            (" a@b (c)\r\n (d)\r", Some("a@b")),
+            (" a @\r b.c", Some("a@\r")),
+            ("\r\n <a@b>", Some("a@b")),
+            ("\r\n a@b", Some("\r")),
+            (" a\rb@c", Some("a\rb@c")),
+            (" a@b\u{1} c", Some("a@b\u{1}")),
+            (" \0a@b", None),
+            (" a@b\0c", Some("a@b")),
         ];
         for (content, expected) in table {
             let field = Field::new(b"From:", content.as_bytes());

@@ -183,7 +183,9 @@ impl Builder {
     }
 
     /// Has the mail of a user filed by an rc file in the language of procmail, given here in the place of that on disk. Mail
-    /// must be kept in a [folder](Self::data): the user's part of it is where relative paths count from.
+    /// must be kept in a [folder](Self::data), as files are what rc files write: the user's part of it is where relative paths
+    /// count from. With mail [in memory](Self::in_memory), the start fails with `RulesError::NoData`; tests take a temporary
+    /// folder instead.
     pub fn rules(mut self, user: impl Into<String>, rc: impl Into<Vec<u8>>) -> Self {
         self.rules.push((user.into(), rc.into()));
         self

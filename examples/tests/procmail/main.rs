@@ -5,6 +5,7 @@
 mod archive;
 mod crowd;
 mod crowded;
+mod inherited;
 mod killed;
 mod limited;
 mod recorded;

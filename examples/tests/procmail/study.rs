@@ -106,3 +106,35 @@ fn mistakes_on_the_command_line_are_told() {
     }
     assert_eq!(study(&home, &["--help"], "").0, 0);
 }
+
+#[test]
+fn long_options_may_stand_anywhere_and_those_that_are_not_known_deliver_nothing() {
+    let home = home();
+    fs::write(home.path().join("rc"), ":0:\n./box\n").unwrap();
+    let maildir = format!("MAILDIR={}", home.path().display());
+    for arguments in
+        [&["X=1", "--check", "./rc"][..], &["./rc", "--check"], &["--fix", "--check", "--", "./rc"]]
+    {
+        assert_eq!(study(&home, arguments, MAIL), (0, String::new(), String::new()), "{arguments:?}");
+    }
+    for (arguments, expected) in [
+        (&["--foo", "./rc"][..], "found \"--foo\"; nothing is delivered"),
+        (&["--chek", "./rc"], "found \"--chek\" (did you mean --check?)"),
+        (&["--sieve=./rc"], "found \"--sieve=./rc\" (did you mean --to-sieve?)"),
+        (&[&maildir, "./rc", "--fmt"], "found \"--fmt\" (did you mean --format?)"),
+        (&["--fix", "./rc"], "expected --check beside \"--fix\""),
+        (&["--check", "--ascii", "./rc"], "goes with --check, found \"--ascii\""),
+        (&["--check", "--format", "./rc"], "goes with --check, found \"--format\""),
+        (&["-t", "--check", "./rc"], "goes with --check, found \"-t\""),
+    ] {
+        let (code, out, err) = study(&home, arguments, MAIL);
+        assert_eq!((code, out.as_str()), (64, ""), "{arguments:?}: {err}");
+        assert!(err.contains(expected), "{arguments:?}: {err}");
+    }
+    assert!(!home.path().join("box").exists());
+    // What is a value or an argument of the rc file is no option.
+    for arguments in [&["-a", "--chek", "./rc"][..], &["-m", "./rc", "--chek"], &["--", "./rc"]] {
+        assert_eq!(study(&home, arguments, MAIL), (0, String::new(), String::new()), "{arguments:?}");
+        fs::remove_file(home.path().join("box")).unwrap();
+    }
+}

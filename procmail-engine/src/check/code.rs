@@ -161,6 +161,8 @@ codes! {
     StrayWord = "stray-word", Warning;
     /// `~`, which procmail does not know.
     Tilde = "tilde", Warning;
+    /// `^TO_` or `^TO` with a blank before the address.
+    ToWithBlank = "to-with-blank", Warning;
     /// `^TO_` or `^TO` with a colon.
     ToWithColon = "to-with-colon", Warning;
     /// A parenthesis without its other half.
@@ -173,6 +175,8 @@ codes! {
     UndefinedVariable = "undefined-variable", Hint;
     /// A dot that stands for any byte in an address or domain.
     UnescapedDot = "unescaped-dot", Hint;
+    /// A question mark of an encoded word, which makes optional what stands before it.
+    UnescapedQuestionMark = "unescaped-question-mark", Warning;
     /// A value that comes from the mail as part of an expression.
     UnescapedValue = "unescaped-value", Hint;
     /// A `}` without its `{`.

@@ -101,6 +101,7 @@
 //! | `skipped-text` | error | Text that procmail cannot read |
 //! | `stray-word` | warning | A word behind a value, which removes a variable |
 //! | `tilde` | warning | `~`, which procmail does not know |
+//! | `to-with-blank` | warning | `^TO_` or `^TO` with a blank before the address |
 //! | `to-with-colon` | warning | `^TO_` or `^TO` with a colon |
 //! | `unanchored-field` | hint | A field of the header without its `^` |
 //! | `unbalanced-parenthesis` | error | A parenthesis without its other half |
@@ -109,6 +110,7 @@
 //! | `undefined-variable` | hint | A variable that has no value |
 //! | `unescaped-dot` | hint | A dot that stands for any byte in an address or domain |
 //! | `unescaped-plus` | warning | A plus in an address, which repeats the letter before it |
+//! | `unescaped-question-mark` | warning | A question mark of an encoded word, which makes optional what stands before it |
 //! | `unescaped-value` | hint | A value that comes from the mail as part of an expression |
 //! | `unexpected-closing-brace` | error | A `}` without its `{` |
 //! | `unfinished-command` | warning | A command that does not end on its line |

@@ -107,7 +107,7 @@ impl Evaluator {
                     Value::Ran(ran, _) => ran.exit.number(),
                     _ => finished.code,
                 };
-                let empty = self.variables.get(b"EXITCODE").is_some_and(<[u8]>::is_empty);
+                let empty = self.variables.setting("EXITCODE").is_some_and(<[u8]>::is_empty);
                 self.end(if empty { Finished { code, ..finished } } else { finished });
             }
         }
@@ -192,7 +192,9 @@ impl Evaluator {
     }
 
     fn notify(&mut self) {
-        let Some((service, host)) = comsat(self.variables.get(b"COMSAT").unwrap_or_default()) else { return };
+        let Some((service, host)) = comsat(self.variables.setting("COMSAT").unwrap_or_default()) else {
+            return;
+        };
         let (start, folder) = match self.place.take() {
             Some((start, folder)) => (start.to_string(), folder),
             None => (String::new(), self.variables.value("LASTFOLDER").to_vec()),
@@ -223,7 +225,7 @@ impl Evaluator {
     }
 
     fn trap(&mut self, finished: Finished) {
-        let exit = self.variables.get(b"EXITCODE").map(|value| number(value, -2));
+        let exit = self.variables.setting("EXITCODE").map(|value| number(value, -2));
         let code = match exit {
             Some(code) if code >= 0 => i32::try_from(code).unwrap_or(i32::MAX) & 0xff,
             _ => finished.code,
@@ -234,7 +236,7 @@ impl Evaluator {
             self.end(finished);
             return;
         }
-        if self.variables.get(b"EXITCODE").is_none() {
+        if self.variables.setting("EXITCODE").is_none() {
             self.assign_quietly(b"EXITCODE", code.to_string().as_bytes());
         }
         self.tasks.push(Task::Finish(Finish::Trapped(finished)));

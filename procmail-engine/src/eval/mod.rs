@@ -215,6 +215,13 @@ impl Evaluator {
     pub fn new(setup: Setup, mail: Mail) -> Self {
         let mut variables = Variables::default();
         let mut numbers = Numbers::default();
+        for (name, value) in &setup.inherited {
+            variables.set(name, value);
+            variables.count_as(name, None);
+        }
+        for (name, value) in &setup.hidden {
+            variables.count_as(name, Some(value));
+        }
         for (name, value) in &setup.environment {
             variables.set(name, value);
             numbers.assigned(name, value);

@@ -9,6 +9,12 @@ pub struct Setup {
     /// The variables, presets such as `HOME`, `SHELL` and `DEFAULT` included. [`Setup::new`] gives those that do not
     /// depend on the user.
     pub environment: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Variables that rc files and programs see, but which say nothing of how to go about things until they are assigned: a
+    /// `TIMEOUT`, `TRAP` or `VERBOSE` that was inherited (`-p`) changes nothing. What is in `environment` too counts from there.
+    pub inherited: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Presets that count until they are assigned, and are not seen: with `-p` and `-m`, rc files and programs see what was
+    /// inherited in their place, or nothing.
+    pub hidden: Vec<(Vec<u8>, Vec<u8>)>,
     /// `$0`.
     pub program: Vec<u8>,
     /// `$1` and on.
@@ -65,6 +71,8 @@ impl Setup {
                 preset("LINEBUF", "2048"),
                 preset("PROCMAIL_VERSION", "3.22"),
             ],
+            inherited: Vec::new(),
+            hidden: Vec::new(),
             program: b"procmail".to_vec(),
             arguments: Vec::new(),
             process: 1,

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Variables {
     values: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// What some count as while nothing has been assigned to them, whatever their value; nothing is as if unset.
+    settings: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     /// How many bytes all names and values have.
     size: usize,
 }
@@ -15,12 +17,26 @@ impl Variables {
         self.values.get(name).map(Vec::as_slice)
     }
 
-    /// The value, or nothing.
+    /// What the variable says of how to go about things: its value, if it has not only been inherited.
+    pub(super) fn setting(&self, name: &str) -> Option<&[u8]> {
+        match self.settings.get(name.as_bytes()) {
+            Some(setting) => setting.as_deref(),
+            None => self.get(name.as_bytes()),
+        }
+    }
+
+    /// The same, or nothing.
     pub(super) fn value(&self, name: &str) -> &[u8] {
-        self.get(name.as_bytes()).unwrap_or_default()
+        self.setting(name).unwrap_or_default()
+    }
+
+    /// Has a variable count as this until something is assigned to it.
+    pub(super) fn count_as(&mut self, name: &[u8], setting: Option<&[u8]>) {
+        self.settings.insert(name.to_vec(), setting.map(<[u8]>::to_vec));
     }
 
     pub(super) fn set(&mut self, name: &[u8], value: &[u8]) {
+        self.settings.remove(name);
         self.size += value.len();
         match self.values.get_mut(name) {
             Some(before) => {
@@ -35,6 +51,7 @@ impl Variables {
     }
 
     pub(super) fn remove(&mut self, name: &[u8]) {
+        self.settings.remove(name);
         if let Some(value) = self.values.remove(name) {
             self.size -= name.len() + value.len();
         }

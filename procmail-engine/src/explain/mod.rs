@@ -123,6 +123,8 @@ impl<'a> Explainer<'a> {
 
     fn follow(&mut self, mut evaluator: Evaluator, mut way: Way, limits: &mut Limits) -> Explanation {
         loop {
+            // What verbose messages say is told anyway, and they speak of programs as if they had been run.
+            evaluator.set_verbose(false);
             match evaluator.step() {
                 Step::Effect(Effect::Trace(trace)) => way.trace(*trace, limits),
                 Step::Effect(Effect::Fork { copy, wait }) => {

@@ -329,8 +329,10 @@ impl Lexer<'_> {
             }
             // The dollar is eaten.
             Some(b'@') => {}
-            Some(b'_') if !self.source.get(self.at + 1).copied().is_some_and(is_name) => self.special(quoted),
-            Some(byte) if byte.is_ascii_digit() || matches!(byte, b'#' | b'$' | b'?' | b'-' | b'=') => {
+            // Names that begin with an underscore need braces.
+            Some(byte)
+                if byte.is_ascii_digit() || matches!(byte, b'#' | b'$' | b'?' | b'-' | b'=' | b'_') =>
+            {
                 self.special(quoted);
             }
             Some(byte) if is_name(byte) => {
@@ -510,6 +512,9 @@ mod tests {
         for (source, bad) in [("${#}", ""), ("${?}", ""), ("${12}", "12"), ("${A%b}", "A")] {
             assert!(value(source).0.contains(&Part::BadSubstitution(bad.as_bytes().to_vec())), "{source}");
         }
+        let special = Part::Variable { name: b"_".to_vec(), quoted: false };
+        assert_eq!(value("$_A").0, [special, Part::Bytes(b"A".to_vec())]);
+        assert_eq!(value("${_A}").0, [Part::Variable { name: b"_A".to_vec(), quoted: false }]);
         assert_eq!(value("${1}").0[0], Part::Variable { name: b"1".to_vec(), quoted: false });
     }
 

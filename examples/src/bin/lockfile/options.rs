@@ -42,23 +42,23 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec
                 b'h' | b'?' => return Err(Refused::Help),
                 b'0'..=b'9' => {
                     let start = letters.len() - behind.len() - 1;
-                    let (seconds, digits) = number(&letters[start..]);
+                    let (seconds, length) = number(&letters[start..]).ok_or(Refused::Usage)?;
                     items.push(Item::Sleep(u64::try_from(seconds).unwrap_or(0)));
-                    rest = &letters[start + digits..];
+                    rest = &letters[start + length..];
                 }
                 b'r' | b'l' | b's' => {
                     let value = match rest.is_empty() {
                         true => arguments.next().ok_or(Refused::Usage)?.into_vec(),
                         false => rest.to_vec(),
                     };
-                    let (number, digits) = number(&value);
+                    let (number, _) =
+                        number(&value).filter(|(_, length)| *length == value.len()).ok_or(Refused::Usage)?;
                     let seconds = u64::try_from(number).unwrap_or(0);
-                    match letter {
-                        b'r' if digits > 0 => items.push(Item::Retries(u32::try_from(number).ok())),
-                        b'l' if digits > 0 => items.push(Item::StaleAfter(seconds)),
-                        b's' if digits > 0 => items.push(Item::Suspend(seconds)),
-                        _ => return Err(Refused::Usage),
-                    }
+                    items.push(match letter {
+                        b'r' => Item::Retries(u32::try_from(number).ok()),
+                        b'l' => Item::StaleAfter(seconds),
+                        _ => Item::Suspend(seconds),
+                    });
                     break;
                 }
                 b'm' if rest == b"l" => {
@@ -72,21 +72,21 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec
                 _ => return Err(Refused::Usage),
             }
         }
-        if letters.is_empty() {
-            return Err(Refused::Usage);
-        }
     }
     Ok(items)
 }
 
-/// The number at the start of a text, and how many digits it has.
-fn number(text: &[u8]) -> (i64, usize) {
-    let (sign, digits) = text.strip_prefix(b"-").map_or((1, text), |digits| (-1, digits));
+/// The number at the start of a text, and how many octets it takes, blanks before it and its sign included.
+fn number(text: &[u8]) -> Option<(i64, usize)> {
+    let (sign, digits) = match text.trim_ascii_start() {
+        [b'-', digits @ ..] => (-1, digits),
+        [b'+', digits @ ..] | digits => (1, digits),
+    };
     let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let number = digits[..count]
         .iter()
         .fold(0_i64, |sum, digit| sum.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
-    (sign * number, count)
+    (count > 0).then_some((sign * number, text.len() - digits.len() + count))
 }
 
 /// A path whose name is an octet shorter.
@@ -127,9 +127,15 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
+        let signed =
+            [Item::Retries(Some(3)), Item::StaleAfter(5), Item::Retries(Some(0)), Item::File("a".into())];
+        assert_eq!(parse_words("-r|+3|-l| 5|-r-0|a").unwrap(), signed);
         let together = [Item::Invert, Item::Sleep(15), Item::Retries(Some(0)), Item::File("a".into())];
         assert_eq!(parse_words("-!15r|0|a").unwrap(), together);
-        for words in ["-q|a", "-", "--", "-ab", "-r", "-mx", "-m", "-l|a"] {
+        assert_eq!(parse_words("-|a|-"), Ok(vec![Item::File("a".into())]));
+        for words in
+            ["-q|a", "--", "--r0|a", "-!-|a", "-r|0-x|a", "-r0-x|a", "-ab", "-r", "-mx", "-m", "-l|a"]
+        {
             assert_eq!(parse_words(words), Err(Refused::Usage), "{words}");
         }
         assert_eq!(parse_words("a|-v"), Err(Refused::Version));

@@ -211,13 +211,7 @@ fn evaluate(options: &Options, account: &Account, mail: Vec<u8>, stop: &Stop) ->
     }
     let uname = rustix::system::uname();
     setup.host = uname.nodename().to_bytes().to_vec();
-    setup.environment = environment::variables(
-        std::mem::take(&mut setup.environment),
-        std::env::vars_os(),
-        options,
-        &account,
-        &setup.host,
-    );
+    environment::set_up(&mut setup, std::env::vars_os(), options, &account);
     setup.home_relative |= setup.falls_back;
     setup.requeues = options.fails_softly;
     setup.obeys_content_length = !options.berkeley;

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use procmail_engine::eval::Setup;
+
 use super::account::Account;
 use super::options::{Mode, Options};
 use super::usage::PROCMAIL_VERSION;
@@ -12,61 +14,71 @@ pub(crate) const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 type Variables = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// Puts together what `presets` has, what the caller's environment has if it is kept, and what depends on the user and the
-/// command line.
-pub(crate) fn variables(
-    presets: Variables,
+/// Puts together the presets that the setup has, what the caller's environment has if it is kept, and what depends on the
+/// user, the host and the command line.
+pub(crate) fn set_up(
+    setup: &mut Setup,
     inherited: impl IntoIterator<Item = (OsString, OsString)>,
     options: &Options,
     account: &Account,
-    host: &[u8],
-) -> Variables {
+) {
     let filters = matches!(options.mode, Mode::Filter(..));
-    let mut presets = presets;
-    let mut set = |name: &str, value: &[u8]| presets.push((name.as_bytes().to_vec(), value.to_vec()));
+    // With both `-p` and `-m`, what is inherited is seen in place of most of the presets.
+    let hides = filters && options.keep_environment;
     let mailbox = account.mailbox();
     let mailbox = mailbox.as_os_str().as_bytes();
-    set("PROCMAIL_VERSION", PROCMAIL_VERSION.as_bytes());
-    set("DEFAULT", mailbox);
-    set("HOST", host);
-    set("PATH", &[account.home.as_slice(), b"/bin:", SEARCH_PATH.as_bytes()].concat());
+    let mut presets = std::mem::take(&mut setup.environment);
+    let mut set = |name: &str, value: &[u8]| presets.push((name.as_bytes().to_vec(), value.to_vec()));
+    if !hides {
+        set("PROCMAIL_VERSION", PROCMAIL_VERSION.as_bytes());
+        set("DEFAULT", mailbox);
+        set("HOST", &setup.host);
+        set("PATH", &[account.home.as_slice(), b"/bin:", SEARCH_PATH.as_bytes()].concat());
+    }
+    set("LOGNAME", &account.name);
+    set("HOME", &account.home);
+    set("SHELL", &account.shell);
+    if !filters {
+        set("ORGMAIL", mailbox);
+    }
     let names_rc = match &options.mode {
         Mode::Own(_, rc_files) => !rc_files.is_empty(),
         Mode::Recipients(_) => false,
         Mode::Filter(..) => true,
     };
-    if !names_rc {
-        // Only whoever names an rc file does not want to be told of mail.
-        presets.retain(|(name, _)| name != b"COMSAT");
+    if !names_rc || options.keep_environment {
+        let told = |(name, _): &mut (Vec<u8>, _)| name == b"COMSAT";
+        let preset = presets.extract_if(.., told);
+        // Only whoever names an rc file does not want to be told of mail, unless that says so.
+        setup.hidden = preset.filter(|_| names_rc).collect();
     }
-    let kept = kept(inherited, options.keep_environment);
-    // With both `-p` and `-m`, what is inherited counts more than most of the presets.
-    let mut all = match filters && options.keep_environment {
-        true => [presets, kept].concat(),
-        false => [kept, presets].concat(),
-    };
-    all.push((b"LOGNAME".to_vec(), account.name.clone()));
-    all.push((b"HOME".to_vec(), account.home.clone()));
-    all.push((b"SHELL".to_vec(), account.shell.clone()));
-    if !filters || options.keep_environment {
-        all.push((b"ORGMAIL".to_vec(), mailbox.to_vec()));
+    if hides {
+        let seen = |(name, _): &(Vec<u8>, _)| {
+            matches!(name.as_slice(), b"LINEBUF" | b"LOGNAME" | b"HOME" | b"SHELL")
+        };
+        let (seen, hidden): (Variables, _) = presets.into_iter().partition(seen);
+        presets = seen;
+        setup.hidden.extend::<Variables>(hidden);
     }
-    all
+    setup.environment = presets;
+    setup.inherited = kept(inherited, options.keep_environment, filters);
 }
 
-/// What of the caller's environment stays: with `-p` all but what shells and the dynamic linker could be led astray by, else
-/// the time zone. Of two entries of one name, the first counts.
-fn kept(inherited: impl IntoIterator<Item = (OsString, OsString)>, all: bool) -> Variables {
-    const DANGEROUS: [&[u8]; 6] = [b"LD_", b"_RLD", b"LIBPATH", b"ELF_LD_", b"AOUT_LD_", b"SHLIB_PATH"];
-    const RESET: [&[u8]; 3] = [b"IFS", b"ENV", b"PWD"];
+/// What of the caller's environment stays: with `-p` all but what shells and the dynamic linker could be led astray by, and
+/// what procmail itself sets on the way; with `-m` too, shells have to see to themselves. Else the time zone. Of two entries of
+/// one name, the first counts.
+fn kept(inherited: impl IntoIterator<Item = (OsString, OsString)>, all: bool, filters: bool) -> Variables {
+    const DANGEROUS: [&[u8]; 5] = [b"LD_", b"_RLD", b"LIBPATH=", b"ELF_LD_", b"AOUT_LD_"];
+    const RESET: [&[u8]; 5] = [b"IFS", b"ENV", b"PWD", b"EXITCODE", b"LASTFOLDER"];
     let mut kept: Variables = Vec::new();
     for (name, value) in inherited {
         let name = name.into_vec();
-        let stays = match all {
-            true => {
-                !DANGEROUS.iter().any(|start| name.starts_with(start)) && !RESET.contains(&name.as_slice())
-            }
-            false => name == b"TZ",
+        let entry = [name.as_slice(), b"="].concat();
+        let stays = match (all, filters) {
+            _ if DANGEROUS.iter().any(|start| entry.starts_with(start)) => false,
+            (true, true) => name != b"ORGMAIL",
+            (true, false) => !RESET.contains(&name.as_slice()),
+            (false, _) => name == b"TZ",
         };
         if stays && !kept.iter().any(|(other, _)| *other == name) {
             kept.push((name, value.into_vec()));
@@ -88,7 +100,7 @@ mod tests {
             home: b"/home/joe".to_vec(),
             shell: b"/bin/zsh".to_vec(),
         };
-        let options = options::parse(line.split(' ').map(|word| word.as_bytes().to_vec())).unwrap();
+        let options = options::parse(line.split(' ').map(|word| word.as_bytes().to_vec()), drop).unwrap();
         let inherited = [
             ("TZ", "UTC"),
             ("FOO", "1"),
@@ -98,17 +110,18 @@ mod tests {
             ("IFS", "x"),
             ("HOME", "/x"),
             ("SENDMAIL", "/x"),
+            ("ORGMAIL", "/x"),
+            ("LIBPATH", "x"),
+            ("LIBPATHS", "x"),
+            ("EXITCODE", "7"),
         ];
-        let presets = vec![(b"SENDMAIL".to_vec(), b"/s".to_vec()), (b"COMSAT".to_vec(), b"no".to_vec())];
-        let all = variables(
-            presets,
-            inherited.map(|(name, value)| (name.into(), value.into())),
-            &options,
-            &account,
-            b"host",
-        );
+        let mut setup = Setup::new();
+        setup.host = b"host".to_vec();
+        let inherited = inherited.map(|(name, value)| (name.into(), value.into()));
+        set_up(&mut setup, inherited, &options, &account);
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        all.into_iter().map(|(name, value)| (text(name), text(value))).collect()
+        let seen = setup.inherited.into_iter().chain(setup.environment);
+        seen.map(|(name, value)| (text(name), text(value))).collect()
     }
 
     #[test]
@@ -117,19 +130,36 @@ mod tests {
         assert_eq!((plain["TZ"].as_str(), plain.get("FOO")), ("UTC", None));
         assert_eq!(plain["PATH"], "/home/joe/bin:/usr/local/bin:/usr/bin:/bin");
         let kept = made("procmail -p rc");
-        assert_eq!((kept["FOO"].as_str(), kept["SENDMAIL"].as_str()), ("1", "/s"));
+        assert_eq!((kept["FOO"].as_str(), kept["SENDMAIL"].as_str()), ("1", "/usr/sbin/sendmail"));
         assert_eq!((kept["HOME"].as_str(), kept["PATH"].as_str()), ("/home/joe", plain["PATH"].as_str()));
-        assert!(!kept.contains_key("LD_PRELOAD") && !kept.contains_key("IFS"));
+        for gone in ["LD_PRELOAD", "IFS", "LIBPATH", "EXITCODE", "COMSAT"] {
+            assert!(!kept.contains_key(gone), "{gone}");
+        }
+        assert!(kept.contains_key("LIBPATHS"));
     }
 
     #[test]
     fn a_filter_has_no_mailbox_of_the_system_and_few_presets() {
         let filter = made("procmail -m rc");
         assert!(!filter.contains_key("ORGMAIL"));
-        assert_eq!((filter["DEFAULT"].as_str(), filter["SENDMAIL"].as_str()), ("/var/mail/joe", "/s"));
+        assert_eq!(filter["DEFAULT"], "/var/mail/joe");
+        assert_eq!(filter["SENDMAIL"], "/usr/sbin/sendmail");
         let kept = made("procmail -p -m rc");
-        assert_eq!((kept["PATH"].as_str(), kept["SENDMAIL"].as_str()), ("/x", "/x"));
-        assert_eq!((kept["HOME"].as_str(), kept["ORGMAIL"].as_str()), ("/home/joe", "/var/mail/joe"));
+        let expected = [
+            ("EXITCODE", "7"),
+            ("FOO", "1"),
+            ("HOME", "/home/joe"),
+            ("IFS", "x"),
+            ("LIBPATHS", "x"),
+            ("LINEBUF", "2048"),
+            ("LOGNAME", "joe"),
+            ("PATH", "/x"),
+            ("SENDMAIL", "/x"),
+            ("SHELL", "/bin/zsh"),
+            ("TZ", "UTC"),
+        ];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(kept, expected.into());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! # Synopsis
 //!
 //! ```text
-//! procmail [-ptoY] [-f sender] [NAME=value | rcfile] ...
+//! procmail [-vptoY] [-f sender] [NAME=value | rcfile] ...
 //! procmail [-toY] [-f sender] [-a argument] ... -d user ...
 //! procmail [-ptY] [-f sender] -m [NAME=value] ... rcfile [argument] ...
 //!
@@ -17,7 +17,8 @@
 //! and `~/.procmailrc` say; what they do not file goes to `DEFAULT`, and if that fails to `ORGMAIL`. The options are those of
 //! procmail(1); the language is that of procmailrc(5).
 //!
-//! The long options look at rc files, and deliver nothing; `procmail --help` tells of them.
+//! The long options look at rc files, and deliver nothing; `procmail --help` tells of them. They may stand wherever options
+//! or rc files do.
 //!
 //! # Exit codes
 //!
@@ -39,6 +40,8 @@
 //!   cannot write to, no lock file can be made, as with procmail once it is the recipient; the kernel's lock then does the
 //!   work. As root, the mailbox is looked over and made if need be, for the recipient, before their rights are taken on.
 //! - A named pipe is a mailbox only while somebody reads it; without a reader, delivery to it fails at once.
+//! - An option of a whole word that is not known ends it with 64, and nothing is delivered, where procmail complains and goes
+//!   on: it is more likely that somebody wanted a file to be looked at.
 //! - LMTP (`-z`) is not spoken; `postoffice` does that.
 #![forbid(unsafe_code)]
 
@@ -78,24 +81,22 @@ fn run() -> u8 {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(deliver::UMASK));
     let hint = std::env::var_os("LOGNAME");
     let own = || Account::own(hint.as_ref().map(|name| name.as_bytes()));
-    let arguments: Vec<_> = std::env::args_os().collect();
-    if let Some(code) = study::run(arguments.get(1..).unwrap_or_default(), own) {
-        return code;
-    }
-    let options = match options::parse(arguments.into_iter().map(OsStringExt::into_vec)) {
+    let arguments = std::env::args_os().map(OsStringExt::into_vec);
+    let options = match options::parse(arguments, |complaint| say(&usage::complaint(&complaint))) {
         Ok(options) => options,
+        Err(Refused::LongOption) => {
+            let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+            return study::run(&arguments, own);
+        }
         Err(refused) => {
             say(&usage::text(refused, &own().mailbox()));
             return match refused {
                 Refused::Version => 0,
                 Refused::MissingRcFile => EX_NOINPUT,
-                Refused::Help | Refused::Lmtp => EX_USAGE,
+                Refused::Help | Refused::Lmtp | Refused::LongOption => EX_USAGE,
             };
         }
     };
-    for complaint in &options.complaints {
-        say(&usage::complaint(complaint));
-    }
     let own = own();
     if matches!(options.mode, Mode::Own(..))
         && account::is_root()

@@ -16,8 +16,6 @@ pub(crate) struct Options {
     /// `-a`, or what stands behind the rc file of `-m`.
     pub(crate) arguments: Vec<Vec<u8>>,
     pub(crate) mode: Mode,
-    /// What is to be said about it, on the standard error.
-    pub(crate) complaints: Vec<Complaint>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,9 +34,11 @@ impl Default for Mode {
     }
 }
 
+/// What is odd, and stops nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Complaint {
-    Unrecognised(char),
+    /// What stands behind the letters of an argument that are known.
+    Unrecognised(Vec<u8>),
     MissingName,
     MissingArgument,
     MissingRecipient,
@@ -52,10 +52,20 @@ pub(crate) enum Refused {
     Version,
     Lmtp,
     MissingRcFile,
+    /// A long option stands where options or rc files do.
+    LongOption,
 }
 
-/// Reads the command line: the name of the program first.
-pub(crate) fn parse(arguments: impl IntoIterator<Item = Vec<u8>>) -> Result<Options, Refused> {
+/// Whether this is an option of a whole word; procmail(1) has none.
+fn is_long(argument: &[u8]) -> bool {
+    argument.starts_with(b"--") && argument.len() > 2
+}
+
+/// Reads the command line, the name of the program first, and complains of what is odd on the way.
+pub(crate) fn parse(
+    arguments: impl IntoIterator<Item = Vec<u8>>,
+    mut complain: impl FnMut(Complaint),
+) -> Result<Options, Refused> {
     let mut arguments = arguments.into_iter();
     let name = arguments.next().unwrap_or_default();
     let name = name.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
@@ -63,10 +73,15 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = Vec<u8>>) -> Result<Opti
     let mut filters = false;
     let mut recipients = (!name.starts_with(b"procmail")).then(Vec::new);
     let mut rest = Vec::new();
+    let mut options_ended = false;
     'arguments: while let Some(argument) = arguments.next() {
         let mut letters = match argument.as_slice() {
-            b"--" => break,
-            [b'-', letters @ ..] if !letters.is_empty() => letters,
+            b"--" => {
+                options_ended = true;
+                break;
+            }
+            long if is_long(long) => return Err(Refused::LongOption),
+            [b'-', letters @ ..] => letters,
             _ => {
                 rest.push(argument);
                 break;
@@ -87,14 +102,14 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = Vec<u8>>) -> Result<Opti
                 b'f' | b'r' => {
                     options.sender = value();
                     if options.sender.is_none() {
-                        options.complaints.push(Complaint::MissingName);
+                        complain(Complaint::MissingName);
                     }
                     continue 'arguments;
                 }
                 b'a' => {
                     match value() {
                         Some(value) => options.arguments.push(value),
-                        None => options.complaints.push(Complaint::MissingArgument),
+                        None => complain(Complaint::MissingArgument),
                     }
                     continue 'arguments;
                 }
@@ -104,27 +119,43 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = Vec<u8>>) -> Result<Opti
                     recipients = Some(names);
                     break 'arguments;
                 }
-                b'-' => {}
-                letter => options.complaints.push(Complaint::Unrecognised(char::from(letter))),
+                b'-' if behind.is_empty() => {}
+                b'-' => {
+                    complain(Complaint::Unrecognised(behind.to_vec()));
+                    continue 'arguments;
+                }
+                letter => {
+                    complain(Complaint::Unrecognised([&[letter], behind].concat()));
+                    continue 'arguments;
+                }
             }
         }
     }
     rest.extend(arguments);
     if let Some(mut names) = recipients {
         if options.keep_environment || filters {
-            options.complaints.push(Complaint::Conflicting);
+            complain(Complaint::Conflicting);
             options.keep_environment = false;
         }
         names.append(&mut rest);
         if names.is_empty() {
-            options.complaints.push(Complaint::MissingRecipient);
+            complain(Complaint::MissingRecipient);
         } else {
             options.mode = Mode::Recipients(names);
         }
         return Ok(options);
     }
+    // What stands behind the rc file of a filter is for that file.
+    let rc_file = rest.iter().position(|argument| !argument.contains(&b'='));
+    let before = if filters { rc_file.map_or(rest.len(), |at| at + 1) } else { rest.len() };
+    if !options_ended && rest[..before].iter().any(|argument| is_long(argument)) {
+        return Err(Refused::LongOption);
+    }
     options.mode = if filters {
-        let at = rest.iter().position(|argument| !argument.contains(&b'=')).ok_or(Refused::MissingRcFile)?;
+        if !options.arguments.is_empty() {
+            complain(Complaint::Conflicting);
+        }
+        let at = rc_file.ok_or(Refused::MissingRcFile)?;
         options.arguments = rest.split_off(at + 1);
         let rc_file = rest.pop().unwrap_or_default();
         Mode::Filter(rest, rc_file)
@@ -143,8 +174,17 @@ mod tests {
         line.split_whitespace().map(|word| word.as_bytes().to_vec()).collect()
     }
 
+    fn complaints(line: &str) -> (Result<Options, Refused>, Vec<Complaint>) {
+        let mut complaints = Vec::new();
+        (parse(words(line), |complaint| complaints.push(complaint)), complaints)
+    }
+
+    fn refused(line: &str) -> Option<Refused> {
+        complaints(line).0.err()
+    }
+
     fn options(line: &str) -> Options {
-        parse(words(line)).unwrap()
+        complaints(line).0.unwrap()
     }
 
     #[test]
@@ -167,6 +207,36 @@ mod tests {
     }
 
     #[test]
+    fn a_lone_dash_says_nothing() {
+        assert_eq!(options("procmail - -t- X=1 rc"), options("procmail -t X=1 rc"));
+    }
+
+    #[test]
+    fn long_options_are_seen_wherever_options_or_rc_files_stand_and_nowhere_else() {
+        for line in [
+            "procmail --foo",
+            "procmail -t --check rc",
+            "procmail X=1 --check rc",
+            "procmail rc --check",
+            "procmail --check=rc",
+            "procmail -m X=1 --check rc",
+        ] {
+            assert_eq!(refused(line), Some(Refused::LongOption), "{line}");
+        }
+        for line in [
+            "procmail -a --check rc",
+            "procmail -f --check rc",
+            "procmail -d --check",
+            "procmail -d joe --check",
+            "rmail joe --check",
+            "procmail -m rc --check",
+            "procmail -- --check rc",
+        ] {
+            assert_eq!(refused(line), None, "{line}");
+        }
+    }
+
+    #[test]
     fn what_follows_d_are_recipients_whatever_they_look_like() {
         for (line, recipients) in [
             ("procmail -d joe ann", "joe ann"),
@@ -184,28 +254,35 @@ mod tests {
         let options = options("procmail -a no -m A=1 rc B=2 c");
         assert_eq!(options.mode, Mode::Filter(words("A=1"), b"rc".to_vec()));
         assert_eq!(options.arguments, words("B=2 c"));
-        assert_eq!(parse(words("procmail -m A=1")), Err(Refused::MissingRcFile));
+        assert_eq!(refused("procmail -m A=1"), Some(Refused::MissingRcFile));
     }
 
     #[test]
     fn odd_options_are_complained_of_and_the_mail_is_delivered_all_the_same() {
         for (line, complaint) in [
-            ("procmail -q", Complaint::Unrecognised('q')),
+            ("procmail -q", Complaint::Unrecognised(b"q".to_vec())),
+            ("procmail -tqYf x", Complaint::Unrecognised(b"qYf".to_vec())),
+            ("procmail -t-Y rc", Complaint::Unrecognised(b"Y".to_vec())),
+            ("procmail -m -a x rc", Complaint::Conflicting),
+            ("procmail -pm -a x rc", Complaint::Conflicting),
             ("procmail -f", Complaint::MissingName),
             ("procmail -a", Complaint::MissingArgument),
             ("procmail -d", Complaint::MissingRecipient),
             ("procmail -p -d joe", Complaint::Conflicting),
             ("procmail -m -d joe", Complaint::Conflicting),
         ] {
-            assert_eq!(options(line).complaints, [complaint], "{line}");
+            assert_eq!(complaints(line).1, [complaint], "{line}");
         }
-        for (line, refused) in [
+        for line in ["procmail -q -w rc", "procmail -q -w -h", "procmail -q -m -a x"] {
+            assert_eq!(complaints(line).1.len(), 2, "{line}");
+        }
+        for (line, expected) in [
             ("procmail -h", Refused::Help),
             ("procmail -?", Refused::Help),
             ("procmail -tv", Refused::Version),
             ("procmail -z", Refused::Lmtp),
         ] {
-            assert_eq!(parse(words(line)), Err(refused), "{line}");
+            assert_eq!(refused(line), Some(expected), "{line}");
         }
     }
 }

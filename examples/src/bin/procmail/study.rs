@@ -16,56 +16,118 @@ use procmail_engine::sieve;
 use procmail_engine::syntax::Rc;
 
 use super::account::{self, Account};
-use super::options::{Mode, Options};
+use super::options::{Mode, Options, Refused};
 use super::{EX_IOERR, EX_NOINPUT, EX_NOPERM, EX_USAGE, deliver, environment, say, usage};
 
 /// There is something to mend.
 const FOUND: u8 = 1;
 
-/// Does what the command line asks for, if it is to look at rc files: the exit code.
-pub(crate) fn run(arguments: &[OsString], own: impl FnOnce() -> Account) -> Option<u8> {
-    let (first, rest) = arguments.split_first()?;
-    let what: fn(&Asked, Account) -> Result<u8, Mistake> = match first.as_bytes() {
-        b"--help" => {
-            drop(io::stdout().write_all(usage::tools().as_bytes()));
-            return Some(0);
-        }
-        b"--check" => |asked, _| check(asked),
-        b"--explain" => explain,
-        b"--format" => |asked, _| lay_out(asked),
-        b"--to-sieve" => |asked, _| to_sieve(asked),
-        _ => return None,
-    };
+/// What is done with rc files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Study {
+    Check,
+    Explain,
+    Format,
+    ToSieve,
+}
+
+/// A long option that says what to do, and those that go with it.
+struct Action {
+    name: &'static str,
+    study: Study,
+    options: &'static [&'static str],
+}
+
+const ACTIONS: [Action; 4] = [
+    Action { name: "--check", study: Study::Check, options: &["--fix"] },
+    Action { name: "--explain", study: Study::Explain, options: &["--ascii", "--run-programs"] },
+    Action { name: "--format", study: Study::Format, options: &["--in-place", "--test"] },
+    Action { name: "--to-sieve", study: Study::ToSieve, options: &["--programs"] },
+];
+const HELP: &str = "--help";
+const VERSION: &str = "--version";
+
+/// Does what a command line with long options asks for: the exit code.
+pub(crate) fn run(arguments: &[OsString], own: impl Fn() -> Account) -> u8 {
+    let end = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
+    let (options, names) = arguments.split_at(end);
+    if options.iter().any(|option| option == HELP) {
+        drop(io::stdout().write_all(usage::tools().as_bytes()));
+        return 0;
+    }
+    if options.iter().any(|option| option == VERSION) {
+        say(&usage::text(Refused::Version, &own().mailbox()));
+        return 0;
+    }
     if !account::drop_set_id() {
         say("procmail: Insufficient privileges\n");
-        return Some(EX_NOPERM);
+        return EX_NOPERM;
     }
-    let ended = Asked::parse(first, rest).and_then(|asked| what(&asked, own()));
-    Some(ended.unwrap_or_else(|mistake| {
+    let ended =
+        Asked::parse(options, names.get(1..).unwrap_or_default()).and_then(|asked| match asked.study {
+            Study::Check => check(&asked),
+            Study::Explain => explain(&asked, own()),
+            Study::Format => lay_out(&asked),
+            Study::ToSieve => to_sieve(&asked),
+        });
+    ended.unwrap_or_else(|mistake| {
         say(&format!("procmail: {mistake}\n"));
         match mistake {
-            Mistake::Usage(_) | Mistake::Option(_) => EX_USAGE,
             Mistake::Unreadable(..) => EX_NOINPUT,
             Mistake::Output(_) => EX_IOERR,
+            _ => EX_USAGE,
         }
-    }))
+    })
 }
 
 #[derive(Debug, thiserror::Error)]
 enum Mistake {
     #[error("expected {0}; see procmail --help")]
     Usage(&'static str),
-    #[error("expected an option of those in procmail --help, found \"{}\"", .0.display())]
-    Option(OsString),
+    #[error("expected {} beside \"{}\"; see procmail --help", .0.name, .1)]
+    Alone(&'static Action, &'static str),
+    #[error("expected an option that goes with {}, found \"{}\"; see procmail --help", .0.name, .1.display())]
+    Option(&'static Action, OsString),
+    #[error("expected an option of those in procmail --help, found \"{}\"{}; nothing is delivered", .0.display(), .1)]
+    Unknown(OsString, Nearest),
     #[error("cannot read \"{}\": {}", .0.display(), .1)]
     Unreadable(PathBuf, io::Error),
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
 }
 
-/// What stands behind the first option.
-#[derive(Debug, Default)]
+impl std::fmt::Debug for Action {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// The option that was probably meant.
+#[derive(Debug)]
+struct Nearest(Option<&'static str>);
+
+impl Nearest {
+    fn of(found: &OsStr) -> Nearest {
+        let found = found.to_string_lossy();
+        let (word, _) = found.split_once('=').unwrap_or((&found, ""));
+        let known = ACTIONS.iter().flat_map(|action| action.options.iter().copied().chain([action.name]));
+        let far = |option: &&str| strsim::osa_distance(word, option);
+        // Half of the letters shall be right.
+        let near = |option: &&str| 2 * far(option) <= word.len().max(option.len()) - "--".len();
+        Nearest(known.chain([HELP, VERSION]).filter(near).min_by_key(far))
+    }
+}
+
+impl std::fmt::Display for Nearest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |option| write!(f, " (did you mean {option}?)"))
+    }
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
 struct Asked {
+    study: Study,
     /// `--fix` or `--in-place`
     mends: bool,
     /// `--ascii`
@@ -79,20 +141,45 @@ struct Asked {
 }
 
 impl Asked {
-    fn parse(what: &OsStr, arguments: &[OsString]) -> Result<Asked, Mistake> {
-        let mut asked = Asked::default();
-        let assigns = matches!(what.as_bytes(), b"--explain" | b"--to-sieve");
+    /// Reads options and files in any order, and files behind `--`.
+    fn parse(arguments: &[OsString], names: &[OsString]) -> Result<Asked, Mistake> {
+        let is_word = |argument: &&OsString| argument.as_bytes().starts_with(b"--");
+        let known = |option: &OsString| {
+            ACTIONS
+                .iter()
+                .any(|action| option == action.name || action.options.iter().any(|name| option == name))
+        };
+        if let Some(unknown) = arguments.iter().filter(is_word).find(|option| !known(option)) {
+            return Err(Mistake::Unknown(unknown.clone(), Nearest::of(unknown)));
+        }
+        let named = |action: &&Action| arguments.iter().any(|argument| argument == action.name);
+        let Some(action) = ACTIONS.iter().find(named) else {
+            let lone = |action: &'static Action| {
+                let name =
+                    action.options.iter().find(|name| arguments.iter().any(|argument| argument == *name));
+                name.map(|name| Mistake::Alone(action, name))
+            };
+            return Err(ACTIONS.iter().find_map(lone).unwrap_or(Mistake::Usage("an option")));
+        };
+        let study = action.study;
+        let (assignments, rc_files) = (Vec::new(), Vec::new());
+        let mut asked =
+            Asked { study, mends: false, ascii: false, programs: false, tests: false, assignments, rc_files };
         for argument in arguments {
-            match (what.as_bytes(), argument.as_bytes()) {
-                (b"--check", b"--fix") | (b"--format", b"--in-place") => asked.mends = true,
-                (b"--format", b"--test") => asked.tests = true,
-                (b"--explain", b"--ascii") => asked.ascii = true,
-                (b"--explain", b"--run-programs") | (b"--to-sieve", b"--programs") => asked.programs = true,
-                (_, [b'-', _, ..]) => return Err(Mistake::Option(argument.clone())),
-                (_, text) if assigns && text.contains(&b'=') => asked.assignments.push(text.to_vec()),
+            match (study, argument.as_bytes()) {
+                (_, text) if text == action.name.as_bytes() => {}
+                (Study::Check, b"--fix") | (Study::Format, b"--in-place") => asked.mends = true,
+                (Study::Format, b"--test") => asked.tests = true,
+                (Study::Explain, b"--ascii") => asked.ascii = true,
+                (Study::Explain, b"--run-programs") | (Study::ToSieve, b"--programs") => {
+                    asked.programs = true
+                }
+                (_, [b'-', _, ..]) => return Err(Mistake::Option(action, argument.clone())),
+                (_, text) if is_assignment(text) => asked.assignments.push(text.to_vec()),
                 _ => asked.rc_files.push(argument.into()),
             }
         }
+        asked.rc_files.extend(names.iter().map(PathBuf::from));
         match asked.rc_files.is_empty() {
             true => Err(Mistake::Usage("an rc file (- is the standard input)")),
             false => Ok(asked),
@@ -105,6 +192,15 @@ impl Asked {
             _ => Err(Mistake::Usage("one rc file")),
         }
     }
+}
+
+/// Whether an argument sets a variable rather than naming a file.
+fn is_assignment(argument: &[u8]) -> bool {
+    let name = argument.iter().position(|&byte| byte == b'=').map(|at| &argument[..at]);
+    name.is_some_and(|name| {
+        name.first().is_some_and(|first| !first.is_ascii_digit())
+            && name.iter().all(|&byte| byte == b'_' || byte.is_ascii_alphanumeric())
+    })
 }
 
 /// An rc file; `-` is the standard input.
@@ -209,9 +305,8 @@ fn explain(asked: &Asked, own: Account) -> Result<u8, Mistake> {
     io::stdin().read_to_end(&mut mail)?;
     let mut setup = Setup::new();
     let options = Options { mode: Mode::Own(Vec::new(), vec![name.to_vec()]), ..Options::default() };
-    let presets = std::mem::take(&mut setup.environment);
     setup.host = rustix::system::uname().nodename().to_bytes().to_vec();
-    setup.environment = environment::variables(presets, std::env::vars_os(), &options, &own, &setup.host);
+    environment::set_up(&mut setup, std::env::vars_os(), &options, &own);
     setup.assignments.clone_from(&asked.assignments);
     setup.directory = Some(own.home.clone());
     let mut directory = std::env::current_dir()?;

@@ -8,9 +8,13 @@ use super::options::{Complaint, Refused};
 pub(crate) const PROCMAIL_VERSION: &str = "3.23pre";
 
 const USAGE: &str = "\
-Usage: procmail [-ptoY] [-f sender] [NAME=value | rcfile] ...
-   Or: procmail [-toY] [-f sender] [-a argument] ... -d user ...
-   Or: procmail [-ptY] [-f sender] -m [NAME=value] ... rcfile [argument] ...
+Usage: procmail [-vptoY] [-f fromwhom] [parameter=value | rcfile] ...
+   Or: procmail [-toY] [-f fromwhom] [-a argument] ... -d recipient ...
+   Or: procmail [-ptY] [-f fromwhom] -m [parameter=value] ... rcfile [arg] ...
+   Or: procmail [-toY] [-a argument] ... -z
+";
+
+const LONG_USAGE: &str = "\
    Or: procmail --check | --explain | --format | --to-sieve rcfile ...
 ";
 
@@ -18,11 +22,12 @@ const HELP: &str = "\
 \t-v\t\tsay which version this is
 \t-p\t\tkeep the environment
 \t-t\t\tlet mail that cannot be delivered be tried again (exit code 75)
-\t-f sender\twrite a new \"From \" line; - keeps the sender
+\t-f fromwhom\twrite a new \"From \" line; - keeps the sender
 \t-o\t\toverride \"From \" lines of users who may not write them
 \t-Y\t\ttake Content-Length: for a field like any other
 \t-a argument\tset $1, $2 and so on
-\t-d user\t\tdeliver to these users, as root
+\t-d recipient\tdeliver to these users, as root
+\t-z\t\tLMTP, which postoffice speaks instead
 \t-m\t\tfilter by an rc file: no mailbox to fall back to
 \t--help\t\ttell of what goes beyond procmail 3.22
 Flags of recipes:
@@ -56,12 +61,12 @@ procmail --to-sieve [--programs] [NAME=value ...] rcfile
 
 /// Tells of what goes beyond procmail.
 pub(crate) fn tools() -> String {
-    [USAGE, TOOLS].concat()
+    [USAGE, LONG_USAGE, TOOLS].concat()
 }
 
 pub(crate) fn text(refused: Refused, mailbox: &Path) -> String {
     match refused {
-        Refused::Help => [USAGE, HELP].concat(),
+        Refused::Help => [USAGE, LONG_USAGE, HELP].concat(),
         Refused::Version => format!(
             "procmail v{PROCMAIL_VERSION}, as Mailwright {} does it\n\n\
              Locking strategies:\tdotlocking, fcntl()\n\
@@ -73,13 +78,15 @@ pub(crate) fn text(refused: Refused, mailbox: &Path) -> String {
         ),
         Refused::Lmtp => "procmail: LMTP is spoken by postoffice, not by this program\n".to_owned(),
         Refused::MissingRcFile => "procmail: Missing rcfile\n".to_owned(),
+        Refused::LongOption => [USAGE, LONG_USAGE].concat(),
     }
 }
 
 pub(crate) fn complaint(complaint: &Complaint) -> String {
     match complaint {
-        Complaint::Unrecognised(letter) => {
-            format!("procmail: Unrecognised options: \"{letter}\"\n{USAGE}Processing continued\n")
+        Complaint::Unrecognised(letters) => {
+            let letters = String::from_utf8_lossy(letters);
+            format!("procmail: Unrecognised options: \"{letters}\"\n{USAGE}Processing continued\n")
         }
         Complaint::MissingName => "procmail: Missing name\n".to_owned(),
         Complaint::MissingArgument => "procmail: Missing argument\n".to_owned(),

@@ -79,8 +79,10 @@ pub enum RulesError {
         /// What is wrong.
         found: String,
     },
-    /// Mail is filed on disk only.
-    #[error("expected a data folder for the mail that rc files are to file, found none")]
+    /// Mail is filed on disk only; a temporary folder will do.
+    #[error(
+        "expected a data folder (`data`) for the mail that rc files are to file, found that it is kept in memory"
+    )]
     NoData,
     /// The system gives no pipe.
     #[error("expected a pipe from the system, found: {0}")]

@@ -11,6 +11,10 @@ use super::{Pattern, repeats};
 const DOMAINS: [&str; 12] =
     ["com", "org", "net", "edu", "gov", "mil", "info", "biz", "name", "int", "arpa", "coop"];
 
+/// How the charsets of encoded words begin.
+const CHARSETS: [&str; 10] =
+    ["utf-", "iso-", "windows-", "koi8", "big5", "gb", "us-ascii", "euc-", "ks_c", "shift"];
+
 /// Fields that conditions name.
 const FIELDS: [&str; 16] = [
     "bcc",
@@ -49,6 +53,17 @@ impl Pattern<'_> {
                             self.span(token.start, token.end + 1),
                             "^TO_",
                         );
+                }
+                Kind::To | Kind::ToWord if behind_blanks(tokens, at + 1).is_some() => {
+                    let address = behind_blanks(tokens, at + 1).map_or(token.end, |word| tokens[word].start);
+                    let span = self.span(token.start, address);
+                    report
+                        .add(
+                            Code::ToWithBlank,
+                            span,
+                            "this finds the address only behind a blank: not in angle brackets or quotes",
+                        )
+                        .try_edit("leave the blank out: `^TO_` finds where an address starts", span, "^TO_");
                 }
                 Kind::To => {
                     let inner =
@@ -181,6 +196,33 @@ impl Pattern<'_> {
         }
     }
 
+    /// Question marks of encoded words (`=?charset?B?…?=`), which make optional what stands before them.
+    pub(super) fn encoded_words(&self, report: &mut Report<'_>, tokens: &[Token]) {
+        let mark = |at: usize| tokens.get(at).is_some_and(|token| token.kind == Kind::Repeat(b'?'));
+        let starts = |at: &usize| tokens[*at].kind == Kind::Literal(b'=') && mark(at + 1);
+        let Some(start) = (0..tokens.len()).filter(starts).find(|at| {
+            let open = tokens[at + 2..].iter().take_while(|token| token.kind == Kind::Open).count();
+            let charset =
+                tokens.get(at + 2 + open).map_or(b"".as_slice(), |token| &self.text.bytes[token.start..]);
+            CHARSETS.iter().any(|name| {
+                charset.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name.as_bytes()))
+            })
+        }) else {
+            return;
+        };
+        let of_word = |token: &&Token| !matches!(token.kind, Kind::Literal(b' ' | b'\t') | Kind::Newline(_));
+        let word = tokens[start..].iter().take_while(of_word);
+        let marks = word.filter(|token| token.kind == Kind::Repeat(b'?'));
+        let edits = marks.map(|token| Edit { span: self.before(token.start), replacement: "\\".to_owned() });
+        report
+            .add(
+                Code::UnescapedQuestionMark,
+                self.token(&tokens[start + 1]),
+                "this question mark makes the `=` optional, and does not match a question mark",
+            )
+            .suggest("write `\\?` for a question mark", edits.collect(), Applicability::Manual);
+    }
+
     /// `Field:` without the `^` that makes it the name of a field.
     pub(super) fn unanchored(&self, report: &mut Report<'_>, tokens: &[Token]) {
         let named = |token: &&Token| matches!(token.kind, Kind::Literal(byte) if byte.is_ascii_alphabetic() || byte == b'-');
@@ -232,6 +274,18 @@ impl Pattern<'_> {
                 .fix("allow for blanks", self.before(end), " *");
         }
     }
+}
+
+/// Where the word starts that stands behind one or more blanks.
+fn behind_blanks(tokens: &[Token], at: usize) -> Option<usize> {
+    let blank = |token: &&Token| matches!(token.kind, Kind::Literal(b' ' | b'\t'));
+    let blanks = tokens[at..].iter().take_while(blank).count();
+    let word = tokens.get(at + blanks).filter(|_| blanks > 0)?;
+    let starts = match word.kind {
+        Kind::Literal(byte) => byte.is_ascii_alphanumeric(),
+        kind => matches!(kind, Kind::Open | Kind::Value),
+    };
+    (starts && !repeats(tokens.get(at + 1))).then_some(at + blanks)
 }
 
 /// The dots of an address or domain that stand for any byte; none if it is no address.

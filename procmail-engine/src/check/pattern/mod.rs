@@ -44,6 +44,7 @@ impl Pattern<'_> {
         self.edges(report, &tokens);
         self.dots(report, &tokens);
         self.pluses(report, &tokens);
+        self.encoded_words(report, &tokens);
         if self.of_header {
             self.field(report, &tokens);
             self.unanchored(report, &tokens);
