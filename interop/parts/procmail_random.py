@@ -5,10 +5,12 @@ INTEROP_RC_FILES says how many, INTEROP_SEED where to start.
 
 import ctypes
 import os
+import pwd
 import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections import Counter
 from multiprocessing import Pool
@@ -18,6 +20,8 @@ from lib.checks import Failed, check, note
 from lib.rc_files import RcFiles
 
 THEIRS = "/usr/bin/procmail"
+# As root, Debian's takes away devices that it was told to lock.
+USER = pwd.getpwnam("nobody")
 COUNT = int(os.environ.get("INTEROP_RC_FILES", "1000"))
 SEED = int(os.environ.get("INTEROP_SEED", "0"))
 DATE = "Tue Jan  2 03:04:05 2001"
@@ -48,10 +52,20 @@ class Unending(Exception):
 
 
 def run(setting):
-    ours = setting.folder("procmail_random") / "procmail"
-    shutil.copy(setting.procmail, ours)
+    with tempfile.TemporaryDirectory() as scratch:
+        _run(setting.procmail, Path(scratch))
+
+
+def _run(program, scratch):
+    scratch.chmod(0o755)
+    ours, theirs = scratch / "ours" / "procmail", scratch / "theirs" / "procmail"
+    for copy, original in ((ours, program), (theirs, THEIRS)):
+        copy.parent.mkdir()
+        # Without set-id bits.
+        shutil.copyfile(original, copy)
+        copy.chmod(0o755)
     with check(f"procmail does as Debian's with {COUNT} random rc files, from seed {SEED}"):
-        wrong, skipped = compare(ours, setting.folder("random"), range(SEED, SEED + COUNT), 16)
+        wrong, skipped = compare(ours, theirs, scratch / "random", range(SEED, SEED + COUNT), 16)
         for text in wrong[:5]:
             note(text)
         print(f"   {skipped} of them were too much for Debian's")
@@ -59,21 +73,22 @@ def run(setting):
             raise Failed(f"expected few differences (process numbers, memory that Debian's reads past its end), found {len(wrong)}: {wrong[:1]}")
 
 
-def compare(ours, scratch, seeds, workers):
+def compare(ours, theirs, scratch, seeds, workers):
     """What differs, and how many rc files say nothing since Debian's crashes or hangs."""
-    with Pool(workers, _prepare, (str(ours), str(scratch))) as pool:
+    with Pool(workers, _prepare, (str(ours), str(theirs), str(scratch))) as pool:
         results = pool.map(_differs, seeds, chunksize=20)
     return [text for text in results if text], sum(text is None for text in results)
 
 
-_ours = _home = None
+_ours = _theirs = _home = None
 
 
-def _prepare(ours, scratch):
-    global _ours, _home
+def _prepare(ours, theirs, scratch):
+    global _ours, _theirs, _home
     # What loses its parent becomes ours, so that its end can be awaited.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    _ours = ours
+    os.umask(0o022)
+    _ours, _theirs = ours, theirs
     _home = Path(scratch) / str(os.getpid())
     os.environ.update({"TZ": "UTC", "LC_ALL": "C"})
 
@@ -85,7 +100,7 @@ def _differs(seed):
     arguments = [["-t"], ["-a", "arg one", "-a", "two"], [], [], []][seed % 5]
     verbose = ["VERBOSE=yes"] if seed % 4 else []
     try:
-        theirs = _picture(THEIRS, files, mail, arguments, verbose)
+        theirs = _picture(_theirs, files, mail, arguments, verbose)
     except Unending:
         return None
     if theirs[0][0] < 0:
@@ -137,6 +152,9 @@ def _picture(program, files, mail, arguments, verbose):
         (home / "bin" / name).write_text(script)
         (home / "bin" / name).chmod(0o755)
     (_home / "mail").write_bytes(mail.encode())
+    for place, folders, names in os.walk(_home):
+        for path in [place, *(os.path.join(place, name) for name in names)]:
+            os.chown(path, USER.pw_uid, USER.pw_gid)
     settings = [
         f"HOME={home}", "SHELL=/bin/sh", f"SENDMAIL={home}/bin/sendmail", f"DEFAULT={home}/default",
         f"ORGMAIL={home}/orgmail", f"LOGFILE={home}/log", "LOCKSLEEP=0", "SUSPEND=0", *verbose,
@@ -145,6 +163,7 @@ def _picture(program, files, mail, arguments, verbose):
         child = subprocess.Popen(
             [program, *arguments, *settings, str(home / "rc")],
             stdin=given, stdout=out, stderr=err, cwd=home, start_new_session=True,
+            user=USER.pw_uid, group=USER.pw_gid, extra_groups=[],
         )
     try:
         code = child.wait(SECONDS)
@@ -184,7 +203,7 @@ def _await_group(group):
 
 
 def _tidy(text):
-    text = text.replace(THEIRS.encode(), b"PROGRAM").replace(_ours.encode(), b"PROGRAM")
+    text = text.replace(_theirs.encode(), b"PROGRAM").replace(_ours.encode(), b"PROGRAM")
     text = re.sub(rb"\d{9,}\.\d+_\d+\.[\w.-]+", b"UNIQUE", text)
     text = re.sub(rb"_[\w+-]+[.,+%][\w-]+\.[\w.-]+", b"TEMPORARY", text)
     text = re.sub(rb"(msg|new)\.[\w-]+", rb"\1.INODE", text)

@@ -333,8 +333,8 @@ impl DotLock {
     /// Removes the lock file, and says whether that worked.
     ///
     /// # Errors
-    /// [`Error::LockLost`] if another has taken it away and put its own in its place, which stays; [`Error::Io`] if it could
-    /// not be removed, also if it is gone.
+    /// [`Error::LockLost`] if another has taken it away and put its own in its place, or if it has become more than a lock
+    /// file, since mail was written to it: what is there stays. [`Error::Io`] if it could not be removed, also if it is gone.
     pub fn release(mut self) -> Result<(), Error> {
         self.released = true;
         self.remove()
@@ -344,7 +344,9 @@ impl DotLock {
         let error = |error: io::Error| Error::io(Operation::Remove, &self.path, error);
         let named = rustix::fs::lstat(&self.path).map_err(|errno| error(errno.into()))?;
         match rustix::fs::fstat(&self.file) {
-            Ok(ours) if Identity::of(&ours).is_same_file(&Identity::of(&named)) => {
+            Ok(ours)
+                if ours.st_size <= LARGEST && Identity::of(&ours).is_same_file(&Identity::of(&named)) =>
+            {
                 std::fs::remove_file(&self.path).map_err(error)
             }
             // An NFS server does not know a file that was removed.
@@ -465,6 +467,18 @@ mod tests {
         replace();
         drop(lock);
         assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
+    }
+
+    #[test]
+    fn a_lock_that_mail_was_written_to_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("box");
+        let lock = DotLock::acquire(&path, &quick()).unwrap();
+        let mail = b"From a@b\nSubject: x\n\nbody\n";
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(&path, mail).unwrap();
+        assert!(matches!(lock.release(), Err(Error::LockLost { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), mail);
     }
 
     #[test]

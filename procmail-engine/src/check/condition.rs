@@ -315,7 +315,13 @@ impl Checker<'_> {
             return;
         }
         let blanks = bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        let digits = bytes[blanks..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        // A number does not go on in a continued line.
+        let starts = operand.span(blanks, bytes.len()).start;
+        let digits = (blanks..bytes.len())
+            .take_while(|&at| {
+                bytes[at].is_ascii_digit() && operand.span(at, at + 1).start == starts + at - blanks
+            })
+            .count();
         let rest = bytes[blanks + digits..].trim_ascii_end();
         if digits > 0 && rest.is_empty() {
             return;

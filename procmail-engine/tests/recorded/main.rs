@@ -60,6 +60,7 @@ groups! {
     expressions_match_as_recorded: "regex",
     scores_add_up_as_recorded: "score",
     skipped_text_is_read_as_recorded: "skip",
+    random_rc_files_are_read_as_recorded: "random",
     switches_work_as_recorded: "switch",
     variables_work_as_recorded: "var",
 }
