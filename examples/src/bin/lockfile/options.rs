@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 /// One thing to do, in the order of the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
-    Sleep(u64),
+    Sleep(u32),
     /// `None` is without end.
     Retries(Option<u32>),
-    StaleAfter(u64),
-    Suspend(u64),
+    /// 0 is never, and what is less always.
+    StaleAfter(i32),
+    Suspend(u32),
     Invert,
     LockMailbox,
     UnlockMailbox,
@@ -43,7 +44,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec
                 b'0'..=b'9' => {
                     let start = letters.len() - behind.len() - 1;
                     let (seconds, digits) = number(&letters[start..]);
-                    items.push(Item::Sleep(u64::try_from(seconds).unwrap_or(0)));
+                    items.push(Item::Sleep(u32::try_from(seconds).map_err(|_| Refused::Usage)?));
                     rest = &letters[start + digits..];
                 }
                 b'r' | b'l' | b's' => {
@@ -52,11 +53,12 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec
                         false => rest.to_vec(),
                     };
                     let (number, digits) = number(&value);
-                    let seconds = u64::try_from(number).unwrap_or(0);
                     match letter {
                         b'r' if digits > 0 => items.push(Item::Retries(u32::try_from(number).ok())),
-                        b'l' if digits > 0 => items.push(Item::StaleAfter(seconds)),
-                        b's' if digits > 0 => items.push(Item::Suspend(seconds)),
+                        b'l' if digits > 0 => items.push(Item::StaleAfter(number)),
+                        b's' if digits > 0 => {
+                            items.push(Item::Suspend(u32::try_from(number).map_err(|_| Refused::Usage)?));
+                        }
                         _ => return Err(Refused::Usage),
                     }
                     break;
@@ -79,14 +81,15 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec
     Ok(items)
 }
 
-/// The number at the start of a text, and how many digits it has.
-fn number(text: &[u8]) -> (i64, usize) {
+/// The number at the start of a text, and how many digits it has. Of a large number only the lowest 32 bits count, as with
+/// procmail's lockfile.
+fn number(text: &[u8]) -> (i32, usize) {
     let (sign, digits) = text.strip_prefix(b"-").map_or((1, text), |digits| (-1, digits));
     let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let number = digits[..count]
         .iter()
         .fold(0_i64, |sum, digit| sum.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
-    (sign * number, count)
+    ((sign * number) as i32, count)
 }
 
 /// A path whose name is an octet shorter.
@@ -132,8 +135,26 @@ mod tests {
         for words in ["-q|a", "-", "--", "-ab", "-r", "-mx", "-m", "-l|a"] {
             assert_eq!(parse_words(words), Err(Refused::Usage), "{words}");
         }
+        for words in ["-99999999999999999999|a", "-2147483648|a", "-s|-5|a", "-s-1|a"] {
+            assert_eq!(parse_words(words), Err(Refused::Usage), "{words}");
+        }
         assert_eq!(parse_words("a|-v"), Err(Refused::Version));
         assert_eq!(parse_words("-h"), Err(Refused::Help));
+    }
+
+    #[test]
+    fn numbers_have_32_bits() {
+        let table = [
+            ("-99999999999", Item::Sleep(1_215_752_191)),
+            ("-2147483647", Item::Sleep(i32::MAX.unsigned_abs())),
+            ("-l-5", Item::StaleAfter(-5)),
+            ("-l2147483648", Item::StaleAfter(i32::MIN)),
+            ("-l4294967297", Item::StaleAfter(1)),
+            ("-r99999999999999999999", Item::Retries(None)),
+        ];
+        for (word, item) in table {
+            assert_eq!(parse_words(word), Ok(vec![item]), "{word}");
+        }
     }
 
     #[test]
