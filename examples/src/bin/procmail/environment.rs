@@ -57,7 +57,17 @@ pub(crate) fn variables(
 /// What of the caller's environment stays: with `-p` all but what shells and the dynamic linker could be led astray by, else
 /// the time zone. Of two entries of one name, the first counts.
 fn kept(inherited: impl IntoIterator<Item = (OsString, OsString)>, all: bool) -> Variables {
-    const DANGEROUS: [&[u8]; 6] = [b"LD_", b"_RLD", b"LIBPATH", b"ELF_LD_", b"AOUT_LD_", b"SHLIB_PATH"];
+    const DANGEROUS: [&[u8]; 8] = [
+        b"LD_",
+        b"_RLD",
+        b"LIBPATH",
+        b"ELF_LD_",
+        b"AOUT_LD_",
+        b"SHLIB_PATH",
+        // What bash reads or defines before it does anything; procmail knows the like of other shells only.
+        b"BASH_ENV",
+        b"BASH_FUNC_",
+    ];
     const RESET: [&[u8]; 3] = [b"IFS", b"ENV", b"PWD"];
     let mut kept: Variables = Vec::new();
     for (name, value) in inherited {
@@ -96,6 +106,8 @@ mod tests {
             ("PATH", "/x"),
             ("LD_PRELOAD", "x"),
             ("IFS", "x"),
+            ("BASH_ENV", "x"),
+            ("BASH_FUNC_ls%%", "() { :; }"),
             ("HOME", "/x"),
             ("SENDMAIL", "/x"),
         ];
@@ -119,7 +131,9 @@ mod tests {
         let kept = made("procmail -p rc");
         assert_eq!((kept["FOO"].as_str(), kept["SENDMAIL"].as_str()), ("1", "/s"));
         assert_eq!((kept["HOME"].as_str(), kept["PATH"].as_str()), ("/home/joe", plain["PATH"].as_str()));
-        assert!(!kept.contains_key("LD_PRELOAD") && !kept.contains_key("IFS"));
+        for dangerous in ["LD_PRELOAD", "IFS", "BASH_ENV", "BASH_FUNC_ls%%"] {
+            assert!(!kept.contains_key(dangerous), "{dangerous}");
+        }
     }
 
     #[test]
