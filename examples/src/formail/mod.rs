@@ -3,7 +3,9 @@
 //! [`run`] is the program: it takes the arguments, reads the standard input, and answers the exit code. It keeps to
 //! formail(1) of procmail 3.22, messages and oddities included, so that scripts and rc files that use it go on working.
 //!
-//! Headers are held in memory, bodies go through in pieces, so that mailboxes of any size can be split.
+//! Headers are held in memory, bodies go through in pieces, so that mailboxes of any size can be split. A header of more
+//! than 16 MiB ends there, whatever line that is in: what follows is body, where no field is looked for. That of a BABYL
+//! mailbox's message has 8 MiB.
 
 mod babyl;
 mod body;
@@ -94,6 +96,8 @@ Duplicates.
 
   -q                  say nothing of duplicates and wrong lengths; -q- does
   -v  -h              say which version this is; say this
+
+A header has 16 MiB at most; what follows is taken for the body.
 
 Exit codes: 0, 1 (-D: not a duplicate), 64 wrong usage, 67 (-r: no sender found), 69 a
 program was killed, 73 no cache can be written, 74 cannot read or write; with -s, that of the

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
@@ -59,6 +60,23 @@ fn a_mended_file_needs_no_mending() {
     assert_eq!((code, out.as_str(), err.as_str()), (0, "", ""));
     let (_, out, _) = study(&home, &["--check", "--fix", "-"], ":0\nbox\n");
     assert_eq!(out, ":0:\nbox\n");
+}
+
+#[test]
+fn a_file_that_is_replaced_keeps_owner_group_and_mode() {
+    for arguments in [["--format", "--in-place", "rc"], ["--check", "--fix", "rc"]] {
+        let home = home();
+        let rc = home.path().join("rc");
+        fs::set_permissions(&rc, fs::Permissions::from_mode(0o640)).unwrap();
+        // Only root can give a file away.
+        let _ = chown(&rc, Some(1), Some(2));
+        let before = fs::metadata(&rc).unwrap();
+        study(&home, &arguments, "");
+        let after = fs::metadata(&rc).unwrap();
+        assert_ne!(after.ino(), before.ino());
+        let kept = |data: &fs::Metadata| (data.uid(), data.gid(), data.mode());
+        assert_eq!(kept(&after), kept(&before), "{arguments:?}");
+    }
 }
 
 #[test]

@@ -139,12 +139,13 @@ impl Run {
     fn all(mut self, items: Vec<Item>) -> u8 {
         for item in items {
             match item {
-                Item::Sleep(seconds) => self.sleep = Duration::from_secs(seconds),
+                Item::Sleep(seconds) => self.sleep = Duration::from_secs(seconds.into()),
                 Item::Retries(retries) => self.retries = retries,
                 Item::StaleAfter(seconds) => {
-                    self.stale_after = (seconds > 0).then(|| Duration::from_secs(seconds));
+                    let limit = u64::try_from(seconds).unwrap_or(0);
+                    self.stale_after = (seconds != 0).then(|| Duration::from_secs(limit));
                 }
-                Item::Suspend(seconds) => self.suspend = Duration::from_secs(seconds),
+                Item::Suspend(seconds) => self.suspend = Duration::from_secs(seconds.into()),
                 Item::Invert => self.inverted = !self.inverted,
                 Item::UnlockMailbox => {
                     let Some(path) = user::mailbox_lock() else { return self.give_up(None, EX_UNAVAILABLE) };

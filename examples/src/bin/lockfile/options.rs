@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 /// One thing to do, in the order of the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
-    Sleep(u64),
+    Sleep(u32),
     /// `None` is without end.
     Retries(Option<u32>),
-    StaleAfter(u64),
-    Suspend(u64),
+    /// 0 is never, and what is less always.
+    StaleAfter(i32),
+    Suspend(u32),
     Invert,
     LockMailbox,
     UnlockMailbox,
@@ -43,7 +44,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec
                 b'0'..=b'9' => {
                     let start = letters.len() - behind.len() - 1;
                     let (seconds, length) = number(&letters[start..]).ok_or(Refused::Usage)?;
-                    items.push(Item::Sleep(u64::try_from(seconds).unwrap_or(0)));
+                    items.push(Item::Sleep(u32::try_from(seconds).map_err(|_| Refused::Usage)?));
                     rest = &letters[start + length..];
                 }
                 b'r' | b'l' | b's' => {
@@ -53,11 +54,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec
                     };
                     let (number, _) =
                         number(&value).filter(|(_, length)| *length == value.len()).ok_or(Refused::Usage)?;
-                    let seconds = u64::try_from(number).unwrap_or(0);
                     items.push(match letter {
                         b'r' => Item::Retries(u32::try_from(number).ok()),
-                        b'l' => Item::StaleAfter(seconds),
-                        _ => Item::Suspend(seconds),
+                        b'l' => Item::StaleAfter(number),
+                        _ => Item::Suspend(u32::try_from(number).map_err(|_| Refused::Usage)?),
                     });
                     break;
                 }
@@ -76,8 +76,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec
     Ok(items)
 }
 
-/// The number at the start of a text, and how many octets it takes, blanks before it and its sign included.
-fn number(text: &[u8]) -> Option<(i64, usize)> {
+/// The number at the start of a text, and how many octets it takes, blanks before it and its sign included. Of a large number
+/// only the lowest 32 bits count, as with procmail's lockfile.
+fn number(text: &[u8]) -> Option<(i32, usize)> {
     let (sign, digits) = match text.trim_ascii_start() {
         [b'-', digits @ ..] => (-1, digits),
         [b'+', digits @ ..] | digits => (1, digits),
@@ -86,7 +87,7 @@ fn number(text: &[u8]) -> Option<(i64, usize)> {
     let number = digits[..count]
         .iter()
         .fold(0_i64, |sum, digit| sum.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
-    (count > 0).then_some((sign * number, text.len() - digits.len() + count))
+    (count > 0).then_some(((sign * number) as i32, text.len() - digits.len() + count))
 }
 
 /// A path whose name is an octet shorter.
@@ -138,8 +139,26 @@ mod tests {
         {
             assert_eq!(parse_words(words), Err(Refused::Usage), "{words}");
         }
+        for words in ["-99999999999999999999|a", "-2147483648|a", "-s|-5|a", "-s-1|a"] {
+            assert_eq!(parse_words(words), Err(Refused::Usage), "{words}");
+        }
         assert_eq!(parse_words("a|-v"), Err(Refused::Version));
         assert_eq!(parse_words("-h"), Err(Refused::Help));
+    }
+
+    #[test]
+    fn numbers_have_32_bits() {
+        let table = [
+            ("-99999999999", Item::Sleep(1_215_752_191)),
+            ("-2147483647", Item::Sleep(i32::MAX.unsigned_abs())),
+            ("-l-5", Item::StaleAfter(-5)),
+            ("-l2147483648", Item::StaleAfter(i32::MIN)),
+            ("-l4294967297", Item::StaleAfter(1)),
+            ("-r99999999999999999999", Item::Retries(None)),
+        ];
+        for (word, item) in table {
+            assert_eq!(parse_words(word), Ok(vec![item]), "{word}");
+        }
     }
 
     #[test]

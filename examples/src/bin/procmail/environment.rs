@@ -68,7 +68,16 @@ pub(crate) fn set_up(
 /// what procmail itself sets on the way; with `-m` too, shells have to see to themselves. Else the time zone. Of two entries of
 /// one name, the first counts.
 fn kept(inherited: impl IntoIterator<Item = (OsString, OsString)>, all: bool, filters: bool) -> Variables {
-    const DANGEROUS: [&[u8]; 5] = [b"LD_", b"_RLD", b"LIBPATH=", b"ELF_LD_", b"AOUT_LD_"];
+    const DANGEROUS: [&[u8]; 7] = [
+        b"LD_",
+        b"_RLD",
+        b"LIBPATH=",
+        b"ELF_LD_",
+        b"AOUT_LD_",
+        // What bash reads or defines before it does anything; procmail knows the like of other shells only.
+        b"BASH_ENV",
+        b"BASH_FUNC_",
+    ];
     const RESET: [&[u8]; 5] = [b"IFS", b"ENV", b"PWD", b"EXITCODE", b"LASTFOLDER"];
     let mut kept: Variables = Vec::new();
     for (name, value) in inherited {
@@ -108,6 +117,8 @@ mod tests {
             ("PATH", "/x"),
             ("LD_PRELOAD", "x"),
             ("IFS", "x"),
+            ("BASH_ENV", "x"),
+            ("BASH_FUNC_ls%%", "() { :; }"),
             ("HOME", "/x"),
             ("SENDMAIL", "/x"),
             ("ORGMAIL", "/x"),
@@ -132,7 +143,7 @@ mod tests {
         let kept = made("procmail -p rc");
         assert_eq!((kept["FOO"].as_str(), kept["SENDMAIL"].as_str()), ("1", "/usr/sbin/sendmail"));
         assert_eq!((kept["HOME"].as_str(), kept["PATH"].as_str()), ("/home/joe", plain["PATH"].as_str()));
-        for gone in ["LD_PRELOAD", "IFS", "LIBPATH", "EXITCODE", "COMSAT"] {
+        for gone in ["LD_PRELOAD", "IFS", "LIBPATH", "EXITCODE", "COMSAT", "BASH_ENV", "BASH_FUNC_ls%%"] {
             assert!(!kept.contains_key(gone), "{gone}");
         }
         assert!(kept.contains_key("LIBPATHS"));

@@ -100,7 +100,13 @@ fn put_aside(path: &Path, inode: u64) -> io::Result<()> {
     say(&format!("procmail: Renaming bogus mailbox \"{}\" info \"{}\"\n", shown(path), shown(&aside)));
     match rustix::fs::renameat_with(CWD, path, CWD, &aside, RenameFlags::NOREPLACE) {
         Err(rustix::io::Errno::NOENT) => Ok(()),
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => fs::rename(path, &aside),
+        // Another link to what was put aside before: to rename it would leave both.
+        Err(rustix::io::Errno::EXIST) if fs::symlink_metadata(&aside)?.ino() == inode => {
+            fs::remove_file(path)
+        }
+        Err(rustix::io::Errno::EXIST | rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            fs::rename(path, &aside)
+        }
         renamed => Ok(renamed?),
     }
 }
@@ -202,6 +208,19 @@ mod tests {
                     "{what}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn what_is_linked_there_again_goes_again() {
+        let (dir, path) = spool();
+        let other = dir.path().join("other");
+        fs::write(&other, "x").unwrap();
+        for _ in 0..3 {
+            drop(fs::remove_file(&path));
+            fs::hard_link(&other, &path).unwrap();
+            prepare(&path, own()).unwrap();
+            assert_eq!((fs::metadata(&path).unwrap().nlink(), bogus(&dir).len()), (1, 1));
         }
     }
 

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use mailwright::filter::{Host, Stop};
@@ -220,12 +221,18 @@ fn replace(path: &Path, text: &[u8]) -> Result<(), Mistake> {
     // Beside the file, so that it is replaced as one: mail may come meanwhile.
     let place = path.canonicalize()?;
     let folder = place.parent().unwrap_or(Path::new("/"));
+    let entries = std::fs::File::open(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(text)?;
-    file.as_file().set_permissions(std::fs::metadata(&place)?.permissions())?;
+    let (old, new) = (std::fs::metadata(&place)?, file.as_file().metadata()?);
+    if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+        // Whoever cannot give it back to its owner leaves it as it is.
+        std::os::unix::fs::fchown(file.as_file(), Some(old.uid()), Some(old.gid()))?;
+    }
+    file.as_file().set_permissions(old.permissions())?;
     file.as_file().sync_all()?;
     file.persist(&place).map_err(|error| error.error)?;
-    Ok(())
+    Ok(entries.sync_all()?)
 }
 
 fn check(asked: &Asked) -> Result<u8, Mistake> {
