@@ -239,7 +239,12 @@ mod tests {
     fn matches_add_up_as_the_weight_shrinks_or_grows() {
         let score = |weight, exponent, pattern: &str, text: &str| {
             let regex = Regex::new(pattern.as_bytes(), Case::Fold);
-            shown(Weight { weight, exponent }.of_matches(0.0, &regex, &Searched::new(text.as_bytes()), |_| {}))
+            shown(Weight { weight, exponent }.of_matches(
+                0.0,
+                &regex,
+                &Searched::new(text.as_bytes()),
+                |_| {},
+            ))
         };
         for (weight, exponent, expected) in [
             (5.0, 0.0, 5),
@@ -271,8 +276,9 @@ mod tests {
 
     #[test]
     fn sizes_score_by_their_ratio_and_without_end_by_nothing() {
-        let score =
-            |weight, exponent, size, limit, less| Weight { weight, exponent }.of_ratio(-7.0, size, limit, less);
+        let score = |weight, exponent, size, limit, less| {
+            Weight { weight, exponent }.of_ratio(-7.0, size, limit, less)
+        };
         assert_eq!(score(5.0, 1.0, 6.0, 3.0, false), 3.0);
         assert_eq!(score(-5.0, -1.0, 6.0, 0.0, false), LIMIT);
         assert_eq!(score(5.0, 1.0, 0.0, 0.0, false), LIMIT);
