@@ -1,12 +1,14 @@
 //! The mail as the language sees it: a header, a body, and the forms in which they are written.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::OnceLock;
 
 use crate::regex::{Searched, fold_case};
+use crate::shown::Length;
 
 /// A mail, split at its first empty line.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Mail {
     bytes: Vec<u8>,
     body: usize,
@@ -16,6 +18,15 @@ pub struct Mail {
     joined: Option<Vec<u8>>,
     /// Header and body as they are searched, with the case of letters folded, once a condition has looked there.
     folded: [OnceLock<Box<[u8]>>; 2],
+}
+
+impl fmt::Debug for Mail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mail")
+            .field("header", &Length(self.area(Area::Header)))
+            .field("body", &Length(self.area(Area::Body)))
+            .finish()
+    }
 }
 
 impl PartialEq for Mail {
@@ -188,7 +199,7 @@ fn from_lines(text: &[u8]) -> usize {
 }
 
 /// What is to be written, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Content {
     pub(crate) bytes: Vec<u8>,
     /// Where the body starts in `bytes`, if there is one.
@@ -196,6 +207,12 @@ pub struct Content {
     pub(crate) raw: bool,
     /// How much of the body `Content-Length` covers.
     pub(crate) covered: Option<usize>,
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content").field("bytes", &Length(&self.bytes)).field("raw", &self.raw).finish()
+    }
 }
 
 impl Content {

@@ -8,6 +8,9 @@ use super::{Evaluator, Task, Value};
 use crate::effect::{Command, Effect, Exit, Outcome, Output, Purpose, Ran, Run};
 use crate::syntax::{Mode, Part, parse_text};
 
+/// What `$?` is when a program between backquotes is ended for its time.
+const UNAVAILABLE: i32 = 69;
+
 /// A command on its way.
 #[derive(Debug, Clone)]
 pub(super) struct RunCommand {
@@ -173,6 +176,10 @@ impl Evaluator {
         if run.purpose != Purpose::Substitution {
             self.value = Value::Ran(ran, command);
             return;
+        }
+        if ran.timed_out {
+            self.complain("Rescue of unfiltered data succeeded");
+            self.status = UNAVAILABLE;
         }
         let mut output = ran.output;
         if ran.cut_off || run.limit.is_some_and(|limit| output.len() >= limit) {

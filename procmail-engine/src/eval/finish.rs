@@ -83,11 +83,11 @@ impl Evaluator {
                 let folder = self.variables.value("DEFAULT").to_vec();
                 self.deliver_to(folder, Finish::DefaultTried);
             }
-            Finish::DefaultTried => match self.delivered_to() {
+            Finish::DefaultTried => match self.delivered_as("DEFAULT") {
                 Some(size) => self.delivered(size),
                 None => self.original(),
             },
-            Finish::OriginalTried => match self.delivered_to() {
+            Finish::OriginalTried => match self.delivered_as("ORGMAIL") {
                 Some(size) => self.delivered(size),
                 None => self.fail(),
             },
@@ -120,6 +120,21 @@ impl Evaluator {
         } else {
             self.deliver_to(folder, Finish::OriginalTried);
         }
+    }
+
+    /// What a mail was delivered to, if it was. All of a value that prints it is its folder.
+    fn delivered_as(&mut self, variable: &str) -> Option<u64> {
+        let folder = self.variables.value(variable);
+        if prints(folder)
+            && let Some(Outcome::Delivered(delivered)) = &mut self.outcome
+        {
+            for note in &mut delivered.notes {
+                if let Note::Folder(name) = note {
+                    folder.clone_into(name);
+                }
+            }
+        }
+        self.delivered_to()
     }
 
     fn deliver_to(&mut self, folder: Vec<u8>, then: Finish) {

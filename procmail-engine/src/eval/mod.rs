@@ -23,6 +23,7 @@ mod trace;
 mod variables;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -45,6 +46,7 @@ pub use trace::{
 
 use crate::effect::{Command, Effect, LogText, Outcome, Ran};
 use crate::mail::{Area, Mail};
+use crate::shown::Text;
 use crate::syntax::Rc;
 
 /// How an evaluation ended.
@@ -83,7 +85,7 @@ pub enum Step {
 }
 
 /// An evaluation of rc files for one mail.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Evaluator {
     setup: Arc<Setup>,
     mail: Arc<Mail>,
@@ -126,6 +128,18 @@ pub struct Evaluator {
     shown: Option<Vec<u8>>,
     /// Where in which file the mail was delivered last, if it was to a file.
     place: Option<(u64, Vec<u8>)>,
+}
+
+impl fmt::Debug for Evaluator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let files: Vec<_> = self.files.iter().map(|file| Text(&file.path)).collect();
+        f.debug_struct("Evaluator")
+            .field("mail", &self.mail)
+            .field("files", &files)
+            .field("waiting", &self.waiting)
+            .field("finished", &self.finished)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How many items may still be evaluated. A clone counts on its own, from what is left.

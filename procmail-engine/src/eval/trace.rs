@@ -3,14 +3,16 @@
 //! With [`Setup::traces`](super::Setup::traces) set, an [`Effect::Trace`](crate::effect::Effect::Trace) comes for each of
 //! these, in order with the other effects. [`crate::explain`] makes a report of them.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::mail::{Area, Mail};
+use crate::shown::{Length, Text};
 use crate::syntax::{Rc, Span};
 
 /// Something on the way. Spans are of the rc file opened last that is not at its end.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Trace {
     /// An rc file is read from here on.
@@ -50,6 +52,46 @@ pub enum Trace {
     BlockSkipped,
     /// The `}` of the block entered last.
     BlockLeft(Span),
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Opened { path, rc, how } => f
+                .debug_struct("Opened")
+                .field("path", &Text(path))
+                .field("rc", &Length(rc.source()))
+                .field("how", how)
+                .finish(),
+            Self::Closed => f.write_str("Closed"),
+            Self::Assignment(span) => f.debug_tuple("Assignment").field(span).finish(),
+            // A value can hold the mail.
+            Self::Variable { name, value } => f
+                .debug_struct("Variable")
+                .field("name", &Text(name))
+                .field("value", &value.as_deref().map(Length))
+                .finish(),
+            Self::Recipe(recipe) => f.debug_tuple("Recipe").field(recipe).finish(),
+            Self::Condition(tested) => f.debug_tuple("Condition").field(tested).finish(),
+            Self::Decided { matches, score } => {
+                f.debug_struct("Decided").field("matches", matches).field("score", score).finish()
+            }
+            Self::BlockEntered => f.write_str("BlockEntered"),
+            Self::BlockSkipped => f.write_str("BlockSkipped"),
+            Self::BlockLeft(span) => f.debug_tuple("BlockLeft").field(span).finish(),
+        }
+    }
+}
+
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Found")
+            .field("range", &self.range)
+            .field("marked", &self.marked)
+            .field("text", &Length(&self.text))
+            .field("place", &self.place)
+            .finish()
+    }
 }
 
 /// How an rc file came to be read.
@@ -173,7 +215,7 @@ pub enum Test {
 }
 
 /// Where an expression matched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Found {
     /// Which bytes of what was searched: the shortest match that ends first, and what more of it `MATCH` gets.
     pub range: Range<usize>,

@@ -16,6 +16,8 @@
 //! [`Effect::needs_answer`] tells those of the first row from the others. A host that goes on without answering another is
 //! taken to have said [`Outcome::Failed`].
 
+mod shown;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +26,7 @@ use crate::mail::Content;
 use crate::syntax::Rc;
 
 /// A request to the host.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Effect {
     /// Append to the log. No answer.
@@ -99,7 +101,7 @@ impl Effect {
 }
 
 /// What `COMSAT` has a service told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Notice {
     /// The name or the number of the service, `biff` unless the variable says otherwise.
     pub service: Vec<u8>,
@@ -110,7 +112,7 @@ pub struct Notice {
 }
 
 /// A text for the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct LogText {
     /// What to append, line ends included.
     pub text: Vec<u8>,
@@ -119,7 +121,7 @@ pub struct LogText {
 }
 
 /// An rc file to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ReadRc {
     /// Its path, relative to the current directory unless it starts with a slash.
     pub path: Vec<u8>,
@@ -128,7 +130,7 @@ pub struct ReadRc {
 }
 
 /// What to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Command {
     /// A command line for a shell.
@@ -175,7 +177,7 @@ pub enum Output {
 }
 
 /// A program to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Run {
     /// What to run.
     pub command: Command,
@@ -214,7 +216,7 @@ pub enum Purpose {
 }
 
 /// A mail to write to folders.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Deliver {
     /// The folders. A folder that ends in `/` is a Maildir, one that ends in `/.` an MH folder, one that is a directory
     /// gets a file; any other is a mailbox.
@@ -253,7 +255,7 @@ impl Exit {
 }
 
 /// What became of a program.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Ran {
     /// How it ended.
     pub exit: Exit,
@@ -275,7 +277,7 @@ impl Ran {
 }
 
 /// What happened in a delivery, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Note {
     /// This name could not be taken for a directory.
@@ -319,7 +321,7 @@ pub struct Delivered {
 }
 
 /// An answer of the host. One that does not fit its effect counts as [`Outcome::Failed`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
     /// It is done.
