@@ -318,7 +318,7 @@ fn log_abstract(mail: &Mail, shown: Shown, folder: &[u8], size: u64) -> Vec<u8> 
     const LONGEST_FOLDER: usize = 60;
     let mut out = Vec::new();
     let plain = |bytes: &[u8]| -> Vec<u8> {
-        bytes.iter().map(|&byte| if matches!(byte, b'\n' | b'\t' | b'\r') { b' ' } else { byte }).collect()
+        bytes.iter().map(|&byte| if matches!(byte, b'\t'..=b'\r') { b' ' } else { byte }).collect()
     };
     if let Some(line) = mail.from_line().filter(|_| shown.from_line) {
         out.extend_from_slice(line);
