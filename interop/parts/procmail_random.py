@@ -204,7 +204,8 @@ def _await_group(group):
 
 def _tidy(text):
     text = text.replace(_theirs.encode(), b"PROGRAM").replace(_ours.encode(), b"PROGRAM")
-    text = re.sub(rb"\d{9,}\.\d+_\d+\.[\w.-]+", b"UNIQUE", text)
+    # Cut off where the log has no more room.
+    text = re.sub(rb"\d{9,}\.\d+(_\d+\.[\w.-]+|_?\d*\.?[\w.-]*(?=\t))", b"UNIQUE", text)
     text = re.sub(rb"_[\w+-]+[.,+%][\w-]+\.[\w.-]+", b"TEMPORARY", text)
     text = re.sub(rb"(msg|new)\.[\w-]+", rb"\1.INODE", text)
     text = re.sub(rb"procmail: \[\d+\] [^\n]*\n", b"", text)
