@@ -26,6 +26,8 @@ pub(crate) struct Head {
     pub(crate) raw: bool,
     /// The lock, if there is to be one; empty if its name is to be derived.
     pub(crate) lock: Option<Vec<u8>>,
+    /// Whether a name is given for the lock that is empty, as `: ""` has it: then none is taken.
+    pub(super) nameless_lock: bool,
     /// What could not be read.
     pub(crate) rest: Vec<u8>,
 }
@@ -60,7 +62,8 @@ impl Head {
                 b':' => {
                     // The name is the next word, whatever it consists of.
                     let (name, rest) = lock_name(words, at + 1);
-                    head.lock = Some(name);
+                    head.nameless_lock = name.as_ref().is_some_and(Vec::is_empty);
+                    head.lock = Some(name.unwrap_or_default());
                     head.rest = rest;
                     break;
                 }
@@ -119,8 +122,8 @@ pub(super) fn joined(words: &[impl AsRef<[u8]>]) -> Vec<u8> {
     words.join(&b' ')
 }
 
-/// The word behind the colon that ends the first `before` bytes of the line, and the words behind it.
-fn lock_name(words: &[impl AsRef<[u8]>], before: usize) -> (Vec<u8>, Vec<u8>) {
+/// The word behind the colon that ends the first `before` bytes of the line, if there is one, and the words behind it.
+fn lock_name(words: &[impl AsRef<[u8]>], before: usize) -> (Option<Vec<u8>>, Vec<u8>) {
     let mut seen = 0;
     for (number, word) in words.iter().enumerate() {
         let word = word.as_ref();
@@ -128,13 +131,13 @@ fn lock_name(words: &[impl AsRef<[u8]>], before: usize) -> (Vec<u8>, Vec<u8>) {
             let inside = &word[before - seen..];
             let (name, rest) = if inside.is_empty() {
                 let next = words.get(number + 1).map(AsRef::as_ref);
-                (next.unwrap_or_default(), words.get(number + 2..).unwrap_or_default())
+                (next, words.get(number + 2..).unwrap_or_default())
             } else {
-                (inside, &words[number + 1..])
+                (Some(inside), &words[number + 1..])
             };
-            return (name.to_vec(), joined(rest));
+            return (name.map(<[u8]>::to_vec), joined(rest));
         }
         seen += word.len() + 1;
     }
-    (Vec::new(), Vec::new())
+    (None, Vec::new())
 }

@@ -15,6 +15,10 @@ impl Evaluator {
             self.perform(act, action);
             return;
         };
+        if act.head.nameless_lock {
+            self.perform(act, action);
+            return;
+        }
         if !lock.is_empty() {
             self.lock_action(act, lock, action);
             return;
@@ -22,11 +26,7 @@ impl Evaluator {
         match action {
             Action::Folders(_) => {
                 let folder = act.words.first().cloned().unwrap_or_default();
-                if folder == b"/dev/null" {
-                    self.perform(act, action);
-                } else {
-                    self.lock_beside(act, &folder, action);
-                }
+                self.lock_beside(act, &folder, action);
             }
             Action::Pipe { command, .. } => {
                 if self.is_nothing(command) {
@@ -84,7 +84,12 @@ impl Evaluator {
         self.words(&parse_text(command, 0, Mode::Words)).into_iter().next().unwrap_or_default()
     }
 
+    /// Takes the lock of a file that is written to; the null device has none.
     pub(super) fn lock_beside(&mut self, act: Box<Act>, name: &[u8], action: &Action) {
+        if name == b"/dev/null" {
+            self.perform(act, action);
+            return;
+        }
         let lock = [name, self.variables.value("LOCKEXT")].concat();
         self.lock_action(act, lock, action);
     }
