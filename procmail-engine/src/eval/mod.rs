@@ -108,6 +108,8 @@ pub struct Evaluator {
     written: u64,
     /// Continued fields of the header are joined, as conditions want them. It shows when `HOST` ends the rc files then.
     header_joined: bool,
+    /// Whether the last filter or capture that was waited for failed.
+    filter_failed: bool,
     lock_file: Option<Vec<u8>>,
     local_lock: Option<Vec<u8>>,
     logging: bool,
@@ -259,6 +261,7 @@ impl Evaluator {
             score: 0,
             written: 0,
             header_joined: false,
+            filter_failed: false,
             lock_file: None,
             local_lock: None,
             logging: false,

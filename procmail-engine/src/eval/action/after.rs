@@ -32,6 +32,9 @@ impl Evaluator {
             self.complain_of("Error while writing to", command.name());
         }
         let quiet = !head.waits || head.waits_quietly;
+        if !starved && head.waits_for_exit() && (capture.is_some() || head.filters) {
+            self.filter_failed = !ran.exit.is_success();
+        }
         if starved && (capture.is_some() || head.filters) {
             // Procmail does not wait for it then.
             self.status = CANNOT_WRITE;
@@ -69,7 +72,8 @@ impl Evaluator {
             self.settle(act, (!failed).then_some(size as u64));
             return;
         }
-        self.chain.succeeded = !failed;
+        // Of a program that is not waited for, procmail says what it knows of the last that was.
+        self.chain.succeeded = !failed && !self.filter_failed;
     }
 
     /// Gives a variable what a program has said, and tells whether it has got it.
