@@ -293,7 +293,7 @@ def _same(theirs, ours):
 def for_users(setting, ours):
     """With a mail spool of its own, which ends with the run."""
     # Without Debian's set-group-id bit, with which a mailbox that is made is for the group as well.
-    theirs = setting.folder("procmail") / "theirs"
+    theirs = setting.folder("procmail_for_users") / "theirs"
     shutil.copy(THEIRS, theirs)
     theirs.chmod(0o755)
     with check("procmail -d puts bogus mailboxes aside as Debian's does, and makes new ones"):
