@@ -125,6 +125,8 @@ impl<'a> Writer<'a> {
         match before {
             Before::Start => {}
             Before::Open => self.out.push(b'\n'),
+            // A text that nothing ends may have its line feed in it.
+            Before::Recipe if self.out.ends_with(b"\n") => self.out.push(b'\n'),
             Before::Recipe => self.out.extend_from_slice(b"\n\n"),
             Before::Line | Before::Skipped => {
                 self.out.extend_from_slice(if lines > 1 { b"\n\n" } else { b"\n" });
@@ -171,7 +173,9 @@ impl<'a> Writer<'a> {
         self.separate(recipe.span.start, Before::Recipe);
         self.line(recipe);
         let mut comments = recipe.comments.iter().peekable();
-        for condition in &recipe.conditions {
+        let end = self.source().len();
+        // Those that are missing at the end of the file are missing then, too.
+        for condition in recipe.conditions.iter().filter(|condition| condition.span.start < end) {
             while let Some(comment) = comments.next_if(|comment| comment.start < condition.span.start) {
                 self.inner_comment(*comment);
             }
