@@ -104,7 +104,7 @@ pub use maildir::{
     Cleaned, Delivered, Delivery, DeliveryOptions, Maildir, STALE_AFTER, Staged, SyncStrategy, commit_all,
     commit_all_with,
 };
-pub use mbox::{Appended, Mbox, MboxAppend, MboxOptions, Quoting, Separation};
+pub use mbox::{Appended, Mbox, MboxAppend, MboxOptions, Quoting, Separation, fit_content_length};
 pub use message_dir::{MessageDelivery, MessageDir, Naming};
 pub use message_name::{MessageName, MessageNameError};
 pub use quota_file::{Quota, QuotaLimits, QuotaLimitsError, QuotaUsage};

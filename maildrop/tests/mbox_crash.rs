@@ -17,8 +17,6 @@ use maildrop::{DotLock, DotLockOptions, Fault, Faults, Mbox, MboxOptions, Operat
 
 const MBOX: &str = "MAILDROP_TEST_MBOX";
 const FIRST: &str = "MAILDROP_TEST_FIRST";
-/// Octets that the delivering process adds at a time.
-const CHUNK: usize = 48 * 1024;
 const MESSAGES: &str = "MAILDROP_TEST_MESSAGES";
 const HOLD: &str = "MAILDROP_TEST_HOLD";
 const FROM: &str = "From a@b Tue Jan  2 03:04:05 2001\n";
@@ -86,11 +84,7 @@ fn delivering_process() {
     }
     let mbox = Mbox::with_options(path, options);
     for number in number(FIRST)..number(FIRST) + number(MESSAGES) {
-        let mut append = mbox.begin().unwrap();
-        for chunk in message(number).as_bytes().chunks(CHUNK) {
-            append.append(chunk).unwrap();
-        }
-        append.commit().unwrap();
+        mbox.append(message(number).as_bytes()).unwrap();
         say(&format!("@ok {number}"));
     }
 }

@@ -62,9 +62,20 @@ impl MboxAppend {
     /// [`Error::Io`]; the message is then good for nothing but being dropped.
     pub fn append(&mut self, chunk: &[u8]) -> Result<(), Error> {
         match self.target.locked.mbox.options.quoting {
-            Quoting::Raw => self.with(|_, out| out.collect(chunk)),
+            Quoting::Raw => self.append_verbatim(chunk),
             Quoting::From => self.with(|quoter, out| quoter.push(chunk, |bytes| out.collect(bytes))),
         }
+    }
+
+    /// Adds a chunk that is not quoted: a part of the body that a `Content-Length:` field covers.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; the message is then good for nothing but being dropped.
+    pub fn append_verbatim(&mut self, chunk: &[u8]) -> Result<(), Error> {
+        self.with(|quoter, out| {
+            quoter.pass(chunk, |bytes| out.collect(bytes))?;
+            out.collect(chunk)
+        })
     }
 
     fn with(

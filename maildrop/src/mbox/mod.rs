@@ -5,12 +5,13 @@
 //! [`MboxAppend::commit`] answers `Ok`, and nothing is left of it when a step fails. If the process dies, what it wrote
 //! is cut off by whoever appends next with this crate, or by [`Mbox::repair`].
 //!
-//! What is written is what procmail 3.22 writes with `-Y`: `From ` at the start of a line becomes `>From `, and the message
-//! ends with an empty line. `Content-Length:` is a field like any other; who heeds it gives messages that are quoted
-//! already, to be stored with [`Quoting::Raw`]. procmail glues a message to what stands in the file even if that does not
-//! end with an empty line; here the lines that are missing are written first, unless the options say otherwise.
+//! What is written is what procmail 3.22 writes: `From ` at the start of a line becomes `>From ` unless a
+//! `Content-Length:` field covers it, and the message ends with an empty line. procmail glues a message to what stands
+//! in the file even if that does not end with an empty line; here the lines that are missing are written first, unless
+//! the options say otherwise.
 
 mod append;
+mod content_length;
 mod guard;
 mod quote;
 
@@ -21,10 +22,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use memchr::memmem;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 pub use self::append::{Appended, MboxAppend};
+pub use self::content_length::fit_content_length;
 
 use self::guard::Identity;
 use crate::dot_lock::{DotLock, DotLockOptions};
@@ -66,6 +69,7 @@ pub struct MboxOptions {
     mode: u32,
     quoting: Quoting,
     separation: Separation,
+    content_length: bool,
     faults: Option<Arc<dyn Faults>>,
 }
 
@@ -78,6 +82,7 @@ impl Default for MboxOptions {
             mode: 0o600,
             quoting: Quoting::default(),
             separation: Separation::default(),
+            content_length: true,
             faults: None,
         }
     }
@@ -124,6 +129,14 @@ impl MboxOptions {
     #[must_use]
     pub fn separation(self, separation: Separation) -> MboxOptions {
         MboxOptions { separation, ..self }
+    }
+
+    /// Whether a `Content-Length:` field is corrected and spares its part of the body the quoting (the default), or is a
+    /// field like any other, as in the traditional Berkeley format. With [`Quoting::Raw`] it is never corrected, nor is it in
+    /// messages that are given in chunks: see [`fit_content_length`].
+    #[must_use]
+    pub fn content_length(self, heeded: bool) -> MboxOptions {
+        MboxOptions { content_length: heeded, ..self }
     }
 
     /// Sets a fault hook for all steps on the file.
@@ -178,7 +191,17 @@ impl Mbox {
     /// [`Error::LockHeld`] or [`Error::Io`]. In each case nothing of the message is left in the file.
     pub fn append(&self, message: &[u8]) -> Result<Appended, Error> {
         let mut append = self.begin()?;
-        append.append(message)?;
+        let (header, body) = message.split_at(header_length(message));
+        let mut fitted = header.to_vec();
+        // An empty line at the end is not counted, as with procmail.
+        let empty_end = message.iter().nth_back(1) == Some(&b'\n');
+        let length = body.len().saturating_sub(usize::from(empty_end));
+        let heeded = self.options.content_length && self.options.quoting == Quoting::From;
+        let covered = heeded.then(|| fit_content_length(&mut fitted, length as u64)).flatten();
+        let covered = usize::try_from(covered.unwrap_or(0)).unwrap_or(usize::MAX).min(body.len());
+        append.append(&fitted)?;
+        append.append_verbatim(&body[..covered])?;
+        append.append(&body[covered..])?;
         append.commit()
     }
 
@@ -320,6 +343,12 @@ impl Locked {
         self.mbox.check(Operation::Truncate)?;
         self.file.set_len(size).map_err(|error| self.mbox.error(Operation::Truncate, error))
     }
+}
+
+/// Octets of the header, with the empty line that ends it. Empty lines before it belong to it.
+fn header_length(message: &[u8]) -> usize {
+    let leading = message.iter().take_while(|&&byte| byte == b'\n').count();
+    memmem::find(&message[leading..], b"\n\n").map_or(message.len(), |at| leading + at + 2)
 }
 
 #[cfg(test)]

@@ -51,13 +51,24 @@ impl Quoter {
                     }
                     None => {
                         sink(chunk)?;
-                        if chunk.ends_with(b"\n") {
-                            self.place = Place::LineStart(0);
-                        }
+                        self.ends_with(chunk);
                         return Ok(());
                     }
                 },
             }
+        }
+        Ok(())
+    }
+
+    /// Notes octets that went out as they are.
+    pub(super) fn pass<E>(
+        &mut self,
+        chunk: &[u8],
+        sink: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.finish(sink)?;
+        if !chunk.is_empty() {
+            self.ends_with(chunk);
         }
         Ok(())
     }
@@ -69,6 +80,10 @@ impl Quoter {
             sink(&MARK[..held])?;
         }
         Ok(())
+    }
+
+    fn ends_with(&mut self, chunk: &[u8]) {
+        self.place = if chunk.ends_with(b"\n") { Place::LineStart(0) } else { Place::Inside };
     }
 }
 
@@ -107,6 +122,20 @@ mod tests {
             assert_eq!(quote([given]), expected, "{}", given.escape_ascii());
             assert_eq!(quote(given.chunks(1)), expected, "octet by octet");
         }
+    }
+
+    #[test]
+    fn what_is_passed_over_is_seen_for_its_last_octet() {
+        let mut quoter = Quoter::new();
+        let mut out = Vec::new();
+        let mut sink = |bytes: &[u8]| {
+            out.extend_from_slice(bytes);
+            Ok::<(), std::convert::Infallible>(())
+        };
+        quoter.push(b"x\nFro", &mut sink).unwrap();
+        quoter.pass(b"m me\n", &mut sink).unwrap();
+        quoter.push(b"From you", &mut sink).unwrap();
+        assert_eq!(out, b"x\nFro>From you");
     }
 
     proptest! {

@@ -41,6 +41,12 @@ fn messages_are_stored_as_procmail_stores_them() {
         ("Subject: x", "Subject: x\n"),
         ("From b\nSubject: x\n\n>From y\nFrom\tz\n", ">From b\nSubject: x\n\n>From y\nFrom\tz\n\n"),
         ("Subject: x\r\n\r\nFrom x\r\n", "Subject: x\r\n\r\n>From x\r\n\n"),
+        ("Content-Length: 5\n\nline\nFrom me\n", "Content-Length:13\n\nline\nFrom me\n\n"),
+        ("Content-Length: 5\n\nline\nFrom me\n\n", "Content-Length:13\n\nline\nFrom me\n\n"),
+        ("Content-Length: 5\n\nline\nFrom me\n\n\n", "Content-Length:14\n\nline\nFrom me\n\n\n"),
+        ("Content-Length: 5\n\n\n", "Content-Length: 0\n\n\n"),
+        ("Content-Length: 5\n\nline\nFrom me", "Content-Length:12\n\nline\nFrom me\n"),
+        ("Content-Length:5\n\nline\nFrom me\nFrom you\n", "Content-Length:9\n\nline\nFrom me\n>From you\n\n"),
         ("content-length :  5 x\n\nFrom me\n", "content-length :  5 x\n\n>From me\n\n"),
     ];
     for (message, expected) in table {
@@ -56,12 +62,12 @@ fn messages_are_stored_as_procmail_stores_them() {
 }
 
 #[test]
-fn raw_messages_are_stored_octet_by_octet_and_others_quoted_whatever_length_they_tell() {
-    let raw = "x\n\nFrom me\nFrom you";
+fn raw_messages_are_stored_octet_by_octet_and_the_berkeley_format_knows_no_lengths() {
+    let raw = "Content-Length: 5\n\nFrom me\nFrom you";
     assert_eq!(stored(raw.as_bytes(), quick().quoting(Quoting::Raw)), raw);
     let message = "Content-Length: 100\n\nFrom me\n";
     let expected = "Content-Length: 100\n\n>From me\n\n";
-    assert_eq!(stored(message.as_bytes(), quick()), expected);
+    assert_eq!(stored(message.as_bytes(), quick().content_length(false)), expected);
 }
 
 #[test]
@@ -311,7 +317,7 @@ proptest! {
         size in 1_usize..9,
     ) {
         let message = words.concat();
-        let whole = stored(message.as_bytes(), quick());
+        let whole = stored(message.as_bytes(), quick().content_length(false));
         let (_dir, path) = fresh(None);
         let mut append = Mbox::with_options(&path, quick()).begin().unwrap();
         for chunk in message.as_bytes().chunks(size) {
