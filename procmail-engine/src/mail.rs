@@ -276,12 +276,13 @@ impl Content {
 /// Where the value of `Content-Length` stands, with its blanks.
 fn content_length(header: &[u8]) -> Option<std::ops::Range<usize>> {
     const NAME: &[u8] = b"content-length:";
-    let mut at = 0;
-    for line in header.split(|&byte| byte == b'\n') {
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', header).chain([header.len()]) {
+        let line = &header[start..end];
         if line.len() >= NAME.len() && line[..NAME.len()].eq_ignore_ascii_case(NAME) {
-            return Some(at + NAME.len()..at + line.len());
+            return Some(start + NAME.len()..end);
         }
-        at += line.len() + 1;
+        start = end + 1;
     }
     None
 }

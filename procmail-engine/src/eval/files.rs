@@ -122,10 +122,17 @@ impl Evaluator {
                 }
             }
             Item::Recipe(recipe) => {
-                // So short a line fits whatever LINEBUF is.
-                if let Some(words) = recipe.head.literal_words(MIN_LINE / 2) {
+                // So short a line fits whatever LINEBUF is. Most have one word.
+                let words = recipe.head.literal_words(MIN_LINE / 2);
+                if let Some(mut words) = words {
                     self.arguments_at = None;
-                    self.recipe(&rc, at, recipe, words.as_slice());
+                    match (words.next(), words.next()) {
+                        (Some(word), None) => self.recipe(&rc, at, recipe, &[word]),
+                        (first, second) => {
+                            let words: Vec<&[u8]> = first.into_iter().chain(second).chain(words).collect();
+                            self.recipe(&rc, at, recipe, &words);
+                        }
+                    }
                     return;
                 }
                 self.tasks.push(Task::Head(at));

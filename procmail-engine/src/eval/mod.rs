@@ -228,23 +228,23 @@ const COPY_COST: u32 = 1000;
 
 impl Evaluator {
     /// Starts an evaluation.
-    pub fn new(setup: Setup, mail: Mail) -> Self {
+    pub fn new(mut setup: Setup, mail: Mail) -> Self {
         let mut variables = Variables::default();
         let mut numbers = Numbers::default();
-        for (name, value) in &setup.inherited {
-            variables.set(name, value);
-            variables.count_as(name, None);
+        for (name, value) in std::mem::take(&mut setup.inherited) {
+            variables.count_as(&name, None);
+            variables.inherit(name, value);
         }
-        for (name, value) in &setup.hidden {
-            variables.count_as(name, Some(value));
+        for (name, value) in std::mem::take(&mut setup.hidden) {
+            variables.count_as(&name, Some(value));
         }
-        for (name, value) in &setup.environment {
-            variables.set(name, value);
-            numbers.assigned(name, value);
+        for (name, value) in std::mem::take(&mut setup.environment) {
+            numbers.assigned(&name, &value);
+            variables.put(name, value);
         }
         let budget = Budget::new(setup.most_items);
         Self {
-            arguments: setup.arguments.clone(),
+            arguments: std::mem::take(&mut setup.arguments),
             mail: Arc::new(counted(&setup, mail)),
             variables,
             numbers,

@@ -95,6 +95,7 @@ impl Evaluator {
     pub(super) fn is_too_long(&self, rc: &Rc, action: &Action) -> bool {
         let limit = self.numbers.line_buffer;
         let name = match action {
+            Action::Folders(folders) if folders.span.end - folders.span.start + BEHIND_NAME < limit => 0,
             Action::Folders(folders) => leading_name(rc.text(folders.span)),
             Action::Pipe { capture, command, .. } if command.len() < limit => {
                 capture.as_ref().map_or(0, |capture| capture.name.len())

@@ -31,8 +31,23 @@ impl Variables {
     }
 
     /// Has a variable count as this until something is assigned to it.
-    pub(super) fn count_as(&mut self, name: &[u8], setting: Option<&[u8]>) {
-        self.settings.insert(name.to_vec(), setting.map(<[u8]>::to_vec));
+    pub(super) fn count_as(&mut self, name: &[u8], setting: Option<Vec<u8>>) {
+        self.settings.insert(name.to_vec(), setting);
+    }
+
+    /// As [`Variables::set`], with what can be kept.
+    pub(super) fn put(&mut self, name: Vec<u8>, value: Vec<u8>) {
+        self.settings.remove(&name);
+        self.inherit(name, value);
+    }
+
+    /// Sets a variable without changing what it counts as.
+    pub(super) fn inherit(&mut self, name: Vec<u8>, value: Vec<u8>) {
+        self.size += name.len() + value.len();
+        let length = name.len();
+        if let Some(before) = self.values.insert(name, value) {
+            self.size -= length + before.len();
+        }
     }
 
     pub(super) fn set(&mut self, name: &[u8], value: &[u8]) {

@@ -95,24 +95,18 @@ impl Text {
     }
 
     /// Its words, if they stand there as they are, on at most so many bytes.
-    pub(crate) fn literal_words(&self, most: usize) -> Option<Vec<&[u8]>> {
-        if self.span.end - self.span.start > most {
+    pub(crate) fn literal_words(&self, most: usize) -> Option<impl Iterator<Item = &[u8]>> {
+        let parts = self.parts.as_slice();
+        let joins = |pair: &[Part]| matches!(pair, [Part::Bytes(_), Part::Bytes(_)]);
+        let stands = |part: &Part| matches!(part, Part::Bytes(_) | Part::Break);
+        if self.span.end - self.span.start > most || !parts.iter().all(stands) || parts.windows(2).any(joins)
+        {
             return None;
         }
-        let mut words = Vec::with_capacity(1);
-        let mut open = false;
-        for part in &self.parts {
-            match part {
-                Part::Bytes(bytes) if bytes.is_empty() => {}
-                Part::Bytes(bytes) if !open => {
-                    words.push(bytes.as_slice());
-                    open = true;
-                }
-                Part::Break => open = false,
-                _ => return None,
-            }
-        }
-        Some(words)
+        Some(parts.iter().filter_map(|part| match part {
+            Part::Bytes(bytes) if !bytes.is_empty() => Some(bytes.as_slice()),
+            _ => None,
+        }))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::mail::Area;
 use crate::regex::{Case, Expression, Match, Regex, Searched};
 
 impl Evaluator {
-    pub(super) fn expression(&mut self, run: &Conditions, test: &Test) -> Verdict {
+    pub(super) fn expression(&mut self, run: &Conditions, test: &Test<'_>) -> Verdict {
         let case = if run.head.exact_case { Case::Exact } else { Case::Fold };
         let Some(expression) = self.setup.expressions.expression(&test.text, case) else {
             self.overflow();
@@ -60,8 +60,8 @@ impl Evaluator {
                 self.scored(run.total, test, shown_text, total)
             }
         };
-        let what = |this: &Self, test: &Test| trace::Test::Expression {
-            pattern: test.text.clone(),
+        let what = |this: &Self, test: &Test<'_>| trace::Test::Expression {
+            pattern: test.text.to_vec(),
             found: first.map(|found| this.found(&run.subject(test), regex, &text, &found)),
             matches,
         };
@@ -97,7 +97,7 @@ impl Evaluator {
         self.tell_of("Matched", value);
     }
 
-    fn plain(&mut self, test: &Test, text: &[u8], found: bool) -> Verdict {
+    fn plain(&mut self, test: &Test<'_>, text: &[u8], found: bool) -> Verdict {
         let matches = found != test.negated;
         let what = match (matches, test.negated) {
             (true, false) => "Match on",
@@ -110,7 +110,7 @@ impl Evaluator {
     }
 
     /// Tells of the score. The verdict has the total.
-    fn scored(&mut self, before: f64, test: &Test, text: &[u8], total: f64) -> Verdict {
+    fn scored(&mut self, before: f64, test: &Test<'_>, text: &[u8], total: f64) -> Verdict {
         let added = added(before, total);
         let not = if test.negated { " !" } else { "" };
         let line = format!("Score: {added:7} {:>7}{not} \"", told(total));
@@ -118,7 +118,7 @@ impl Evaluator {
         Verdict::Score(total)
     }
 
-    pub(super) fn size(&mut self, run: &Conditions, test: &Test, text: Vec<u8>) -> Verdict {
+    pub(super) fn size(&mut self, run: &Conditions, test: &Test<'_>, text: Vec<u8>) -> Verdict {
         let operand = text.get(1..).unwrap_or_default();
         let blanks = operand.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         let sign = usize::from(matches!(operand.get(blanks), Some(b'+' | b'-')));
@@ -148,12 +148,12 @@ impl Evaluator {
                 self.scored(run.total, test, &text, total)
             }
         };
-        let what = |_: &Self, _: &Test| trace::Test::Size { less, limit, size };
+        let what = |_: &Self, _: &Test<'_>| trace::Test::Size { less, limit, size };
         self.tested(run, test, what, verdict.judged(run.total));
         verdict
     }
 
-    pub(super) fn program(&mut self, run: &Conditions, test: &Test, value: Value) -> Verdict {
+    pub(super) fn program(&mut self, run: &Conditions, test: &Test<'_>, value: Value) -> Verdict {
         let (code, text) = match value {
             Value::Ran(ran, command) => {
                 self.complain_of_exit(ran.exit, command.name(), true);
@@ -177,7 +177,7 @@ impl Evaluator {
                 if code < 0 && !test.negated { Verdict::Fatal(total) } else { verdict }
             }
         };
-        let what = |_: &Self, _: &Test| trace::Test::Program { command: text, exit: code };
+        let what = |_: &Self, _: &Test<'_>| trace::Test::Program { command: text, exit: code };
         self.tested(run, test, what, verdict.judged(run.total));
         verdict
     }

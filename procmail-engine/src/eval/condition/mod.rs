@@ -25,12 +25,13 @@ pub(super) struct Conditions {
     total: f64,
     scored: bool,
     /// What is known of the condition at hand.
-    test: Option<Test>,
+    test: Option<Test<'static>>,
 }
 
 #[derive(Debug, Clone)]
-struct Test {
-    text: Vec<u8>,
+struct Test<'c> {
+    /// What is not read yet of the condition as it was written, or as it was expanded.
+    text: Cow<'c, [u8]>,
     negated: bool,
     weight: Option<Weight>,
     /// What is looked at, if it is not what the flags say.
@@ -44,6 +45,38 @@ enum Stage {
     Expanded,
     Size,
     Program,
+}
+
+impl<'c> Test<'c> {
+    fn new(text: &'c [u8]) -> Self {
+        Self { text: Cow::Borrowed(text), negated: false, weight: None, subject: None, stage: Stage::Prefix }
+    }
+
+    /// Goes behind what is read.
+    fn skip(&mut self, bytes: usize) {
+        match &mut self.text {
+            Cow::Borrowed(text) => *text = &text[bytes..],
+            Cow::Owned(text) => drop(text.drain(..bytes)),
+        }
+    }
+
+    fn skip_blanks(&mut self) {
+        let blanks = self.text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        if blanks > 0 {
+            self.skip(blanks);
+        }
+    }
+
+    /// The test, to be gone on with at a stage.
+    fn at(&mut self, stage: Stage) -> Test<'static> {
+        Test {
+            text: Cow::Owned(std::mem::take(&mut self.text).into_owned()),
+            negated: self.negated,
+            weight: self.weight,
+            subject: self.subject.take(),
+            stage,
+        }
+    }
 }
 
 enum Verdict {
@@ -99,15 +132,10 @@ impl Conditions {
         .map_or_else(Span::default, |condition| condition.span)
     }
 
-    fn subject(&self, test: &Test) -> Subject {
+    fn subject(&self, test: &Test<'_>) -> Subject {
         let area = if test.stage == Stage::Size { Area::Whole } else { self.head.searched() };
         test.subject.clone().unwrap_or(Subject::Area(area))
     }
-}
-
-fn skip_blanks(text: &mut Vec<u8>) {
-    let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-    text.drain(..blanks);
 }
 
 impl Evaluator {
@@ -117,52 +145,43 @@ impl Evaluator {
         let Some(Item::Recipe(recipe)) = rc.items().get(run.item) else { return };
         let mut begun = run.test.is_some();
         loop {
-            let Some(mut test) = run.test.take() else {
-                if self.setup.pauses
-                    && std::mem::replace(&mut begun, true)
-                    && run.which < recipe.conditions.len()
-                {
-                    self.tasks.push(Task::Conditions(Box::new(run)));
-                    return;
+            let mut test = match run.test.take() {
+                Some(test) => test,
+                None => {
+                    if self.setup.pauses
+                        && std::mem::replace(&mut begun, true)
+                        && run.which < recipe.conditions.len()
+                    {
+                        self.tasks.push(Task::Conditions(Box::new(run)));
+                        return;
+                    }
+                    let Some(condition) = recipe.conditions.get(run.which) else {
+                        self.score = shown(run.total);
+                        let matches = !run.scored || is_enough(run.total);
+                        self.matched(&run, matches, &recipe.action);
+                        return;
+                    };
+                    run.which += 1;
+                    if condition.written().len() >= self.numbers.line_buffer {
+                        self.overflow();
+                        self.score = shown(run.total);
+                        self.matched(&run, false, &recipe.action);
+                        return;
+                    }
+                    Test::new(condition.written())
                 }
-                let Some(condition) = recipe.conditions.get(run.which) else {
+            };
+            if test.stage == Stage::Expanded {
+                let Value::Words(words) = std::mem::take(&mut self.value) else {
                     self.score = shown(run.total);
-                    let matches = !run.scored || is_enough(run.total);
-                    self.matched(&run, matches, &recipe.action);
-                    return;
-                };
-                run.which += 1;
-                if condition.written().len() >= self.numbers.line_buffer {
-                    self.overflow();
-                    self.score = shown(run.total);
+                    self.tested(&run, &test, |_, test| untested(test), Judged::TooLong);
                     self.matched(&run, false, &recipe.action);
                     return;
-                }
-                run.test = Some(Test {
-                    text: condition.written().to_vec(),
-                    negated: false,
-                    weight: None,
-                    subject: None,
-                    stage: Stage::Prefix,
-                });
-                continue;
-            };
+                };
+                test.text = Cow::Owned(words.concat());
+            }
             let verdict = match test.stage {
-                Stage::Expanded => {
-                    match std::mem::take(&mut self.value) {
-                        Value::Words(words) => test.text = words.concat(),
-                        _ => {
-                            self.score = shown(run.total);
-                            self.tested(&run, &test, |_, test| untested(test), Judged::TooLong);
-                            self.matched(&run, false, &recipe.action);
-                            return;
-                        }
-                    }
-                    test.stage = Stage::Prefix;
-                    run.test = Some(test);
-                    continue;
-                }
-                Stage::Prefix => match self.prefixes(&mut run, test) {
+                Stage::Prefix | Stage::Expanded => match self.prefixes(&mut run, &mut test) {
                     Some(verdict) => verdict,
                     None => return,
                 },
@@ -200,24 +219,23 @@ impl Evaluator {
     }
 
     /// Takes what stands before the condition proper, then tests it. Nothing when a task has to end first.
-    fn prefixes(&mut self, run: &mut Conditions, mut test: Test) -> Option<Verdict> {
+    fn prefixes(&mut self, run: &mut Conditions, test: &mut Test<'_>) -> Option<Verdict> {
         loop {
-            skip_blanks(&mut test.text);
+            test.skip_blanks();
             match test.text.first() {
                 Some(b'!') => {
                     test.negated = !test.negated;
-                    test.text.remove(0);
+                    test.skip(1);
                 }
                 Some(b'$') => {
                     let text = parse_text(&joined(&test.text[1..]), 0, Mode::Quoted);
-                    test.stage = Stage::Expanded;
-                    run.test = Some(test);
+                    run.test = Some(test.at(Stage::Expanded));
                     self.tasks.push(Task::Conditions(Box::new(run.clone())));
                     self.tasks.push(Task::Expand(Expand::new(Arc::new(text), Mode::Quoted, 0)));
                     return None;
                 }
                 Some(b'<' | b'>') => {
-                    if self.unneeded(run, &test) {
+                    if self.unneeded(run, test) {
                         return Some(Verdict::Score(run.total));
                     }
                     // Words, but values do not split.
@@ -225,24 +243,22 @@ impl Evaluator {
                     for part in text.parts.iter_mut().filter(|part| **part == Part::Break) {
                         *part = Part::Bytes(b" ".to_vec());
                     }
-                    test.stage = Stage::Size;
-                    run.test = Some(test);
+                    run.test = Some(test.at(Stage::Size));
                     self.tasks.push(Task::Conditions(Box::new(run.clone())));
                     self.tasks.push(Task::Expand(Expand::new(Arc::new(text), Mode::Quoted, 0)));
                     return None;
                 }
                 Some(b'?') => {
-                    if self.unneeded(run, &test) {
+                    if self.unneeded(run, test) {
                         return Some(Verdict::Score(run.total));
                     }
                     let line = test.text.get(1..).unwrap_or_default().to_vec();
-                    let mut input = self.subject(&self.mail, run, &test).into_owned();
+                    let mut input = self.subject(&self.mail, run, test).into_owned();
                     if !input.ends_with(b"\n\n") {
                         input.push(b'\n');
                     }
                     self.written = input.len() as u64;
-                    test.stage = Stage::Program;
-                    run.test = Some(test);
+                    run.test = Some(test.at(Stage::Program));
                     self.tasks.push(Task::Conditions(Box::new(run.clone())));
                     let command = RunCommand::new(line, Purpose::Condition).fed(input.into());
                     self.tasks.push(Task::Command(command));
@@ -251,7 +267,7 @@ impl Evaluator {
                 _ => {
                     if let Some((weight, used)) = Weight::parse(&test.text) {
                         test.weight = Some(weight);
-                        test.text.drain(..used);
+                        test.skip(used);
                     } else if let Some((name, used)) = searched_variable(&test.text) {
                         self.header_joined |= matches!(name.as_slice(), b"H" | b"HB" | b"BH");
                         test.subject = Some(match name.as_slice() {
@@ -260,11 +276,11 @@ impl Evaluator {
                             b"HB" | b"BH" => Subject::Area(Area::Whole),
                             _ => Subject::Variable(name),
                         });
-                        test.text.drain(..used);
-                    } else if self.unneeded(run, &test) {
+                        test.skip(used);
+                    } else if self.unneeded(run, test) {
                         return Some(Verdict::Score(run.total));
                     } else {
-                        return Some(self.expression(run, &test));
+                        return Some(self.expression(run, test));
                     }
                 }
             }
@@ -272,7 +288,7 @@ impl Evaluator {
     }
 
     /// Whether a condition with a weight no longer counts.
-    fn unneeded(&mut self, run: &Conditions, test: &Test) -> bool {
+    fn unneeded(&mut self, run: &Conditions, test: &Test<'_>) -> bool {
         let unneeded = test.weight.is_some() && run.total >= LIMIT;
         if unneeded {
             self.tested(run, test, |_, test| untested(test), Judged::Unneeded);
@@ -284,8 +300,8 @@ impl Evaluator {
     fn tested(
         &mut self,
         run: &Conditions,
-        test: &Test,
-        what: impl FnOnce(&Self, &Test) -> trace::Test,
+        test: &Test<'_>,
+        what: impl FnOnce(&Self, &Test<'_>) -> trace::Test,
         verdict: Judged,
     ) {
         self.trace(|this| {
@@ -306,7 +322,7 @@ impl Evaluator {
     }
 
     /// What a condition looks at. The mail is handed in so that it need not be copied.
-    fn subject<'m>(&self, mail: &'m Mail, run: &Conditions, test: &Test) -> Cow<'m, [u8]> {
+    fn subject<'m>(&self, mail: &'m Mail, run: &Conditions, test: &Test<'_>) -> Cow<'m, [u8]> {
         match &test.subject {
             None => self.seen(mail, run.head.searched()),
             Some(Subject::Area(area)) => self.seen(mail, *area),
@@ -325,8 +341,8 @@ impl Verdict {
     }
 }
 
-fn untested(test: &Test) -> trace::Test {
-    trace::Test::None(test.text.clone())
+fn untested(test: &Test<'_>) -> trace::Test {
+    trace::Test::None(test.text.to_vec())
 }
 
 /// `NAME ??` at the start of a condition: the name, and how many bytes it takes.
