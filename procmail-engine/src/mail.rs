@@ -76,11 +76,12 @@ impl Mail {
             shown = "9".repeat(number);
         }
         self.covered = shown.trim_start().parse().ok();
-        let shown = format!("{shown:width$}", width = value.len());
+        let mut shown = shown.into_bytes();
+        shown.resize(value.len(), b' ');
         if let Some(joined) = &mut self.joined {
-            joined[value.clone()].copy_from_slice(shown.as_bytes());
+            joined[value.clone()].copy_from_slice(&shown);
         }
-        self.bytes[value].copy_from_slice(shown.as_bytes());
+        self.bytes[value].copy_from_slice(&shown);
         self
     }
 
@@ -372,6 +373,15 @@ mod tests {
                 format!("S: x\nContent-Length{shown}\n\n{stored}"),
                 "{mail:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_content_length_of_any_width_is_made_true() {
+        let field = |value: String| format!("Content-Length:{value}\n\nFrom me\n");
+        for width in [26, 27, 65_536, 70_000] {
+            let shown = format!("{:>26}", 8) + &" ".repeat(width - 26);
+            assert_eq!(written(&field("5".repeat(width)), Area::Whole), field(shown) + "\n", "{width}");
         }
     }
 

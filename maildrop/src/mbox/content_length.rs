@@ -7,8 +7,8 @@ const NAME: &[u8] = b"content-length:";
 /// Writes the true length of the body into the `Content-Length:` field of a header, as procmail does, and answers how
 /// many octets of the body the field covers: those need no `From ` quoting. `None` if there is no such field.
 ///
-/// The field keeps its width, so that nothing behind it moves: the number is set to the right end of what stands there, or,
-/// if it does not fit, becomes as many nines as do. A field with no octet of content is left alone, as is any but the
+/// The field keeps its width, so that nothing behind it moves: the number is set to the right end of what stands there, or
+/// of its first 26 columns; if it does not fit, it becomes as many nines as do. A field with no octet of content is left alone, as is any but the
 /// first.
 ///
 /// ```
@@ -31,15 +31,18 @@ pub fn fit_content_length(header: &mut [u8], body: u64) -> Option<u64> {
     None
 }
 
+/// Columns of a field into which its number is set to the right.
+const LONGEST_NUMBER: usize = 26;
+
 /// Writes a number to the right end of a field, or nines all over it.
 fn fit(field: &mut [u8], number: u64) -> u64 {
-    let mut digits = number.to_string().into_bytes();
-    if digits.len() > field.len() {
-        digits = vec![b'9'; field.len()];
-    }
     field.fill(b' ');
-    let at = field.len() - digits.len();
-    field[at..].copy_from_slice(&digits);
+    let width = field.len().min(LONGEST_NUMBER);
+    let mut digits = number.to_string().into_bytes();
+    if digits.len() > width {
+        digits = vec![b'9'; width];
+    }
+    field[width - digits.len()..width].copy_from_slice(&digits);
     digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'))
 }
 
@@ -60,6 +63,12 @@ mod tests {
             ("Content-Length: 5\n 6\n", 22, "Content-Length:22\n 6\n", Some(22)),
             ("Content-Length: 5\nContent-Length: 6\n", 7, "Content-Length: 7\nContent-Length: 6\n", Some(7)),
             ("Content-Length: 5", 0, "Content-Length: 0", Some(0)),
+            (
+                "Content-Length:                              5\n",
+                22,
+                "Content-Length:                        22     \n",
+                Some(22),
+            ),
             ("Content-Length:\n", 22, "Content-Length:\n", None),
             ("Content-Length : 5\n", 22, "Content-Length : 5\n", None),
             ("X-Content-Length: 5\n", 22, "X-Content-Length: 5\n", None),

@@ -3,7 +3,8 @@
 //! Appending locks the file as procmail does: first the lock file, then the kernel's lock, so that procmail, mutt, Dovecot
 //! and this crate can work on the same file at the same time. A message is whole and durable in the file when
 //! [`MboxAppend::commit`] answers `Ok`, and nothing is left of it when a step fails. If the process dies, what it wrote
-//! is cut off by whoever appends next with this crate, or by [`Mbox::repair`].
+//! is cut off by whoever appends next with this crate, or by [`Mbox::repair`]; only what has an unquoted `From ` line in it
+//! stays, as a message of its own, so that nobody can have the messages of others cut off.
 //!
 //! What is written is what procmail 3.22 writes: `From ` at the start of a line becomes `>From ` unless a
 //! `Content-Length:` field covers it, and the message ends with an empty line. procmail glues a message to what stands

@@ -30,7 +30,8 @@
 //! # What differs from procmail 3.22
 //!
 //! - What is delivered is on stable storage (fsync of file and directory) before the exit code says so, and half of a mail
-//!   is taken back from a mailbox, also after a kill, by the delivery that follows.
+//!   is taken back from a mailbox, also after a kill, by the delivery that follows. (It stays, as a message of its own, if
+//!   it has a `From ` line that a `Content-Length` covers.)
 //! - A mail of more than 512 MiB, or one for which there is no memory, is refused with 75.
 //! - `c` on a block goes on in a thread rather than a process, and the exit code waits for it; it is 75 if a signal keeps
 //!   the copy from filing its mail. So does that of `DELIVERED=yes`, which is 0 whatever happens then. There are at most 512
