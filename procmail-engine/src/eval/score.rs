@@ -86,7 +86,7 @@ impl Weight {
         match (size == 0.0, limit == 0.0) {
             (true, true) if less => -LIMIT,
             (_, true) => LIMIT,
-            _ => before + self.weight * (size / limit).powf(self.exponent),
+            _ => before + self.weight * libm::pow(size / limit, self.exponent),
         }
     }
 }
