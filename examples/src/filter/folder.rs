@@ -13,7 +13,7 @@ use maildrop::{
 };
 use procmail_engine::effect::{Deliver, Delivered, Note};
 
-use super::{Host, NULL};
+use super::{Host, NULL, Places};
 
 /// The modes that maildrop gives files and directories of its own accord.
 const FILE_MODE: u32 = 0o600;
@@ -56,7 +56,8 @@ fn into_prefix<'a>(kind: Kind, name: &'a [u8], prefix: &'a [u8]) -> (Cow<'a, [u8
 }
 
 impl Host {
-    /// Writes a mail to its folders. `patience` is how long to wait for the kernel's lock of a mailbox; nothing is for ever.
+    /// Writes a mail to its folders. `patience` is how long to wait for the kernel's lock of a mailbox, or for the reader of a
+    /// pipe that is full; nothing is for ever.
     pub(super) fn deliver(&self, deliver: &Deliver, patience: Option<Duration>) -> Delivered {
         let Some((first, others)) = deliver.folders.split_first() else {
             return Delivered { notes: Vec::new(), size: None };
@@ -258,7 +259,14 @@ impl Host {
                 drop(file.set_permissions(Permissions::from_mode(mode)));
             }
         }
+        let (stop, deadline) = (self.stop.clone(), self.deadline);
         let options = MboxOptions::new()
+            .files_only(self.places != Places::Anywhere)
+            .waiting(move |waited| {
+                stop.requested().is_none()
+                    && deadline.is_none_or(|deadline| Instant::now() < deadline)
+                    && patience.is_none_or(|patience| waited < patience)
+            })
             .dot_lock(None)
             .kernel_lock(Some(LOCK_TURN))
             .mode(FILE_MODE)

@@ -287,6 +287,52 @@ fn a_stop_ends_the_wait_for_the_kernels_lock() {
     assert_eq!(desk.read("box"), "");
 }
 
+/// A pipe in the home, with a reader that does not read.
+fn pipe(desk: &Desk) -> fs::File {
+    use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
+    let path = desk.home.path().join("pipe");
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    open(&path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap().into()
+}
+
+#[test]
+fn a_pipe_that_is_not_read_holds_nothing_up() {
+    let mail = [MAIL, &b"0123456789abcde\n".repeat(20_000)].concat();
+    // It is told to stop, and has no time left.
+    let mut desk = Desk::new();
+    let reader = pipe(&desk);
+    let stop = desk.host.stop.clone();
+    let watcher = std::thread::spawn(move || {
+        while rustix::io::ioctl_fionread(&reader).unwrap() < 4096 {
+            std::thread::yield_now();
+        }
+        stop.request(Fate::Requeued);
+        reader
+    });
+    assert_eq!(desk.filter_mail(":0\npipe\n:0\nbox\n", &mail).fate, Fate::Requeued);
+    watcher.join().unwrap();
+    assert_eq!(desk.read("box"), "");
+    let mut desk = Desk::new().map(|host| host.with_deadline(Instant::now() + Duration::from_millis(100)));
+    let _reader = pipe(&desk);
+    assert_eq!(desk.filter_mail(":0\npipe\n:0\nbox\n", &mail).fate, Fate::Requeued);
+    // It has waited for long enough.
+    let mut desk = Desk::new();
+    let _reader = pipe(&desk);
+    assert_eq!(desk.filter_mail("TIMEOUT=1\n:0\npipe\n:0\nbox\n", &mail).fate, Fate::Delivered);
+    assert_eq!(desk.read("box").len(), mail.len() + 1);
+}
+
+#[test]
+fn a_pipe_is_no_folder_of_those_who_are_kept_to_theirs() {
+    let desk = Desk::new();
+    let root = desk.home.path().to_owned();
+    let mut desk = desk.map(|host| host.with_places(Places::Below(root)));
+    let _reader = pipe(&desk);
+    assert_eq!(desk.filter(":0\npipe\n:0\nbox\n").fate, Fate::Delivered);
+    assert!(desk.log().contains("Error while writing to \"pipe\""), "{}", desk.log());
+    assert!(desk.read("box").contains("body"));
+}
+
 #[test]
 fn a_stop_is_told_of_as_procmail_does() {
     // What a host that was told to stop in the middle of it answers.

@@ -39,7 +39,8 @@
 //!   except for `-d`, where it becomes the recipient after `/etc/procmailrc`. In a spool directory that the recipient
 //!   cannot write to, no lock file can be made, as with procmail once it is the recipient; the kernel's lock then does the
 //!   work. As root, the mailbox is looked over and made if need be, for the recipient, before their rights are taken on.
-//! - A named pipe is a mailbox only while somebody reads it; without a reader, delivery to it fails at once.
+//! - A named pipe is a mailbox only while somebody reads it; without a reader, delivery to it fails at once, and with one that
+//!   reads nothing for as long as `TIMEOUT` says.
 //! - An option of a whole word that is not known ends it with 64, and nothing is delivered, where procmail complains and goes
 //!   on: it is more likely that somebody wanted a file to be looked at.
 //! - LMTP (`-z`) is not spoken; `postoffice` does that.
