@@ -238,6 +238,21 @@ fn a_prefix_of_names_leads_into_directories_but_not_elsewhere() {
 }
 
 #[test]
+fn a_prefix_of_names_that_leads_nowhere_makes_no_directory_or_mailbox() {
+    let mut desk = Desk::new();
+    fs::create_dir(desk.home.path().join("plain")).unwrap();
+    fs::write(desk.home.path().join("plain/file"), "data\n").unwrap();
+    for prefix in ["none/m.", "file/m."] {
+        let finished = desk.filter(&format!("MSGPREFIX={prefix}\n:0c\nplain\n:0\nM/ plain\n"));
+        assert_eq!(finished.fate, Fate::Delivered);
+        let told = "Couldn't create or rename temp file \"plain/";
+        assert!(desk.log().contains(told) && desk.log().contains("Skipped \"plain\""), "{}", desk.log());
+        assert_eq!(desk.read("plain/file"), "data\n");
+        assert_eq!(desk.only_in("plain").file_name().unwrap(), "file");
+    }
+}
+
+#[test]
 fn the_null_device_is_no_lock_file_for_users() {
     let desk = Desk::new();
     let root = desk.home.path().to_owned();
@@ -411,6 +426,24 @@ fn what_is_allowed_bounds_folders_copies_and_logs() {
     let destinations = desk.host.destinations();
     let file = |name: &str| Destination::File { path: desk.home.path().join(name), bytes: 53 };
     assert_eq!(destinations, [file("one"), Destination::Nowhere, file("two")]);
+}
+
+#[test]
+fn a_program_is_a_destination_if_it_has_taken_the_mail() {
+    let mail = [MAIL, &b"0123456789abcde\n".repeat(100_000)].concat();
+    for (recipe, takes_it) in [
+        (":0 w\n| cat >/dev/null", true),
+        (":0 w\n| true", false),
+        (":0\n| true", false),
+        (":0 wi\n| true", true),
+        (":0 i\n| true", true),
+        (":0 wi\n| false", false),
+    ] {
+        let mut desk = Desk::new();
+        desk.filter_mail(&format!("{recipe}\n:0\n/dev/null\n"), &mail);
+        let taken = if takes_it { Destination::Program } else { Destination::Nowhere };
+        assert_eq!(desk.host.destinations(), [taken], "{recipe}: {}", desk.log());
+    }
 }
 
 #[test]
