@@ -55,6 +55,11 @@ fn into_prefix<'a>(kind: Kind, name: &'a [u8], prefix: &'a [u8]) -> (Cow<'a, [u8
     }
 }
 
+/// Whether it is a prefix that has led into the directory.
+fn is_led_into(name: &Cow<'_, [u8]>) -> bool {
+    matches!(name, Cow::Owned(_))
+}
+
 impl Host {
     /// Writes a mail to its folders. `patience` is how long to wait for the kernel's lock of a mailbox, or for the reader of a
     /// pipe that is full; nothing is for ever.
@@ -69,12 +74,17 @@ impl Host {
             return self.append(first, others, deliver, patience, notes);
         }
         let (name, prefix) = into_prefix(kind, name, &deliver.message_prefix);
-        let name = name.as_ref();
-        let Some(place) = self.place(kind, name, prefix) else {
-            notes.push(Note::NotDirectory(name.to_vec()));
-            return self.append(name, others, deliver, patience, notes);
+        let written = match self.place(kind, &name, prefix) {
+            Some(place) => self.write(&place, deliver),
+            // The name of a file in a directory is none of a mailbox.
+            None if is_led_into(&name) => Err(Failure::Making),
+            None => {
+                notes.push(Note::NotDirectory(name.to_vec()));
+                return self.append(&name, others, deliver, patience, notes);
+            }
         };
-        match self.write(&place, deliver) {
+        let name = name.as_ref();
+        match written {
             Ok((path, size)) => {
                 let file = shown(kind, name, &path);
                 notes.push(Note::Folder(file.clone()));
@@ -108,10 +118,12 @@ impl Host {
         }
     }
 
-    /// Opens a directory, making it if need be.
-    fn place(&self, kind: Kind, name: &[u8], prefix: &[u8]) -> Option<Place> {
+    /// Opens a directory, making it if need be, unless a prefix leads into it.
+    fn place(&self, kind: Kind, name: &Cow<'_, [u8]>, prefix: &[u8]) -> Option<Place> {
         let path = self.path(name)?;
-        self.make_directory(&path).ok()?;
+        if !is_led_into(name) {
+            self.make_directory(&path).ok()?;
+        }
         Some(match kind {
             Kind::Maildir => {
                 let maildir = match Maildir::open(&path) {
@@ -185,13 +197,12 @@ impl Host {
     fn link(&self, from: &Path, folder: &[u8], prefix: &[u8], notes: &mut Vec<Note>) {
         let (kind, name) = kind(folder);
         let (name, prefix) = into_prefix(kind, name, prefix);
-        let name = name.as_ref();
-        let linked = self.place(kind, name, prefix).and_then(|place| match place {
+        let linked = self.place(kind, &name, prefix).and_then(|place| match place {
             Place::Maildir(maildir) => maildir.link(from).ok(),
             Place::Files(folder) => folder.link(from).ok(),
         });
         match linked {
-            Some(path) => notes.push(Note::Linking(shown(kind, name, &path))),
+            Some(path) => notes.push(Note::Linking(shown(kind, &name, &path))),
             None => {
                 notes.push(Note::NotDirectory(folder.to_vec()));
                 notes.push(Note::Skipped(folder.to_vec()));
