@@ -47,17 +47,25 @@ fn kind(folder: &[u8]) -> (Kind, &[u8]) {
     (kind, if name.is_empty() { b"/" } else { name })
 }
 
-/// A prefix of names may lead into another directory, which then is the folder.
-fn into_prefix<'a>(kind: Kind, name: &'a [u8], prefix: &'a [u8]) -> (Cow<'a, [u8]>, &'a [u8]) {
-    match memchr::memrchr(b'/', prefix) {
-        Some(at) if kind == Kind::Plain => ([name, b"/", &prefix[..at]].concat().into(), &prefix[at + 1..]),
-        _ => (name.into(), prefix),
-    }
+/// A directory in which mails get files of their own.
+struct Directory<'a> {
+    name: Cow<'a, [u8]>,
+    /// What the names of the files start with.
+    prefix: &'a [u8],
+    /// Whether a prefix has led into it, so that it must be there.
+    is_led_into: bool,
 }
 
-/// Whether it is a prefix that has led into the directory.
-fn is_led_into(name: &Cow<'_, [u8]>) -> bool {
-    matches!(name, Cow::Owned(_))
+/// A prefix of names may lead into another directory, which then is the folder.
+fn into_prefix<'a>(kind: Kind, name: &'a [u8], prefix: &'a [u8]) -> Directory<'a> {
+    match memchr::memrchr(b'/', prefix) {
+        Some(at) if kind == Kind::Plain => Directory {
+            name: [name, b"/", &prefix[..at]].concat().into(),
+            prefix: &prefix[at + 1..],
+            is_led_into: true,
+        },
+        _ => Directory { name: name.into(), prefix, is_led_into: false },
+    }
 }
 
 impl Host {
@@ -73,17 +81,17 @@ impl Host {
         if kind == Kind::Plain && !is_directory {
             return self.append(first, others, deliver, patience, notes);
         }
-        let (name, prefix) = into_prefix(kind, name, &deliver.message_prefix);
-        let written = match self.place(kind, &name, prefix) {
+        let directory = into_prefix(kind, name, &deliver.message_prefix);
+        let name = directory.name.as_ref();
+        let written = match self.place(kind, &directory) {
             Some(place) => self.write(&place, deliver),
             // The name of a file in a directory is none of a mailbox.
-            None if is_led_into(&name) => Err(Failure::Making),
+            None if directory.is_led_into => Err(Failure::Making),
             None => {
                 notes.push(Note::NotDirectory(name.to_vec()));
-                return self.append(&name, others, deliver, patience, notes);
+                return self.append(name, others, deliver, patience, notes);
             }
         };
-        let name = name.as_ref();
         match written {
             Ok((path, size)) => {
                 let file = shown(kind, name, &path);
@@ -119,9 +127,9 @@ impl Host {
     }
 
     /// Opens a directory, making it if need be, unless a prefix leads into it.
-    fn place(&self, kind: Kind, name: &Cow<'_, [u8]>, prefix: &[u8]) -> Option<Place> {
-        let path = self.path(name)?;
-        if !is_led_into(name) {
+    fn place(&self, kind: Kind, directory: &Directory<'_>) -> Option<Place> {
+        let path = self.path(&directory.name)?;
+        if !directory.is_led_into {
             self.make_directory(&path).ok()?;
         }
         Some(match kind {
@@ -139,7 +147,9 @@ impl Host {
                 Place::Maildir(maildir.with_short_names())
             }
             Kind::Mh => Place::Files(self.message_dir(&path, Naming::Number)?),
-            Kind::Plain => Place::Files(self.message_dir(&path, Naming::Inode { prefix: prefix.to_vec() })?),
+            Kind::Plain => {
+                Place::Files(self.message_dir(&path, Naming::Inode { prefix: directory.prefix.to_vec() })?)
+            }
         })
     }
 
@@ -196,13 +206,13 @@ impl Host {
 
     fn link(&self, from: &Path, folder: &[u8], prefix: &[u8], notes: &mut Vec<Note>) {
         let (kind, name) = kind(folder);
-        let (name, prefix) = into_prefix(kind, name, prefix);
-        let linked = self.place(kind, &name, prefix).and_then(|place| match place {
+        let directory = into_prefix(kind, name, prefix);
+        let linked = self.place(kind, &directory).and_then(|place| match place {
             Place::Maildir(maildir) => maildir.link(from).ok(),
             Place::Files(folder) => folder.link(from).ok(),
         });
         match linked {
-            Some(path) => notes.push(Note::Linking(shown(kind, &name, &path))),
+            Some(path) => notes.push(Note::Linking(shown(kind, &directory.name, &path))),
             None => {
                 notes.push(Note::NotDirectory(folder.to_vec()));
                 notes.push(Note::Skipped(folder.to_vec()));
