@@ -518,3 +518,40 @@ fn copies_that_make_copies_of_themselves_come_to_an_end() {
     assert_eq!(finished.fate, Fate::Delivered);
     assert!(desk.log().contains("Failed forking"), "{}", desk.log());
 }
+
+#[test]
+fn a_lock_of_a_copy_that_waits_for_rights_to_be_given_up_stalls_nobody() {
+    // A copy takes the lock, and waits for the original to give up rights, which is to be done at the end.
+    let keeps = "LOCKSLEEP=0\nLOCKTIMEOUT=30\n:0 c\n{\nLOCKFILE=kept\nDROPPRIVS=yes\n:0\nkeeper\n}\n\
+        :0\n* ! ? while [ ! -e kept ]; do :; done\nnever\n";
+    let wants = "LOCKFILE=kept\nDROPPRIVS=yes\n:0\n";
+    let rest = "DROPPRIVS=yes\n:0\n";
+    let table = [
+        ("the original wants it", format!("{wants}box\n"), vec!["box"]),
+        ("another copy wants it", format!(":0 c\n{{\n{wants}other\n}}\n{rest}box\n"), vec!["other", "box"]),
+        (
+            "another copy wants it and has one that the original wants",
+            format!(
+                ":0 c\n{{\nLOCKFILE=more\n:0:kept\nother\n}}\n\
+                :0\n* ! ? while [ ! -e more ]; do :; done\nnever\nLOCKFILE=more\n{rest}box\n"
+            ),
+            vec!["other", "box"],
+        ),
+    ];
+    for (what, rc, folders) in table {
+        let dropped = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&dropped);
+        let mut desk = Desk::new().map(|host| {
+            host.with_dropping(move || {
+                *count.lock().unwrap() += 1;
+                true
+            })
+        });
+        let finished = desk.filter(&format!("{keeps}{rc}"));
+        assert_eq!(finished.fate, Fate::Delivered, "{what}");
+        assert_eq!((desk.log(), *dropped.lock().unwrap()), (String::new(), 1), "{what}");
+        for folder in folders.into_iter().chain(["keeper"]) {
+            assert!(desk.read(folder).contains("body"), "{what}: {folder}");
+        }
+    }
+}
