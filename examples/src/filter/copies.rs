@@ -6,7 +6,8 @@
 //!
 //! Who waits for such a lock goes on without the rights. For a copy that means that it does not keep the original from giving
 //! them up; the original gives them up earlier than it was to. A copy on the thread of another evaluation is neither, and
-//! waits for the lock as if another process held it.
+//! waits for the lock as if another process held it. So does everybody where the lock file lies in a directory in which the
+//! recipient may not remove it: it stays when the rights are gone.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

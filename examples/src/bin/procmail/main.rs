@@ -35,7 +35,7 @@
 //! - `c` on a block goes on in a thread rather than a process, and the exit code waits for it; it is 75 if a signal keeps
 //!   the copy from filing its mail. So does that of `DELIVERED=yes`, which is 0 whatever happens then. There are at most 512
 //!   copies of a mail. One in `/etc/procmailrc` that waits for a lock of the original goes on with the recipient's rights, and
-//!   so does whoever waits there for a lock of a copy that has come to its end.
+//!   so does whoever waits there for a lock of a copy that is done with that file.
 //! - It is not made to be installed with set-user-id or set-group-id bits. With them, it gives up what they grant at once,
 //!   except for `-d`, where it becomes the recipient after `/etc/procmailrc`. In a spool directory that the recipient
 //!   cannot write to, no lock file can be made, as with procmail once it is the recipient; the kernel's lock then does the
