@@ -106,6 +106,25 @@ pub enum LayerInfo {
     Tls(TlsInfo),
     /// Compression is on.
     Deflate,
+    /// The peer has proved who it is to a layer below the protocol, such as Kerberos, before the first byte.
+    Authenticated(AuthenticatedPeer),
+}
+
+/// Who the peer has proved to be below the protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuthenticatedPeer {
+    /// The name that was proved, such as a Kerberos principal.
+    pub identity: String,
+    /// Whether the layer also encrypts, so that passwords may go through it. Not so by default.
+    pub confidential: bool,
+}
+
+impl AuthenticatedPeer {
+    /// A peer with this identity, on a layer that does not encrypt.
+    pub fn new(identity: impl Into<String>) -> Self {
+        Self { identity: identity.into(), confidential: false }
+    }
 }
 
 /// Facts of a finished TLS handshake.

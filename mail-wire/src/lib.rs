@@ -51,7 +51,7 @@ pub mod text;
 pub mod timers;
 
 pub use buffer::{RecvBuffer, SendBuffer};
-pub use connection::{Connection, Io, Layer, LayerInfo, Step, TlsInfo};
+pub use connection::{AuthenticatedPeer, Connection, Io, Layer, LayerInfo, Step, TlsInfo};
 pub use pending::{Lane, Pending};
 pub use secret::Secret;
 pub use text::{Escaped, ReplyText};

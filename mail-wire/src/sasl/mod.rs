@@ -75,6 +75,7 @@ pub use client::{Client, ClientError, ClientParams};
 pub use credentials::{ChooseError, Credentials, Policy, choose};
 pub use mechanism::{Mechanism, MechanismSet};
 pub use oauth::TokenError;
+pub use prep::{prepare_name, prepare_password};
 pub use scram::{Hash, ScramRefusal};
 pub use server::{Answer, Failure, Identity, Question, Server, ServerParams, Step};
 pub use stored::{Decoy, KeysError, ScramKeys, Stored};

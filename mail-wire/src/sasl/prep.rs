@@ -47,14 +47,23 @@ pub(super) fn password(password: &Secret, unassigned: Unassigned) -> Option<Secr
     Some(Secret::new(core::mem::take(&mut *prepared)))
 }
 
+/// Prepares a password by SASLprep (RFC 4013), as a stored string; `None` where it is not UTF-8 or is refused.
+///
+/// The mechanisms do so themselves. It is for the APOP of POP3 (RFC 6856 §2.2).
+pub fn prepare_password(secret: &Secret) -> Option<Secret> {
+    password(secret, Unassigned::Refuse)
+}
+
 /// Reads a name that a client sent: UTF-8, without NUL, not empty, prepared as a query.
 pub(super) fn name(bytes: &[u8], expected: &'static str) -> Result<String, Failure> {
     let text = core::str::from_utf8(bytes).map_err(|_| Failure::Malformed { expected })?;
     prepare_name(text).ok_or(Failure::Malformed { expected })
 }
 
-/// Prepares a name as a query; `None` where it is refused or nothing is left of it.
-pub(super) fn prepare_name(text: &str) -> Option<String> {
+/// Prepares a name by SASLprep (RFC 4013), as a query; `None` where it is refused or nothing is left of it.
+///
+/// The mechanisms do so themselves. It is for names that come without SASL, as by the USER and APOP of POP3 (RFC 6856 §2.2).
+pub fn prepare_name(text: &str) -> Option<String> {
     saslprep(text, Unassigned::Allow).map(|mut prepared| core::mem::take(&mut *prepared))
 }
 
@@ -89,6 +98,16 @@ mod tests {
 
     fn prepare(text: &str, unassigned: Unassigned) -> Option<String> {
         saslprep(text, unassigned).map(|text| text.to_string())
+    }
+
+    #[test]
+    fn names_are_queries_and_stored_passwords_are_not() {
+        assert_eq!(prepare_name("I\u{ad}X").as_deref(), Some("IX"));
+        assert_eq!(prepare_name("a\u{7}"), None);
+        assert_eq!(prepare_name("\u{221}").as_deref(), Some("\u{221}"), "unassigned in Unicode 3.2");
+        assert_eq!(prepare_password(&"\u{aa}".into()), Some("a".into()));
+        assert_eq!(prepare_password(&"\u{221}".into()), None);
+        assert_eq!(prepare_password(&vec![0xff].into()), None);
     }
 
     #[test]

@@ -374,7 +374,7 @@ impl Server {
             }
             State::CramCredentials { authcid, digest } => {
                 let (_, authcid) = renamed(authcid, name);
-                let (password, known) = stored.cram_password(&authcid, decoy);
+                let (password, known) = stored.shared_secret(&authcid, decoy);
                 let fits = cram_md5::verify(&password, self.cram_challenge().as_bytes(), &digest);
                 match fits && known {
                     true => Ok(self.authenticated(None, authcid, None, None)),

@@ -69,11 +69,13 @@ impl Stored {
         }
     }
 
-    /// The password for a CRAM-MD5 exchange, and whether it is that of a user.
-    pub(super) fn cram_password(self, authcid: &str, decoy: &Decoy) -> (Secret, bool) {
+    /// The password itself, for exchanges that need it as it is (CRAM-MD5, the APOP of POP3), and whether it is that of a user.
+    /// Where it is not, or only keys are stored, it is one that nobody knows: go on with it, so that the time tells nothing,
+    /// and refuse in the end.
+    pub fn shared_secret(self, authcid: &str, decoy: &Decoy) -> (Secret, bool) {
         match self {
             Self::Plain(password) => (password, true),
-            Self::Imitation(like) => (like.cram_password(authcid, decoy).0, false),
+            Self::Imitation(like) => (like.shared_secret(authcid, decoy).0, false),
             Self::Scram(_) | Self::Unknown => (decoy.password(authcid), false),
         }
     }
@@ -436,8 +438,8 @@ mod tests {
             assert!(!imitation.verify_password("user", &"pencil".into(), &decoy()), "{like:?}");
             let (shown, known) = imitation.clone().scram_keys(Hash::Sha256, "user", &decoy());
             assert_eq!((shown, known), (like.clone().scram_keys(Hash::Sha256, "user", &decoy()).0, false));
-            let (password, known) = imitation.cram_password("user", &decoy());
-            assert_eq!((password, known), (like.cram_password("user", &decoy()).0, false));
+            let (password, known) = imitation.shared_secret("user", &decoy());
+            assert_eq!((password, known), (like.shared_secret("user", &decoy()).0, false));
         }
     }
 
@@ -458,7 +460,7 @@ mod tests {
     fn what_does_not_serve_a_mechanism_counts_as_no_user() {
         let keys = ScramKeys::parse(TEXT).unwrap();
         for stored in [Stored::Scram(keys.clone()), Stored::Unknown] {
-            let (_, known) = stored.cram_password("user", &decoy());
+            let (_, known) = stored.shared_secret("user", &decoy());
             assert!(!known);
         }
         let (invented, known) = Stored::Scram(keys.clone()).scram_keys(Hash::Sha1, "user", &decoy());
