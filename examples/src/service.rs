@@ -18,11 +18,16 @@ pub enum Service {
     Submissions,
     /// Mail from another mail server, one answer for each recipient (RFC 2033). For local peers only.
     Lmtp,
+    /// Mail that arrived, for our users to collect: POP3, STLS offered (RFC 1939, port 110).
+    Pop3,
+    /// The same with TLS from the first byte (RFC 8314, port 995).
+    Pop3s,
 }
 
 impl Service {
     /// All services.
-    pub const ALL: [Self; 4] = [Self::Smtp, Self::Submission, Self::Submissions, Self::Lmtp];
+    pub const ALL: [Self; 6] =
+        [Self::Smtp, Self::Submission, Self::Submissions, Self::Lmtp, Self::Pop3, Self::Pop3s];
 
     /// The name on the command line and in the configuration.
     pub const fn name(self) -> &'static str {
@@ -31,6 +36,8 @@ impl Service {
             Self::Submission => "submission",
             Self::Submissions => "submissions",
             Self::Lmtp => "lmtp",
+            Self::Pop3 => "pop3",
+            Self::Pop3s => "pop3s",
         }
     }
 
@@ -41,15 +48,22 @@ impl Service {
             Self::Submission => 2587,
             Self::Submissions => 2465,
             Self::Lmtp => 2024,
+            Self::Pop3 => 2110,
+            Self::Pop3s => 2995,
         }
     }
 
     /// Whether TLS comes before the first byte of the protocol.
     pub const fn is_implicit_tls(self) -> bool {
-        matches!(self, Self::Submissions)
+        matches!(self, Self::Submissions | Self::Pop3s)
     }
 
-    /// Whether it is for our users, who log in first.
+    /// Whether mail is collected rather than brought.
+    pub const fn is_pop3(self) -> bool {
+        matches!(self, Self::Pop3 | Self::Pop3s)
+    }
+
+    /// Whether it is for our users to send mail, who log in first.
     pub const fn is_submission(self) -> bool {
         matches!(self, Self::Submission | Self::Submissions)
     }
@@ -120,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_listener_is_read_as_it_is_shown() {
-        for text in ["smtp=127.0.0.1:2525", "lmtp=[::1]:0", "submissions=0.0.0.0:465"] {
+        for text in ["smtp=127.0.0.1:2525", "lmtp=[::1]:0", "submissions=0.0.0.0:465", "pop3s=[::]:995"] {
             assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
         }
     }
@@ -129,7 +143,7 @@ mod tests {
     fn errors_say_what_would_have_been_right() {
         for (text, expected) in [
             ("127.0.0.1:25", "SERVICE=ADDRESS:PORT"),
-            ("smpt=127.0.0.1:25", "submission, submissions, lmtp, found \"smpt\""),
+            ("smpt=127.0.0.1:25", "submission, submissions, lmtp, pop3, pop3s, found \"smpt\""),
             ("smtp=localhost:25", "found \"localhost:25\""),
             ("smtp=127.0.0.1", "found \"127.0.0.1\""),
         ] {

@@ -56,6 +56,10 @@ pub struct TimeoutsConfig {
     /// For the next command, to its end. 5 minutes.
     #[serde(deserialize_with = "positive")]
     pub command: Span,
+    /// For the next command of POP3, after which the session ends and removes nothing. 10 minutes, which is also the
+    /// least (RFC 1939 §3).
+    #[serde(deserialize_with = "positive")]
+    pub autologout: Span,
     /// For the next block of a message. 5 minutes.
     #[serde(deserialize_with = "positive")]
     pub data_block: Span,
@@ -93,6 +97,7 @@ impl Default for TimeoutsConfig {
         let seconds = |n| Span(Duration::from_secs(n));
         Self {
             command: seconds(300),
+            autologout: seconds(600),
             data_block: seconds(300),
             data_rate: ByteSize(20),
             data_rate_window: seconds(600),

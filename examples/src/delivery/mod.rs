@@ -13,7 +13,9 @@ mod usage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
+use maildrop::store::{Folder, MemoryStore};
 use maildrop::{Delivered, Delivery, Error, UserName};
 use smtp_proto::types::Refusal;
 use tokio::sync::Semaphore;
@@ -40,7 +42,7 @@ pub(crate) enum Sink {
     /// To the users' Maildirs.
     Disk { store: MailStore, rules: Option<Rules>, writers: Arc<Semaphore>, readers: Arc<Semaphore> },
     /// To the memory of this process, for tests.
-    Memory,
+    Memory(MemoryStore),
     /// Nowhere; they are counted.
     Discard(Arc<Counter>),
 }
@@ -199,7 +201,7 @@ impl Incoming {
     pub(crate) fn push(&mut self, bytes: &[u8]) -> usize {
         let room = match self.sink {
             Sink::Disk { .. } => SPILL.saturating_sub(self.body.len()).max(1),
-            Sink::Memory | Sink::Discard(_) => usize::MAX,
+            Sink::Memory(_) | Sink::Discard(_) => usize::MAX,
         };
         let bytes = &bytes[..bytes.len().min(room)];
         self.size += bytes.len() as u64;
@@ -210,7 +212,7 @@ impl Incoming {
                     self.filter.push(bytes, &mut Nowhere);
                 }
             }
-            (Sink::Memory, _) => self.filter.push(bytes, &mut self.body),
+            (Sink::Memory(_), _) => self.filter.push(bytes, &mut self.body),
             (Sink::Disk { .. }, _) => {
                 let wanted = self.body.len() + bytes.len() + HELD;
                 if wanted > self.body.capacity() {
@@ -287,13 +289,14 @@ impl Incoming {
                 counter.bytes.fetch_add(self.size, Ordering::Relaxed);
                 return (0..count).map(|_| Ok(Kept::Nowhere)).collect();
             }
-            Sink::Memory => {
-                let body = self.body;
-                return self
-                    .copies
-                    .into_iter()
-                    .map(|copy| Ok(Kept::Memory([copy.prefix, body.clone()].concat().into())))
-                    .collect();
+            Sink::Memory(store) => {
+                let (body, now) = (self.body, SystemTime::now());
+                let keep = |copy: Copy| {
+                    let message = [copy.prefix, body.clone()].concat();
+                    store.deliver(&copy.user, &Folder::Inbox, &message, now);
+                    Ok(Kept::Memory(message.into()))
+                };
+                return self.copies.into_iter().map(keep).collect();
             }
             Sink::Disk { store, rules: Some(rules), .. }
                 if self.copies.iter().any(|copy| copy.way == Way::Rules) =>

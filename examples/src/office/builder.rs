@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use mail_wire::Secret;
+use maildrop::store::{AnyStore, MemoryStore, StoreFormat};
 use smtp_proto::types::Domain;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
@@ -16,8 +17,9 @@ use super::arrivals::Arrivals;
 use super::faults::{FaultRule, FaultScript};
 use super::listener::{Endpoint, Machines};
 use super::shared::Shared;
+use super::pop3::Maildrops;
 use super::start_error::StartError;
-use super::{Bound, PostOffice, settings};
+use super::{Bound, PostOffice, pop3, settings};
 use crate::config::{Config, FilterConfig, LineEndings, Network};
 use crate::delivery::{MailStore, Rules, RulesError, Sink, given};
 use crate::limits::ConnectionLimits;
@@ -257,10 +259,12 @@ impl Builder {
         let (tls, certificate) = self.build_tls()?;
         let limits = &self.config.limits;
         let remembers = self.remember > 0;
+        let (sink, store) = self.build_sink()?;
         let shared = Shared {
             hostname: hostname.clone(),
             postmaster,
-            sink: self.build_sink()?,
+            sink,
+            maildrops: Maildrops::new(store),
             faults: (!self.faults.is_empty()).then(|| FaultScript::new(std::mem::take(&mut self.faults))),
             received_fields: u32::try_from(limits.received_fields).unwrap_or(u32::MAX),
             limits: ConnectionLimits::new(limits.connections, limits.connections_per_address),
@@ -290,10 +294,16 @@ impl Builder {
         let mut listeners = Vec::with_capacity(wanted.len());
         for Listen { service, address } in wanted {
             if let std::collections::hash_map::Entry::Vacant(vacant) = machines.entry(service) {
-                let direct = settings::machine(&self.config, service, hostname.clone(), &shared.users, tls)?;
-                let mut proxied = direct.clone();
-                proxied.proxy_protocol = true;
-                vacant.insert(Machines { direct: Arc::new(direct), proxied: Arc::new(proxied) });
+                let users = &shared.users;
+                vacant.insert(if service.is_pop3() {
+                    let machine = pop3::machine(&self.config, service, &hostname, users, tls)?;
+                    Machines::Pop3(Arc::new(machine))
+                } else {
+                    let direct = settings::machine(&self.config, service, hostname.clone(), users, tls)?;
+                    let mut proxied = direct.clone();
+                    proxied.proxy_protocol = true;
+                    Machines::Smtp { direct: Arc::new(direct), proxied: Arc::new(proxied) }
+                });
             }
             let failed = |error| StartError::Bind { service, address, error };
             let listener = bind(address).map_err(failed)?;
@@ -379,12 +389,17 @@ impl Builder {
         }
     }
 
-    fn build_sink(&self) -> Result<Sink, StartError> {
+    /// Where mail goes, and from where it is collected.
+    fn build_sink(&self) -> Result<(Sink, AnyStore), StartError> {
+        let memory = MemoryStore::new();
         if self.config.discard {
-            return Ok(Sink::Discard(Arc::default()));
+            return Ok((Sink::Discard(Arc::default()), AnyStore::Memory(memory)));
         }
         let Store::Data = self.store else {
-            return if self.rules.is_empty() { Ok(Sink::Memory) } else { Err(RulesError::NoData.into()) };
+            if !self.rules.is_empty() {
+                return Err(RulesError::NoData.into());
+            }
+            return Ok((Sink::Memory(memory.clone()), AnyStore::Memory(memory)));
         };
         let line_endings = match self.config.line_endings {
             LineEndings::Lf => maildrop::LineEndings::ToLf,
@@ -392,8 +407,9 @@ impl Builder {
         };
         let root = self.config.data.join("mail");
         let rules = if self.config.filter.enabled { Some(self.build_rules(&root)?) } else { None };
+        let store = AnyStore::new(StoreFormat::Maildir, &root);
         MailStore::new(&root, line_endings, self.disk_faults.clone())
-            .map(|store| Sink::disk(store, rules))
+            .map(|sink| (Sink::disk(sink, rules), store))
             .map_err(StartError::Thread)
     }
 

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pop3_proto::server as pop3_server;
+use pop3_proto::types::Refusal as PopRefusal;
 use smtp_proto::server::{Peer, Server, ServerConfig};
 use smtp_proto::types::Refusal;
 use tokio::net::{TcpListener, TcpStream};
@@ -12,7 +14,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{Instrument, info, info_span, warn};
 
-use super::session::{Session, told};
+use super::pop3;
+use super::session::{self, told};
 use super::shared::Shared;
 use crate::config::Network;
 use crate::driver::{Conn, Settings};
@@ -32,10 +35,30 @@ pub(super) struct Endpoint {
 
 /// What a connection is served by.
 #[derive(Debug, Clone)]
-pub(super) struct Machines {
-    pub(super) direct: Arc<ServerConfig>,
-    /// Where a PROXY protocol header comes first.
-    pub(super) proxied: Arc<ServerConfig>,
+pub(super) enum Machines {
+    /// SMTP and its kin.
+    Smtp {
+        direct: Arc<ServerConfig>,
+        /// Where a PROXY protocol header comes first.
+        proxied: Arc<ServerConfig>,
+    },
+    /// POP3.
+    Pop3(Arc<pop3_server::ServerConfig>),
+}
+
+/// A connection being served.
+enum Session {
+    Smtp(session::Session),
+    Pop3(pop3::Session),
+}
+
+impl Session {
+    async fn run(self, stop: watch::Receiver<bool>) {
+        match self {
+            Self::Smtp(session) => session.run(stop).await,
+            Self::Pop3(session) => session.run(stop).await,
+        }
+    }
 }
 
 impl Endpoint {
@@ -80,7 +103,8 @@ impl Endpoint {
     fn admit(&self, stream: TcpStream, address: SocketAddr) -> Option<Session> {
         let trusted = &self.office.trusted;
         let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(address.ip()));
-        let is_proxied = is_in(&trusted.proxy_protocol);
+        let is_proxied =
+            matches!(self.machines, Machines::Smtp { .. }) && is_in(&trusted.proxy_protocol);
         let limits = &self.office.limits;
         // A proxy speaks for many, who are known once they are announced.
         let admitted = if is_proxied { limits.admit_unknown() } else { limits.admit(address.ip()) };
@@ -90,7 +114,11 @@ impl Endpoint {
                 info!(service = %self.service, peer = %address, reason = %why, "connection refused");
                 if !self.service.is_implicit_tls() {
                     // As much as the socket takes at once, which is all of it.
-                    let _ = stream.try_write(format!("{}\r\n", Refusal::TOO_MANY_CONNECTIONS).as_bytes());
+                    let told = match self.machines {
+                        Machines::Smtp { .. } => format!("{}\r\n", Refusal::TOO_MANY_CONNECTIONS),
+                        Machines::Pop3(_) => format!("{}\r\n", PopRefusal::TOO_MANY_CONNECTIONS),
+                    };
+                    let _ = stream.try_write(told.as_bytes());
                 }
                 return None;
             }
@@ -100,13 +128,24 @@ impl Endpoint {
             warn!(%error, "no random numbers to be had, connection dropped");
             return None;
         }
-        let mut peer = Peer::new(address);
-        peer.local = stream.local_addr().ok();
-        peer.trusted = is_in(&trusted.xclient);
-        let machine = if is_proxied { &self.machines.proxied } else { &self.machines.direct };
         let now = tokio::time::Instant::now().into_std();
-        let server = Server::new(Arc::clone(machine), peer, entropy, now);
-        let conn = Conn::new(server, stream, Arc::clone(&self.settings));
-        Some(Session::new(Arc::clone(&self.office), conn, guard))
+        let (office, settings) = (Arc::clone(&self.office), Arc::clone(&self.settings));
+        Some(match &self.machines {
+            Machines::Smtp { direct, proxied } => {
+                let mut peer = Peer::new(address);
+                peer.local = stream.local_addr().ok();
+                peer.trusted = is_in(&trusted.xclient);
+                let machine = if is_proxied { proxied } else { direct };
+                let server = Server::new(Arc::clone(machine), peer, entropy, now);
+                let conn = Conn::new(server, stream, settings);
+                Session::Smtp(session::Session::new(office, conn, guard))
+            }
+            Machines::Pop3(machine) => {
+                let peer = pop3_server::Peer::new(address);
+                let server = pop3_server::Server::new(Arc::clone(machine), peer, entropy, now);
+                let conn = Conn::new(server, stream, settings);
+                Session::Pop3(pop3::Session::new(office, conn, guard))
+            }
+        })
     }
 }

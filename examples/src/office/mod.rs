@@ -29,6 +29,7 @@ mod builder;
 mod faults;
 mod listener;
 mod policy;
+mod pop3;
 mod session;
 mod settings;
 mod shared;

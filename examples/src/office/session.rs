@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail_wire::sasl::{Answer, Question};
+use mail_wire::sasl::Answer;
 use mail_wire::{Escaped, Pending, ReplyText};
 use smtp_proto::server::{Delivered, Event, MessageEnd, Question as Asked, Server};
 use smtp_proto::types::{ForwardPath, Refusal, ReversePath, Verdict};
@@ -170,7 +170,9 @@ impl Session {
                 Flow::Continue(())
             }
             Event::Sasl(question, pending) => {
-                let answer = in_time(self.office.answer_timeout, self.authenticate(question)).await;
+                let shown = self.conn.tls().and_then(|tls| tls.peer_identity.as_deref());
+                let answer = self.office.authenticate(question, shown);
+                let answer = in_time(self.office.answer_timeout, answer).await;
                 let answer = answer.unwrap_or(Answer::Unavailable);
                 self.conn.answer(pending, answer);
                 Flow::Continue(())
@@ -336,20 +338,6 @@ impl Session {
         let each = copy_of.into_iter().filter_map(|copy| verdicts.get(copy).cloned()).collect();
         self.conn.answer(pending, Delivered::Each(each));
     }
-
-    async fn authenticate(&self, question: Question) -> Answer {
-        let users = &self.office.users;
-        if let Question::External { authzid } = question {
-            let shown = self.conn.tls().and_then(|tls| tls.peer_identity.as_deref());
-            let Some(user) = shown.and_then(|name| users.find(name)) else { return Answer::Rejected };
-            return match authzid.as_deref().map(|wanted| users.find(wanted)) {
-                None => Answer::AcceptedAs(user.to_string()),
-                Some(wanted) if wanted == Some(user) => Answer::AcceptedAs(user.to_string()),
-                Some(_) => Answer::Rejected,
-            };
-        }
-        users.answer(question).await
-    }
 }
 
 /// Logs what became of a message.
@@ -386,7 +374,7 @@ fn is_dropped(destinations: &[Destination]) -> bool {
 }
 
 /// Waits for a disk or a password check, up to a limit.
-async fn in_time<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn in_time<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     let outcome = tokio::time::timeout(limit, work).await;
     if outcome.is_err() {
         warn!(?limit, "no answer in time from the disk or a password check");

@@ -3,12 +3,14 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use mail_wire::sasl::{Answer, Question};
 use maildrop::UserName;
 use smtp_proto::types::Domain;
 
 use super::arrivals::Arrivals;
 use super::faults::FaultScript;
 use super::policy::Here;
+use super::pop3::Maildrops;
 use crate::config::TrustedConfig;
 use crate::delivery::Sink;
 use crate::limits::ConnectionLimits;
@@ -21,6 +23,8 @@ pub(super) struct Shared {
     /// Who gets mail for postmaster.
     pub(super) postmaster: UserName,
     pub(super) sink: Sink,
+    /// What POP3 reads.
+    pub(super) maildrops: Maildrops,
     pub(super) faults: Option<FaultScript>,
     /// A message with more `Received` fields goes round in circles.
     pub(super) received_fields: u32,
@@ -37,5 +41,17 @@ impl Shared {
     /// Whose mail is ours, for a client that is connected to this address of ours.
     pub(super) fn here(&self, address: Option<IpAddr>) -> Here<'_> {
         Here { users: &self.users, postmaster: &self.postmaster, hostname: &self.hostname, address }
+    }
+
+    /// Answers what a SASL exchange asks of a client whose certificate has shown this name.
+    pub(super) async fn authenticate(&self, question: Question, shown: Option<&str>) -> Answer {
+        let users = &self.users;
+        let Question::External { authzid } = question else { return users.answer(question).await };
+        let Some(user) = shown.and_then(|name| users.find(name)) else { return Answer::Rejected };
+        match authzid.as_deref().map(|wanted| users.find(wanted)) {
+            None => Answer::AcceptedAs(user.to_string()),
+            Some(wanted) if wanted == Some(user) => Answer::AcceptedAs(user.to_string()),
+            Some(_) => Answer::Rejected,
+        }
     }
 }
