@@ -13,4 +13,5 @@
 //! There are no feature flags.
 
 pub mod codec;
+pub mod server;
 pub mod types;

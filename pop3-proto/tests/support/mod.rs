@@ -1,0 +1,301 @@
+//! A server with a fixed policy, driven in memory with virtual time.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use mail_wire::sasl::{Answer, Decoy, Question, Stored};
+use mail_wire::{Connection, Layer, LayerInfo, Secret, Step, TlsInfo};
+use pop3_proto::server::{Event, LoginMethod, Maildrop, Peer, Server, ServerConfig, ServerError, UniqueIds};
+use pop3_proto::types::{ApopTimestamp, Refusal};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Passwords in plain text, no delays.
+pub(crate) fn config() -> ServerConfig {
+    let mut config = ServerConfig::new("dbc.mtview.ca.us");
+    config.plaintext_auth_without_tls = true;
+    config.decoy = Decoy::new(vec![1; 32]).imitating_plain();
+    config.timeouts =
+        config.timeouts.with_auth_failure_delay(Duration::ZERO).with_error_delay(Duration::ZERO);
+    config
+}
+
+/// The two messages of RFC 1939 §10: 120 and 200 octets. The first has a line that begins with a dot.
+pub(crate) fn messages() -> Vec<Vec<u8>> {
+    let first = b"Subject: first\r\nFrom: a@b\r\n\r\n.dot\r\n..\r\nline 3\r\n".to_vec();
+    let second = b"Subject: second\n\n".to_vec();
+    let fill = |mut message: Vec<u8>, octets: usize| {
+        let newlines = message.iter().filter(|b| **b == b'\n').count()
+            - message.windows(2).filter(|pair| *pair == b"\r\n").count();
+        let rest = octets - message.len() - newlines;
+        message.extend(std::iter::repeat_n(b'x', rest - 2));
+        message.extend_from_slice(if newlines > 0 { b"\n" } else { b"\r\n" });
+        message
+    };
+    vec![fill(first, 120), fill(second, 200)]
+}
+
+/// Octets as they are sent.
+pub(crate) fn wire_size(message: &[u8]) -> u64 {
+    let newlines = message.iter().filter(|b| **b == b'\n').count();
+    let pairs = message.windows(2).filter(|pair| *pair == b"\r\n").count();
+    let unfinished = if message.is_empty() || message.ends_with(b"\n") { 0 } else { 2 };
+    (message.len() + newlines - pairs + unfinished) as u64
+}
+
+/// A server and what has come out of it.
+pub(crate) struct Driven {
+    pub(crate) server: Server,
+    pub(crate) now: Instant,
+    pub(crate) output: Vec<u8>,
+    pub(crate) messages: Vec<Vec<u8>>,
+    /// Unique-ids, one for each message.
+    pub(crate) ids: Vec<String>,
+    /// Numbers removed by QUIT, once it came.
+    pub(crate) removed: Option<Vec<u32>>,
+    pub(crate) result: Option<Result<(), ServerError>>,
+    /// Names of events in the order they came.
+    pub(crate) events: Vec<&'static str>,
+    /// The user of each login that failed.
+    pub(crate) failed_users: Vec<Option<Box<str>>>,
+    /// How many bytes of messages were handed to the machine.
+    pub(crate) handed: usize,
+    /// Largest amount that waited to be sent.
+    pub(crate) most_waiting: usize,
+    /// Whether what is sent is taken at once.
+    pub(crate) reads: bool,
+    /// What is known of TLS once it is on.
+    pub(crate) tls: TlsInfo,
+    upgrades: bool,
+    sending: Option<(usize, usize)>,
+    writes: usize,
+}
+
+impl Driven {
+    pub(crate) fn new(config: ServerConfig) -> Self {
+        Self::with(config, |_| {})
+    }
+
+    /// `prepare` gets the server before it is polled.
+    pub(crate) fn with(config: ServerConfig, prepare: impl FnOnce(&mut Server)) -> Self {
+        let now = Instant::now();
+        let peer = Peer::new("192.0.2.7:50000".parse().expect("an address"));
+        let mut server = Server::new(Arc::new(config), peer, [7; Server::RANDOM], now);
+        server.set_apop_timestamp(
+            ApopTimestamp::new("<1896.697170952@dbc.mtview.ca.us>").expect("a timestamp"),
+        );
+        prepare(&mut server);
+        let mut driven = Self {
+            server,
+            now,
+            output: Vec::new(),
+            messages: messages(),
+            ids: vec!["whqtswO00WBw418f9t5JxYwZ".into(), "QhdPYR:00WBw1Ph7x7".into()],
+            removed: None,
+            result: None,
+            events: Vec::new(),
+            failed_users: Vec::new(),
+            handed: 0,
+            most_waiting: 0,
+            reads: true,
+            tls: TlsInfo::new(),
+            upgrades: true,
+            sending: None,
+            writes: usize::MAX,
+        };
+        driven.run();
+        driven
+    }
+
+    /// A session of mrose's, with so many bytes of a message handed over at a time.
+    pub(crate) fn logged_in(config: ServerConfig, messages: Vec<Vec<u8>>) -> Self {
+        let mut driven = Self::new(config);
+        driven.ids = (1..=messages.len()).map(|number| format!("id-{number}")).collect();
+        driven.messages = messages;
+        driven.feed(b"USER mrose\r\nPASS tanstaaf\r\n", usize::MAX);
+        assert!(driven.sent().ends_with("maildrop locked and ready\r\n"));
+        driven
+    }
+
+    pub(crate) fn by_pieces_of(mut self, bytes: usize) -> Self {
+        self.writes = bytes;
+        self
+    }
+
+    /// Feeds bytes in chunks of `chunk`.
+    pub(crate) fn feed(&mut self, mut input: &[u8], chunk: usize) {
+        while !input.is_empty() && self.result.is_none() {
+            let room = self.server.io().recv;
+            let n = room.len().min(chunk).min(input.len());
+            assert!(n > 0, "the server takes no input and is not closed");
+            room[..n].copy_from_slice(&input[..n]);
+            input = &input[n..];
+            self.server.received(n, self.now);
+            self.run();
+        }
+    }
+
+    pub(crate) fn end_of_input(&mut self) {
+        self.server.received(0, self.now);
+        self.run();
+    }
+
+    /// Lets time pass, telling the server of each deadline on the way.
+    pub(crate) fn wait(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(deadline) = self.server.deadline().filter(|deadline| *deadline <= until) {
+            self.now = self.now.max(deadline);
+            self.server.handle_timeout(self.now);
+            self.run();
+        }
+        self.now = until;
+    }
+
+    /// What was sent since the last call, as text.
+    pub(crate) fn sent(&mut self) -> String {
+        String::from_utf8(std::mem::take(&mut self.output)).expect("replies are UTF-8")
+    }
+
+    pub(crate) fn run(&mut self) {
+        loop {
+            match self.server.poll() {
+                Step::Event(event) => self.event(event),
+                Step::Blocked => {
+                    if self.flush() == 0 {
+                        return;
+                    }
+                }
+                Step::Upgrade(layer) => {
+                    assert_eq!(layer, Layer::Tls);
+                    self.flush();
+                    if !self.upgrades {
+                        return;
+                    }
+                    self.server.upgraded(LayerInfo::Tls(self.tls.clone()), self.now);
+                }
+                Step::Close(result) => {
+                    self.flush();
+                    self.result = Some(result);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self) -> usize {
+        let send = self.server.io().send;
+        self.most_waiting = self.most_waiting.max(send.len());
+        if !self.reads {
+            return 0;
+        }
+        self.output.extend_from_slice(send);
+        let n = send.len();
+        if n > 0 {
+            self.server.sent(n, self.now);
+        }
+        n
+    }
+
+    fn event(&mut self, event: Event) {
+        let server = &mut self.server;
+        self.events.push(match event {
+            Event::Connected(pending) => {
+                server.accept(pending);
+                "connected"
+            }
+            Event::Login { method, question, pending } => {
+                let transport = server.transport().map(|peer| peer.identity.clone());
+                server.answer(pending, answer(&method, question, transport.as_deref()));
+                "login"
+            }
+            Event::LoginFailed { user, .. } => {
+                self.failed_users.push(user);
+                "login failed"
+            }
+            Event::Open(identity, pending) => {
+                let sizes = self.messages.iter().map(|message| wire_size(message));
+                let maildrop: Result<Maildrop, Refusal> = match &*identity.authzid {
+                    "busy" => Err(Refusal::IN_USE),
+                    "eager" => Err(Refusal::LOGIN_DELAY),
+                    "broken" => Err(Refusal::TEMPORARY),
+                    "special" => Ok(sizes.collect::<Maildrop>().with_expire(None).with_login_delay(60)),
+                    _ => Ok(sizes.collect()),
+                };
+                server.answer(pending, maildrop);
+                "open"
+            }
+            Event::UniqueIds(pending) => {
+                let mut ids = UniqueIds::new();
+                self.ids.iter().for_each(|id| ids.push(id).expect("a unique-id"));
+                server.answer(pending, Ok(ids));
+                "unique-ids"
+            }
+            Event::Retrieve { number, pending, .. } => {
+                let message = &self.messages[number.index()];
+                if message == b"gone" {
+                    server.refuse(pending, Refusal::MESSAGE_GONE);
+                } else if message == b"utf8" && !server.is_utf8() {
+                    server.refuse(pending, Refusal::NEEDS_UTF8);
+                } else {
+                    server.accept(pending);
+                    self.sending = Some((number.index(), 0));
+                }
+                "retrieve"
+            }
+            Event::Body => {
+                let (index, at) = self.sending.as_mut().expect("a body only comes within a message");
+                let message = &self.messages[*index];
+                let piece = &message[*at..message.len().min(at.saturating_add(self.writes))];
+                let taken = server.write_body(piece);
+                self.handed += piece.len();
+                *at += taken;
+                if *at == message.len() {
+                    server.finish_body();
+                    self.sending = None;
+                }
+                return;
+            }
+            Event::BodyEnough => {
+                server.finish_body();
+                self.sending = None;
+                "enough"
+            }
+            Event::Commit(deleted, pending) => {
+                let numbers: Vec<u32> = deleted.iter().map(|number| number.get()).collect();
+                if self.messages.iter().any(|message| message == b"stuck") {
+                    server.refuse(pending, Refusal::NOT_REMOVED);
+                } else {
+                    server.accept(pending);
+                }
+                self.removed = Some(numbers);
+                "commit"
+            }
+            other => panic!("unexpected event {other:?}"),
+        });
+    }
+}
+
+/// Mrose has the password `tanstaaf`; so have those whose maildrops cannot be opened.
+fn answer(method: &LoginMethod, question: Question, transport: Option<&str>) -> Answer {
+    let known =
+        |name: &str| matches!(name, "mrose" | "busy" | "eager" | "broken" | "special" | "m rose" | "grün");
+    match question {
+        Question::VerifyPassword { authcid, password, .. } if known(&authcid) => {
+            let right = if authcid == "grün" { "weiß" } else { "tanstaaf" };
+            if password == Secret::new(right) { Answer::Accepted } else { Answer::Rejected }
+        }
+        Question::Credentials { authcid, .. } if known(&authcid) => {
+            Answer::Stored(Stored::Plain(Secret::new("tanstaaf")))
+        }
+        Question::Credentials { .. } => Answer::Stored(Stored::Unknown),
+        Question::External { authzid } => match (method, authzid, transport) {
+            (LoginMethod::Rpop { client_user }, Some(user), _) if **client_user == *user => Answer::Accepted,
+            (LoginMethod::Transport, Some(user), Some(principal))
+                if principal == format!("{user}@EXAMPLE.ORG") =>
+            {
+                Answer::Accepted
+            }
+            (LoginMethod::Transport, None, Some("mrose@EXAMPLE.ORG")) => Answer::AcceptedAs("mrose".into()),
+            _ => Answer::Rejected,
+        },
+        _ => Answer::Rejected,
+    }
+}
