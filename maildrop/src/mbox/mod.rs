@@ -14,7 +14,9 @@
 mod append;
 mod content_length;
 mod guard;
+mod mailbox;
 mod quote;
+mod scan;
 
 use std::fmt;
 use std::fs::File;
@@ -29,6 +31,10 @@ use rustix::io::Errno;
 
 pub use self::append::{Appended, MboxAppend};
 pub use self::content_length::fit_content_length;
+pub use self::mailbox::{MboxMailbox, MboxStore, Unquoting};
+pub use self::scan::MboxMessage;
+
+pub(crate) use self::quote::Unquoter;
 
 use self::guard::Identity;
 use crate::dot_lock::{DotLock, DotLockOptions};
@@ -71,6 +77,7 @@ pub struct MboxOptions {
     quoting: Quoting,
     separation: Separation,
     content_length: bool,
+    unquoting: Unquoting,
     faults: Option<Arc<dyn Faults>>,
 }
 
@@ -84,6 +91,7 @@ impl Default for MboxOptions {
             quoting: Quoting::default(),
             separation: Separation::default(),
             content_length: true,
+            unquoting: Unquoting::default(),
             faults: None,
         }
     }
@@ -134,10 +142,16 @@ impl MboxOptions {
 
     /// Whether a `Content-Length:` field is corrected and spares its part of the body the quoting (the default), or is a
     /// field like any other, as in the traditional Berkeley format. With [`Quoting::Raw`] it is never corrected, nor is it in
-    /// messages that are given in chunks: see [`fit_content_length`].
+    /// messages that are given in chunks: see [`fit_content_length`]. A session heeds it if it tells the truth.
     #[must_use]
     pub fn content_length(self, heeded: bool) -> MboxOptions {
         MboxOptions { content_length: heeded, ..self }
+    }
+
+    /// What becomes of `>From ` at the start of a line when a message is read.
+    #[must_use]
+    pub fn unquoting(self, unquoting: Unquoting) -> MboxOptions {
+        MboxOptions { unquoting, ..self }
     }
 
     /// Sets a fault hook for all steps on the file.
