@@ -414,6 +414,147 @@ fn files_with_crlf_are_served_as_they_are() {
     }
 }
 
+#[test]
+fn what_is_delivered_while_sessions_delete_is_collected_once() {
+    const MESSAGES: usize = 40;
+    for format in FORMATS {
+        let bench = Bench::new(format);
+        let mut collected = Vec::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..MESSAGES).for_each(|number| bench.deliver(&message(&number.to_string()))));
+            while collected.len() < MESSAGES {
+                let mut session = bench.open();
+                let listed = subjects(&mut session);
+                // Some stay for the next session.
+                let taken: Vec<usize> = (0..listed.len()).filter(|index| index % 3 != 1).collect();
+                ready(session.commit(&removing(&taken))).unwrap();
+                collected.extend(taken.into_iter().map(|index| listed[index].parse::<usize>().unwrap()));
+            }
+        });
+        assert!(bench.subjects().is_empty(), "{format}");
+        collected.sort_unstable();
+        assert!(collected.into_iter().eq(0..MESSAGES), "{format}");
+    }
+}
+
+#[test]
+fn messages_of_a_maildir_are_found_whatever_a_reader_calls_them_meanwhile() {
+    let bench = Bench::new(StoreFormat::Maildir);
+    numbered(&bench, 30);
+    let maildir = bench.root.join("alice/Maildir");
+    let rename = |flags: &str| {
+        for path in files(&maildir).into_iter().filter(|path| path.to_string_lossy().contains(",S=")) {
+            let name = path.file_name().unwrap().to_string_lossy();
+            let base = name.split(':').next().unwrap();
+            std::fs::rename(&path, maildir.join("cur").join(format!("{base}:2,{flags}"))).unwrap();
+        }
+    };
+    let mut session = bench.open();
+    let before = ids(&mut session);
+    let all: Vec<String> = (0..30).map(|number| number.to_string()).collect();
+    for flags in ["", "S", "FS", "T"] {
+        rename(flags);
+        assert_eq!(subjects(&mut session), all, "{flags}");
+    }
+    assert_eq!(ids(&mut session), before);
+    rename("R");
+    ready(session.commit(&removing(&(1..30).collect::<Vec<_>>()))).unwrap();
+    assert_eq!(bench.subjects(), ["0"]);
+    assert_eq!(ids(&mut bench.open()), before[..1]);
+}
+
+#[test]
+fn removed_messages_no_longer_count_towards_the_quota() {
+    let bench = Bench::new(StoreFormat::Maildir);
+    numbered(&bench, 3);
+    let AnyStore::Maildir(store) = &bench.store else { unreachable!() };
+    let maildir = store.root().open(&bench.alice).unwrap();
+    // Neither does one whose name tells no size.
+    std::fs::write(maildir.path().join("new/9999999999.x.y"), message("x")).unwrap();
+    maildir.set_quota(Some("1000000S,100C".parse().unwrap())).unwrap();
+    ready(bench.open().commit(&removing(&[0, 3]))).unwrap();
+    let usage = maildir.quota().unwrap().unwrap().usage;
+    assert_eq!((usage.messages, usage.bytes), (2, 2 * message("1").len() as u64));
+}
+
+#[test]
+fn messages_of_an_mh_folder_are_found_when_it_is_packed_and_numbers_are_no_names() {
+    let bench = Bench::new(StoreFormat::Mh);
+    numbered(&bench, 4);
+    let inbox = bench.root.join("alice/Mail/inbox");
+    for name in ["0", "007", "x", ",9", "10.txt"] {
+        std::fs::write(inbox.join(name), "no message").unwrap();
+    }
+    std::fs::create_dir(inbox.join("12")).unwrap();
+    let mut session = bench.open();
+    let before = ids(&mut session);
+    assert_eq!(subjects(&mut session), ["0", "1", "2", "3"]);
+    std::fs::remove_file(inbox.join("1")).unwrap();
+    for number in 2..5 {
+        std::fs::rename(inbox.join(number.to_string()), inbox.join((number - 1).to_string())).unwrap();
+    }
+    assert_eq!(subjects(&mut session), ["gone", "1", "2", "3"]);
+    assert_eq!(ids(&mut session), before);
+    bench.deliver(&message("new"));
+    ready(session.commit(&removing(&[0, 3]))).unwrap();
+    assert_eq!(bench.subjects(), ["1", "2", "new"]);
+}
+
+#[test]
+fn an_mbox_keeps_its_place_mode_and_times_when_messages_go() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    let dir = tempfile::tempdir().unwrap();
+    let (link, real) = (dir.path().join("link"), dir.path().join("deep/real"));
+    std::fs::create_dir(dir.path().join("deep")).unwrap();
+    symlink("deep/real", &link).unwrap();
+    let mbox = maildrop::Mbox::new(&link);
+    for number in 0..3 {
+        let line = FromLine::new(b"bob", UNIX_EPOCH, 0);
+        mbox.append(&[line.as_bytes(), message(&number.to_string()).as_bytes()].concat()).unwrap();
+    }
+    std::fs::set_permissions(&real, PermissionsExt::from_mode(0o640)).unwrap();
+    let before = real.metadata().unwrap();
+    ready(mbox.mailbox(Access::Exclusive).unwrap().commit(&removing(&[0]))).unwrap();
+    assert!(link.is_symlink());
+    let after = real.metadata().unwrap();
+    assert_eq!((after.mode(), after.uid(), after.gid()), (before.mode(), before.uid(), before.gid()));
+    assert_eq!(after.modified().unwrap(), before.modified().unwrap());
+    let content = std::fs::read_to_string(&real).unwrap();
+    assert!(content.contains("Subject: 1") && !content.contains("Subject: 0"));
+    let names =
+        |dir: &Path| files(dir).into_iter().map(|p| p.file_name().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(names(&dir.path().join("deep")).len(), 2);
+}
+
+#[test]
+fn what_is_no_mbox_is_said_to_be_none_and_is_left_alone() {
+    let bench = Bench::with(StoreFormat::Mbox, &[&message("a")]);
+    let path = bench.root.join("alice/mbox");
+    std::fs::write(&path, "Subject: no mbox\n\n").unwrap();
+    let error = bench.try_open(Access::Exclusive).unwrap_err();
+    assert!(matches!(error, Error::NotAnMbox { .. }), "{error}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "Subject: no mbox\n\n");
+}
+
+#[test]
+fn links_in_place_of_a_users_mail_are_not_followed() {
+    use std::os::unix::fs::symlink;
+    for format in [StoreFormat::Maildir, StoreFormat::Mbox, StoreFormat::Mh] {
+        let victim = Bench::with(format, &[&message("secret")]);
+        let bench = Bench::with(format, &[&message("a")]);
+        let home = bench.root.join("alice");
+        let name = match format {
+            StoreFormat::Maildir => "Maildir",
+            StoreFormat::Mbox => "mbox",
+            _ => "Mail",
+        };
+        std::fs::rename(home.join(name), home.join("old")).unwrap();
+        symlink(victim.root.join("alice").join(name), home.join(name)).unwrap();
+        let error = bench.try_open(Access::Exclusive).unwrap_err();
+        assert!(matches!(error, Error::Symlink { .. }), "{format}: {error}");
+    }
+}
+
 /// A store whose steps are noted, and fail when they are told to.
 fn faulty(bench: &mut Bench, plan: FaultPlan) {
     bench.store = AnyStore::new(bench.store.format(), &bench.root).with_faults(Arc::new(plan));

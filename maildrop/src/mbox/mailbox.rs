@@ -586,3 +586,6 @@ impl fmt::Debug for MboxMailbox {
         f.debug_struct("MboxMailbox").field("path", &self.path).field("messages", &self.len()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

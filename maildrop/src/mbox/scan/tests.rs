@@ -69,7 +69,7 @@ fn a_header_tells_the_flags_and_whether_it_is_no_message() {
 
 #[test]
 fn what_is_read_does_not_depend_on_where_reads_end() {
-    for length in (WINDOW - 120..WINDOW + 8).step_by(11).chain([3 * WINDOW]) {
+    for length in (WINDOW - 120..WINDOW + 8).chain([3 * WINDOW]) {
         for end in ["\n", "\r\n", "", "\nFrom x\nFr"] {
             let body = format!("{}{end}", "x".repeat(length));
             let counted = format!("Content-Length: {}\n\n{body}", body.len());
