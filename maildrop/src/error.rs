@@ -54,6 +54,8 @@ pub enum Operation {
     Truncate,
     /// Looking for what a dead program left at the end of an mbox.
     Recover,
+    /// Reading a message.
+    Read,
 }
 
 impl fmt::Display for Operation {
@@ -77,6 +79,7 @@ impl fmt::Display for Operation {
             Operation::Link => "link message to",
             Operation::Truncate => "set length of",
             Operation::Recover => "repair the end of",
+            Operation::Read => "read",
         })
     }
 }
@@ -151,6 +154,30 @@ pub enum Error {
     #[error("expected to hold the lock {} still, but found another's", path.display())]
     LockLost {
         /// The lock file.
+        path: PathBuf,
+    },
+    /// Another session has the mailbox for itself. POP3 answers `-ERR [IN-USE]` (RFC 2449 §8.1.1).
+    #[error("expected to be the only session with {}, but found another", path.display())]
+    InUse {
+        /// The mailbox.
+        path: PathBuf,
+    },
+    /// Another program has removed a message that was there when the mailbox was opened.
+    #[error("expected a message of {}, but another program has removed it", path.display())]
+    Vanished {
+        /// The mailbox.
+        path: PathBuf,
+    },
+    /// A mailbox that was opened for reading only was to be changed.
+    #[error("expected no changes to {}, which was opened for reading", path.display())]
+    ReadOnly {
+        /// The mailbox.
+        path: PathBuf,
+    },
+    /// A file that is taken for an mbox does not begin with a From_ line.
+    #[error("expected `From ` at the start of {}, but found something else", path.display())]
+    NotAnMbox {
+        /// The file.
         path: PathBuf,
     },
     /// A name that is needed for a message is taken, however often another was chosen.
@@ -233,6 +260,10 @@ impl Error {
             Error::FolderName(_) | Error::UserName(_) | Error::MessageName(_) => io::ErrorKind::InvalidInput,
             Error::NotAMaildir { .. } => io::ErrorKind::NotFound,
             Error::LockHeld { .. } => io::ErrorKind::WouldBlock,
+            Error::InUse { .. } => io::ErrorKind::ResourceBusy,
+            Error::Vanished { .. } => io::ErrorKind::NotFound,
+            Error::ReadOnly { .. } => io::ErrorKind::PermissionDenied,
+            Error::NotAnMbox { .. } => io::ErrorKind::InvalidData,
             Error::NamesTaken { .. } => io::ErrorKind::AlreadyExists,
             Error::Incomplete { .. }
             | Error::Symlink { .. }

@@ -67,11 +67,50 @@ impl fmt::Debug for FromLine {
     }
 }
 
+/// Whether a line begins a message: `From `, and somewhere behind it a date as asctime(3) writes it, perhaps without seconds
+/// or with a zone, or with the day before the month. So mutt and Dovecot tell From_ lines from others.
+pub(crate) fn is_from_line(line: &[u8]) -> bool {
+    let Some(rest) = line.strip_prefix(MARK) else { return false };
+    let words: Vec<&[u8]> =
+        rest.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).take(MOST_WORDS).collect();
+    (0..words.len()).any(|at| is_date(&words[at..]))
+}
+
+/// Words of a From_ line that are looked at.
+const MOST_WORDS: usize = 64;
+
+fn is_date(words: &[&[u8]]) -> bool {
+    let number = |word: &[u8], range: std::ops::RangeInclusive<u32>| {
+        word.len() <= 4
+            && std::str::from_utf8(word).is_ok_and(|text| {
+                text.bytes().all(|b| b.is_ascii_digit()) && text.parse().is_ok_and(|n| range.contains(&n))
+            })
+    };
+    let day = |word: &[u8]| word.len() <= 2 && number(word, 1..=31);
+    let month = |word: &[u8]| MONTHS.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(word));
+    let year = |word: &[u8]| word.len() == 4 && number(word, 1..=9999);
+    let time = |word: &[u8]| {
+        let parts: Vec<&[u8]> = word.split(|&byte| byte == b':').collect();
+        (2..=3).contains(&parts.len())
+            && parts.iter().zip([23, 59, 60]).all(|(part, most)| part.len() <= 2 && number(part, 0..=most))
+    };
+    let [weekday, a, b, c, rest @ ..] = words else { return false };
+    let weekday = weekday.strip_suffix(b",").unwrap_or(weekday);
+    if !DAYS.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(weekday)) {
+        return false;
+    }
+    // A zone may stand before the year.
+    let asctime = month(a) && day(b) && time(c) && rest.iter().take(3).any(|word| year(word));
+    let rfc822 = day(a) && month(b) && year(c) && rest.first().is_some_and(|word| time(word));
+    asctime || rfc822
+}
+
+const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
 /// A time as asctime(3) writes it.
 fn asctime(time: SystemTime, utc_offset: i32) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let seconds = match time.duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX / 2),
         Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX / 2),
@@ -128,6 +167,39 @@ mod tests {
         };
         assert_eq!(line(b""), "From foo@bar");
         assert_eq!(line(b"a b@c\nFrom x"), "From a-b@c-From-x");
+    }
+
+    #[test]
+    fn a_line_begins_a_message_only_with_a_date() {
+        let table = [
+            ("From a@b Tue Jan  2 03:04:05 2001", true),
+            ("From a@b  Tue Jan  2 03:04:05 2001\r", true),
+            ("From a@b Tue Jan 2 03:04 2001", true),
+            ("From a@b Tue Jan  2 03:04:05 CET 2001", true),
+            ("From a@b Tue Jan  2 03:04:05 2001 +0100", true),
+            ("From a@b Tue Jan  2 03:04:05 MET DST 2001", true),
+            ("From a b@c \"x y\" Tue Jan  2 03:04:05 2001 remote from host", true),
+            ("From a@b Tue, 2 Jan 2001 03:04:05 +0100", true),
+            ("From - Tue Jan  2 03:04:05 2001", true),
+            ("From  Tue Jan  2 03:04:05 2001", true),
+            ("From Tue Tue Jan  2 03:04:05 2001", true),
+            ("From me to you", false),
+            ("From Tuesday on", false),
+            ("From a@b Tue Jan 32 03:04:05 2001", false),
+            ("From a@b Tue Jan  2 24:04:05 2001", false),
+            ("From a@b Tue Jan  2 03:04:05 01", false),
+            ("From a@b Jan  2 03:04:05 2001", false),
+            (">From a@b Tue Jan  2 03:04:05 2001", false),
+            ("From: a@b Tue Jan  2 03:04:05 2001", false),
+            ("From ", false),
+        ];
+        for (line, expected) in table {
+            assert_eq!(is_from_line(line.as_bytes()), expected, "{line}");
+        }
+        for seconds in [0, 951_782_399, 4_107_542_400] {
+            let line = FromLine::new(b"x y", UNIX_EPOCH + Duration::from_secs(seconds), 0);
+            assert!(is_from_line(line.as_bytes()));
+        }
     }
 
     #[test]

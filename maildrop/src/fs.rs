@@ -1,6 +1,7 @@
 //! The few file system calls that everything here is made of, with the flags that keep them safe: nothing below a given
 //! directory is opened through a symbolic link, nothing is overwritten, nothing is inherited by child programs.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -70,6 +71,11 @@ pub(crate) fn sync_parent(path: &Path) -> Result<(), Error> {
     let parent = parent_of(path);
     let fd = open_dir(parent).map_err(|errno| Error::io(Operation::Open, parent, errno))?;
     sync_dir(&fd).map_err(|error| Error::io(Operation::SyncDirectory, parent, error))
+}
+
+/// The directory of a file, and its name in it.
+pub(crate) fn split(path: &Path) -> (&Path, &OsStr) {
+    (parent_of(path), path.file_name().unwrap_or_default())
 }
 
 fn parent_of(path: &Path) -> &Path {

@@ -33,13 +33,29 @@ pub(crate) fn lock(file: &File, most: Duration) -> Result<bool, Errno> {
     }
 }
 
+/// Gives the lock up before the file is closed.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn unlock(file: &File) -> Result<(), Errno> {
+    #[cfg(target_os = "linux")]
+    return set(file, nix::libc::F_UNLCK);
+    #[cfg(not(target_os = "linux"))]
+    rustix::fs::fcntl_lock(file, rustix::fs::FlockOperation::NonBlockingUnlock)
+}
+
 #[cfg(target_os = "linux")]
 fn try_lock(file: &File) -> Result<(), Errno> {
+    set(file, nix::libc::F_WRLCK)
+}
+
+#[cfg(target_os = "linux")]
+fn set(file: &File, kind: nix::libc::c_int) -> Result<(), Errno> {
     use nix::fcntl::{FcntlArg, fcntl};
     use nix::libc;
 
     let whole = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
+        l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
         l_start: 0,
         l_len: 0,

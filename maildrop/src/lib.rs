@@ -1,5 +1,5 @@
 //! Durable mail storage on local disks: delivery that survives power failures, to Maildirs, mbox files, MH folders and plain
-//! folders.
+//! folders; and reading and removing what lies there.
 //!
 //! # What it is for
 //!
@@ -8,8 +8,11 @@
 //! `new/`, alone or in a batch with others. When a delivery is reported as done, the message survives a power failure;
 //! when it is not, nothing of it is left. Readers see whole messages only, at any time.
 //!
+//! Servers read it through the traits in [`store`], where a [`Mailbox`](store::Mailbox) is one session with the mail of a
+//! user, wherever that lies.
+//!
 //! It is synchronous code on `std::fs` and system calls, for Unix. From an async server, call it on a thread that may
-//! block. It does not read mail (but for counting a quota), and knows nothing of protocols.
+//! block. It knows nothing of protocols.
 //!
 //! # Delivering
 //!
@@ -51,6 +54,10 @@
 //!   is not whole.
 //! - **… deliver to MH and plain folders?** [`MessageDir`], and [`MessageDir::link`] and [`Maildir::link`] for one
 //!   message in several.
+//! - **… read mail?** Open a [`store::Mailbox`] with [`store::AnyStore`], or one of a single Maildir, mbox or MH folder with
+//!   [`Maildir::mailbox`], [`Mbox::mailbox`] or [`MessageDir::mailbox`].
+//! - **… remove mail so that a crash does not leave half of it?** [`store::Mailbox::commit`].
+//! - **… let one POP3 session at a time in?** [`store::Access::Exclusive`].
 //! - **… keep other programs away from a file?** [`DotLock`].
 //! - **… limit a mailbox?** [`Maildir::set_quota`] (Maildir++, shared with Dovecot and Courier).
 //! - **… remove what crashed programs left?** [`Maildir::clean_tmp`], about once a day.
@@ -64,12 +71,15 @@
 //! - *Confinement*: no user or folder name leads out of its directory, and below a [`MailRoot`] or inside a Maildir no
 //!   symbolic link is followed.
 //! - *Privacy*: directories are made with mode 0700, files with 0600.
-//! - *Memory*: 16 KiB (64 KiB for an mbox) while a message is being written, hardly any otherwise.
+//! - *Updates*: what a session removes is removed as a whole, whenever its process dies.
+//! - *Memory*: 16 KiB (64 KiB for an mbox) while a message is being written, 100 KiB at most while one is being read, some
+//!   tens of octets and the name for each message of an open mailbox.
 //!
 //! # What it follows
 //!
 //! The [Maildir] convention, [Maildir++] for folders and quotas, the `,S=` and `,W=` sizes in file names as Dovecot and
-//! Courier know them, the mbox and MH formats as procmail 3.22 writes them, and RFC 3501 §5.1.3 (modified UTF-7) for the names of folders on disk.
+//! Courier know them, the mbox and MH formats as procmail 3.22 writes them and mutt, Dovecot and nmh read them, RFC 1939 for
+//! octet counts and unique identifiers, and RFC 3501 §5.1.3 (modified UTF-7) for the names of folders on disk.
 //!
 //! [Maildir]: https://cr.yp.to/proto/maildir.html
 //! [Maildir++]: https://www.courier-mta.org/imap/README.maildirquota.html
@@ -90,6 +100,7 @@ mod message_dir;
 mod message_name;
 pub mod mutf7;
 mod quota_file;
+pub mod store;
 mod unique;
 mod user;
 
@@ -104,8 +115,10 @@ pub use maildir::{
     Cleaned, Delivered, Delivery, DeliveryOptions, Maildir, STALE_AFTER, Staged, SyncStrategy, commit_all,
     commit_all_with,
 };
-pub use mbox::{Appended, Mbox, MboxAppend, MboxOptions, Quoting, Separation, fit_content_length};
-pub use message_dir::{MessageDelivery, MessageDir, Naming};
+pub use mbox::{
+    Appended, Mbox, MboxAppend, MboxMessage, MboxOptions, Quoting, Separation, fit_content_length,
+};
+pub use message_dir::{MessageDelivery, MessageDir, MhSequences, Naming};
 pub use message_name::{MessageName, MessageNameError};
 pub use quota_file::{Quota, QuotaLimits, QuotaLimitsError, QuotaUsage};
 pub use user::{MailRoot, UserName, UserNameError};

@@ -158,6 +158,39 @@ impl Converter {
     }
 }
 
+/// Appends a chunk with a CR before each LF that has none: from the file to the wire. `last` is the octet before the
+/// chunk, and becomes its last one.
+pub(crate) fn expand(chunk: &[u8], last: &mut u8, out: &mut Vec<u8>) {
+    out.reserve(chunk.len() + chunk.len() / 16 + 64);
+    let mut start = 0;
+    for lf in memchr_iter(b'\n', chunk) {
+        let before = if lf > 0 { chunk[lf - 1] } else { *last };
+        if before == b'\r' {
+            continue;
+        }
+        out.extend_from_slice(&chunk[start..lf]);
+        out.extend_from_slice(b"\r\n");
+        start = lf + 1;
+    }
+    out.extend_from_slice(&chunk[start..]);
+    *last = chunk.last().copied().unwrap_or(*last);
+}
+
+/// How many octets longer [`expand`] makes a chunk behind the octet `last`.
+pub(crate) fn count_lone_lfs(chunk: &[u8], last: u8) -> u64 {
+    /// As many as a sum of octets can count.
+    const BLOCK: usize = 240;
+
+    let Some(&first) = chunk.first() else { return 0 };
+    let is_lone = |before: u8, octet: u8| u8::from(octet == b'\n' && before != b'\r');
+    let mut count = u64::from(is_lone(last, first));
+    let pairs = chunk.chunks(BLOCK).zip(chunk[1..].chunks(BLOCK));
+    for (before, octets) in pairs {
+        count += u64::from(before.iter().zip(octets).map(|(&b, &o)| is_lone(b, o)).sum::<u8>());
+    }
+    count
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,7 +252,32 @@ mod tests {
         }
     }
 
+    #[test]
+    fn lone_line_ends_are_counted_in_blocks_of_any_length() {
+        for length in (0..20).chain(230..500) {
+            for text in [vec![b'\n'; length], b"x\n\r\n".repeat(length), b"\r\n".repeat(length)] {
+                assert_eq!(count_lone_lfs(&text, 0), crlf_size(&text) - text.len() as u64);
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_is_expanded_has_no_lone_line_end_and_is_as_long_as_was_counted(
+            message in proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'x')], 0..60),
+            size in 1_usize..20,
+        ) {
+            let (mut out, mut last, mut counted, mut before) = (Vec::new(), 0, 0, 0);
+            for chunk in message.chunks(size) {
+                counted += count_lone_lfs(chunk, before);
+                before = chunk[chunk.len() - 1];
+                expand(chunk, &mut last, &mut out);
+            }
+            prop_assert_eq!(crlf_size(&out), out.len() as u64);
+            prop_assert_eq!(out.len() as u64, message.len() as u64 + counted);
+            prop_assert_eq!(LineEndings::ToLf.apply(&out), LineEndings::ToLf.apply(&message));
+        }
+
         #[test]
         fn cutting_a_message_does_not_matter(
             message in proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'x')], 0..60),

@@ -60,29 +60,7 @@ impl MessageName {
     /// # Errors
     /// [`MessageNameError`] for what cannot be a message's file name.
     pub fn parse(bytes: &[u8]) -> Result<MessageName, MessageNameError> {
-        if bytes.first() == Some(&b'.') {
-            return Err(MessageNameError::LeadingDot);
-        }
-        if let Some(offset) = bytes.iter().position(|byte| matches!(byte, b'/' | 0)) {
-            return Err(MessageNameError::Forbidden(offset));
-        }
-        if bytes.len() > MAX_FILE_NAME {
-            return Err(MessageNameError::TooLong(bytes.len()));
-        }
-        let info = memchr::memchr(b':', bytes).unwrap_or(bytes.len());
-        let mut fields = bytes[..info].split(|&byte| byte == b',');
-        if fields.next().is_none_or(<[u8]>::is_empty) {
-            return Err(MessageNameError::Empty);
-        }
-        let (mut size, mut crlf_size) = (None, None);
-        for field in fields {
-            match field {
-                [b'S', b'=', digits @ ..] => size = size.or_else(|| number(digits)),
-                [b'W', b'=', digits @ ..] => crlf_size = crlf_size.or_else(|| number(digits)),
-                _ => {}
-            }
-        }
-        let flags = split_info(&bytes[info..]).0;
+        let NameParts { info, size, crlf_size, flags } = NameParts::parse(bytes)?;
         Ok(MessageName { bytes: bytes.into(), info, size, crlf_size, flags })
     }
 
@@ -149,6 +127,50 @@ impl MessageName {
             return Err(MessageNameError::TooLong(bytes.len()));
         }
         Ok(MessageName { bytes: bytes.into(), flags, ..self.clone() })
+    }
+}
+
+/// What a file name says, without a copy of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NameParts {
+    /// Where the information starts: the offset of `:`, or the length.
+    pub(crate) info: usize,
+    pub(crate) size: Option<u64>,
+    pub(crate) crlf_size: Option<u64>,
+    pub(crate) flags: Flags,
+}
+
+impl NameParts {
+    /// Octets of the file, if its name tells.
+    pub(crate) fn size_in(name: &[u8]) -> Option<u64> {
+        NameParts::parse(name).ok()?.size
+    }
+
+    pub(crate) fn parse(bytes: &[u8]) -> Result<NameParts, MessageNameError> {
+        if bytes.first() == Some(&b'.') {
+            return Err(MessageNameError::LeadingDot);
+        }
+        if let Some(offset) = memchr::memchr2(b'/', 0, bytes) {
+            return Err(MessageNameError::Forbidden(offset));
+        }
+        if bytes.len() > MAX_FILE_NAME {
+            return Err(MessageNameError::TooLong(bytes.len()));
+        }
+        let info = memchr::memchr(b':', bytes).unwrap_or(bytes.len());
+        let mut fields = bytes[..info].split(|&byte| byte == b',');
+        if fields.next().is_none_or(<[u8]>::is_empty) {
+            return Err(MessageNameError::Empty);
+        }
+        let (mut size, mut crlf_size) = (None, None);
+        for field in fields {
+            match field {
+                [b'S', b'=', digits @ ..] => size = size.or_else(|| number(digits)),
+                [b'W', b'=', digits @ ..] => crlf_size = crlf_size.or_else(|| number(digits)),
+                _ => {}
+            }
+        }
+        let flags = split_info(&bytes[info..]).0;
+        Ok(NameParts { info, size, crlf_size, flags })
     }
 }
 

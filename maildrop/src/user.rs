@@ -177,7 +177,24 @@ impl MailRoot {
         })
     }
 
-    fn step_down(&self, parent: &OwnedFd, name: &str, path: &Path) -> Result<OwnedFd, Error> {
+    /// The directory of a user, made with the root if it is not there.
+    pub(crate) fn home(&self, user: &UserName) -> Result<(OwnedFd, PathBuf), Error> {
+        let path = self.path.join(user.as_str());
+        if let Ok(root) = fs::open_dir(&self.path)
+            && let Ok(home) = self.step_down(&root, user.as_str(), &path)
+        {
+            return Ok((home, path));
+        }
+        fs::make_dir_all(&self.path)?;
+        let root = fs::open_dir(&self.path).map_err(|errno| Error::io(Operation::Open, &self.path, errno))?;
+        Ok((self.make_and_step_down(&root, user.as_str(), &path)?, path))
+    }
+
+    pub(crate) fn faults(&self) -> Option<&Arc<dyn Faults>> {
+        self.faults.as_ref()
+    }
+
+    pub(crate) fn step_down(&self, parent: &OwnedFd, name: &str, path: &Path) -> Result<OwnedFd, Error> {
         fs::open_dir_at(parent, name).map_err(|errno| {
             if fs::is_symlink(parent, name) {
                 Error::Symlink { path: path.to_owned() }
@@ -187,7 +204,12 @@ impl MailRoot {
         })
     }
 
-    fn make_and_step_down(&self, parent: &OwnedFd, name: &str, path: &Path) -> Result<OwnedFd, Error> {
+    pub(crate) fn make_and_step_down(
+        &self,
+        parent: &OwnedFd,
+        name: &str,
+        path: &Path,
+    ) -> Result<OwnedFd, Error> {
         fs::make_dir_at(parent, name).map_err(|errno| Error::io(Operation::CreateDirectory, path, errno))?;
         // Also if it was there: whoever made it may not have come this far.
         fs::sync_dir(parent).map_err(|error| Error::io(Operation::SyncDirectory, path, error))?;

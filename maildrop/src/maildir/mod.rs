@@ -8,6 +8,8 @@ mod clean;
 mod commit;
 mod delivery;
 mod link;
+mod listing;
+mod mailbox;
 mod quota;
 mod staged;
 
@@ -22,6 +24,7 @@ use rustix::io::Errno;
 pub use self::clean::{Cleaned, STALE_AFTER};
 pub use self::commit::{Delivered, SyncStrategy, commit_all, commit_all_with};
 pub use self::delivery::{Delivery, DeliveryOptions};
+pub use self::mailbox::{MaildirMailbox, MaildirStore};
 pub use self::staged::Staged;
 
 use crate::error::{Error, Operation};

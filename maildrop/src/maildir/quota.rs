@@ -21,7 +21,7 @@ use crate::message_name::MessageName;
 use crate::quota_file::{Quota, QuotaFile, QuotaLimits, QuotaUsage};
 use crate::unique::Unique;
 
-const FILE: &str = "maildirsize";
+pub(super) const FILE: &str = "maildirsize";
 
 /// Size beyond which the file is rewritten with a single sum.
 const MAX_FILE: u64 = 5120;

@@ -17,7 +17,9 @@
 mod append;
 mod content_length;
 mod guard;
+mod mailbox;
 mod quote;
+mod scan;
 
 use std::fmt;
 use std::fs::File;
@@ -32,6 +34,10 @@ use rustix::io::Errno;
 
 pub use self::append::{Appended, MboxAppend};
 pub use self::content_length::fit_content_length;
+pub use self::mailbox::{MboxMailbox, MboxStore, Unquoting};
+pub use self::scan::MboxMessage;
+
+pub(crate) use self::quote::Unquoter;
 
 use self::guard::Identity;
 use crate::dot_lock::{DotLock, DotLockOptions};
@@ -78,6 +84,7 @@ pub struct MboxOptions {
     content_length: bool,
     files_only: bool,
     waiting: Waiting,
+    unquoting: Unquoting,
     faults: Option<Arc<dyn Faults>>,
 }
 
@@ -103,6 +110,7 @@ impl Default for MboxOptions {
             content_length: true,
             files_only: false,
             waiting: Waiting(Arc::new(|waited| waited < PIPE_PATIENCE)),
+            unquoting: Unquoting::default(),
             faults: None,
         }
     }
@@ -153,7 +161,7 @@ impl MboxOptions {
 
     /// Whether a `Content-Length:` field is corrected and spares its part of the body the quoting (the default), or is a
     /// field like any other, as in the traditional Berkeley format. With [`Quoting::Raw`] it is never corrected, nor is it in
-    /// messages that are given in chunks: see [`fit_content_length`].
+    /// messages that are given in chunks: see [`fit_content_length`]. A session heeds it if it tells the truth.
     #[must_use]
     pub fn content_length(self, heeded: bool) -> MboxOptions {
         MboxOptions { content_length: heeded, ..self }
@@ -171,6 +179,12 @@ impl MboxOptions {
     #[must_use]
     pub fn waiting(self, goes_on: impl Fn(Duration) -> bool + Send + Sync + 'static) -> MboxOptions {
         MboxOptions { waiting: Waiting(Arc::new(goes_on)), ..self }
+    }
+
+    /// What becomes of `>From ` at the start of a line when a message is read.
+    #[must_use]
+    pub fn unquoting(self, unquoting: Unquoting) -> MboxOptions {
+        MboxOptions { unquoting, ..self }
     }
 
     /// Sets a fault hook for all steps on the file.

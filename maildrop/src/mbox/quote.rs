@@ -1,4 +1,4 @@
-//! `From ` at the start of a line becomes `>From `, so that no reader takes it for the start of a message.
+//! `From ` at the start of a line becomes `>From `, so that no reader takes it for the start of a message; and back.
 
 use memchr::memmem;
 
@@ -87,10 +87,115 @@ impl Quoter {
     }
 }
 
+/// Takes one `>` off each line that begins with some and `From `: what mboxrd asks of readers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unquoter {
+    place: QuotedPlace,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum QuotedPlace {
+    /// Behind an LF, so many `>` and so many octets of the mark, which are held back.
+    LineStart {
+        quotes: u64,
+        held: usize,
+    },
+    Inside,
+}
+
+impl Default for Unquoter {
+    /// At the start of a line.
+    fn default() -> Unquoter {
+        Unquoter { place: QuotedPlace::LineStart { quotes: 0, held: 0 } }
+    }
+}
+
+impl Unquoter {
+    pub(crate) fn push(&mut self, mut chunk: &[u8], out: &mut Vec<u8>) {
+        while let Some(&first) = chunk.first() {
+            match self.place {
+                QuotedPlace::LineStart { quotes, held: 0 } if first == b'>' => {
+                    self.place = QuotedPlace::LineStart { quotes: quotes + 1, held: 0 };
+                    chunk = &chunk[1..];
+                }
+                QuotedPlace::LineStart { quotes, held } => {
+                    let same = MARK[held..].iter().zip(chunk).take_while(|(mark, byte)| mark == byte).count();
+                    chunk = &chunk[same..];
+                    let held = held + same;
+                    if held < MARK.len() && chunk.is_empty() {
+                        self.place = QuotedPlace::LineStart { quotes, held };
+                        return;
+                    }
+                    let quotes = quotes - u64::from(held == MARK.len() && quotes > 0);
+                    release(quotes, held, out);
+                    self.place = QuotedPlace::Inside;
+                }
+                QuotedPlace::Inside => match memmem::find(chunk, b"\n>") {
+                    Some(at) => {
+                        out.extend_from_slice(&chunk[..=at]);
+                        chunk = &chunk[at + 1..];
+                        self.place = QuotedPlace::LineStart { quotes: 0, held: 0 };
+                    }
+                    None => {
+                        out.extend_from_slice(chunk);
+                        self.ends_with(chunk);
+                        return;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Lets out what is held back.
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
+        if let QuotedPlace::LineStart { quotes, held } = self.place {
+            self.place = QuotedPlace::Inside;
+            release(quotes, held, out);
+        }
+    }
+
+    fn ends_with(&mut self, chunk: &[u8]) {
+        self.place = match chunk.last() {
+            Some(b'\n') => QuotedPlace::LineStart { quotes: 0, held: 0 },
+            Some(_) => QuotedPlace::Inside,
+            None => self.place,
+        };
+    }
+}
+
+fn release(quotes: u64, held: usize, out: &mut Vec<u8>) {
+    out.extend((0..quotes).map(|_| b'>'));
+    out.extend_from_slice(&MARK[..held]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn unquote<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> String {
+        let (mut unquoter, mut out) = (Unquoter::default(), Vec::new());
+        for chunk in chunks {
+            unquoter.push(chunk, &mut out);
+        }
+        unquoter.finish(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn one_quote_is_taken_off_marks_at_the_start_of_a_line() {
+        let table = [
+            (">From a\n>>From b\n", "From a\n>From b\n"),
+            ("x\n>From a", "x\nFrom a"),
+            ("From a\n > From b\n>>From", "From a\n > From b\n>>From"),
+            (">>FroFrom \n>>\n>From", ">>FroFrom \n>>\n>From"),
+            ("a\n>\n\n>>>From x", "a\n>\n\n>>From x"),
+        ];
+        for (given, expected) in table {
+            assert_eq!(unquote([given.as_bytes()]), expected);
+            assert_eq!(unquote(given.as_bytes().chunks(1)), expected, "octet by octet");
+        }
+    }
 
     fn quote<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
         let mut quoter = Quoter::new();
@@ -139,6 +244,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn unquoting_does_not_depend_on_how_a_text_is_cut(
+            words in proptest::collection::vec(prop_oneof![Just("\n"), Just("From "), Just("Fr"), Just(">"), Just("x")], 0..40),
+            size in 1_usize..9,
+        ) {
+            let text = words.concat();
+            let lines = text.split_inclusive('\n').map(|line| {
+                let plain = line.trim_start_matches('>');
+                if plain.starts_with("From ") { line.strip_prefix('>').unwrap_or(line) } else { line }
+            });
+            prop_assert_eq!(unquote(text.as_bytes().chunks(size)), lines.collect::<String>());
+        }
+
         #[test]
         fn cutting_a_message_does_not_matter_and_no_mark_is_left(
             words in proptest::collection::vec(prop_oneof![Just("\n"), Just("From "), Just("From"), Just("F"), Just(" x")], 0..40),

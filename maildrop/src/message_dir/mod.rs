@@ -7,7 +7,9 @@
 //!
 //! One message can stand in several folders as hard links of one file: [`MessageDir::link`].
 
+mod mailbox;
 mod name;
+mod sequences;
 
 use std::fmt;
 use std::fs::File;
@@ -19,6 +21,9 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags};
 use rustix::io::Errno;
+
+pub use self::mailbox::{MhMailbox, MhStore};
+pub use self::sequences::MhSequences;
 
 use crate::error::{Error, Operation};
 use crate::fault::{Fault, Faults};
@@ -95,7 +100,11 @@ impl MessageDir {
             return Err(Error::io(Operation::Open, path, error));
         }
         let dir = fs::open_dir(&path).map_err(|errno| Error::io(Operation::Open, &path, errno))?;
-        Ok(MessageDir { path, dir: Arc::new(dir), naming, mode: 0o600, faults: None })
+        Ok(MessageDir::from_dir(dir, path, naming))
+    }
+
+    fn from_dir(dir: OwnedFd, path: PathBuf, naming: Naming) -> MessageDir {
+        MessageDir { path, dir: Arc::new(dir), naming, mode: 0o600, faults: None }
     }
 
     /// Opens a folder, making it for the user alone (mode 0700) if it is not there. Its parent must exist.

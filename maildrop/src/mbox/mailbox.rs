@@ -1,0 +1,591 @@
+//! Sessions with an mbox.
+//!
+//! The file is read under its locks when it is opened, and again when it is found changed: messages are then known by what
+//! is in them. Between that nothing is locked, so mail goes on being delivered.
+//!
+//! An update that takes messages from the end of the file sets its length, which is one step. Any other writes what stays
+//! to a file beside it, with the same mode and owner, makes that durable, and puts it in the place of the old one, all
+//! under the locks: so at any instant the file has all of the messages that were to be removed, or none. A program that waited for
+//! the kernel's lock on the old file without a lock file may write to that then; what it wrote is added to the new one.
+
+use std::collections::{HashMap, VecDeque};
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
+use rustix::io::Errno;
+
+use super::guard::Identity;
+use super::scan::{MboxMessage, scan};
+use super::{Locked, Mbox, MboxOptions, Quoting};
+use crate::dot_lock::DotLockOptions;
+use crate::error::{Error, Operation};
+use crate::fault::Faults;
+use crate::flags::Flags;
+use crate::fs;
+use crate::kernel_lock;
+use crate::store::{
+    Access, Folder, LocalReader, Mailbox, Message, MessageDigest, SessionLock, Store, UniqueId, Update,
+};
+use crate::user::{MailRoot, UserName};
+
+/// Octets that are copied at once.
+const COPY: usize = 256 * 1024;
+/// Octets of a header in which a `Status:` field is looked for.
+const LARGEST_HEADER: u64 = 1024 * 1024;
+/// How often and how long it is waited for programs that write to a file which was replaced.
+const LATE_ROUNDS: usize = 3;
+const LATE_PAUSE: Duration = Duration::from_millis(1);
+const LATE_WAIT: Duration = Duration::from_secs(10);
+
+/// What becomes of `>From ` at the start of a line when a message is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unquoting {
+    /// It stays: in the mboxo format, which procmail writes, nobody can tell what it was.
+    #[default]
+    AsFound,
+    /// One `>` goes, however many there are: the mboxrd format. A message whose end a `Content-Length:` told stays as it is.
+    Rd,
+}
+
+/// Mboxes: `ROOT/USER/mbox` for the inbox, `ROOT/USER/folders/NAME` for others, with dots between the components of the
+/// name.
+#[derive(Clone, Debug)]
+pub struct MboxStore {
+    root: MailRoot,
+    options: MboxOptions,
+}
+
+impl MboxStore {
+    /// The mboxes of the users below a root. Locks are waited for up to ten seconds.
+    pub fn new(root: MailRoot) -> MboxStore {
+        let dot_lock = DotLockOptions::new().sleep(Duration::from_millis(250)).retries(40);
+        let options = MboxOptions::new().dot_lock(Some(dot_lock)).kernel_lock(Some(Duration::from_secs(10)));
+        MboxStore { root, options }
+    }
+
+    /// Locks and reads with these options.
+    #[must_use]
+    pub fn with_options(self, options: MboxOptions) -> MboxStore {
+        MboxStore { options, ..self }
+    }
+
+    /// Gives every mbox this fault hook.
+    #[must_use]
+    pub fn with_faults(self, faults: Arc<dyn Faults>) -> MboxStore {
+        MboxStore { options: self.options.with_faults(faults), ..self }
+    }
+
+    /// The mbox of a user, to deliver to it. The file need not exist; the directory is made.
+    ///
+    /// # Errors
+    /// [`Error::Symlink`] if a link stands in place of a directory or of the file, or [`Error::Io`].
+    pub fn mbox(&self, user: &UserName, folder: &Folder) -> Result<Mbox, Error> {
+        let (home, mut path) = self.root.home(user)?;
+        let (dir, name) = match folder {
+            Folder::Inbox => (home, "mbox".to_owned()),
+            Folder::Named(name) => {
+                path.push("folders");
+                let dir = self.root.make_and_step_down(&home, "folders", &path)?;
+                (dir, name.directory_name().split_off(1))
+            }
+        };
+        path.push(&name);
+        if fs::is_symlink(&dir, &*name) {
+            return Err(Error::Symlink { path });
+        }
+        Ok(Mbox::with_options(path, self.options.clone()))
+    }
+}
+
+impl Store for MboxStore {
+    type Mailbox = MboxMailbox;
+
+    async fn open(&self, user: &UserName, folder: &Folder, access: Access) -> Result<MboxMailbox, Error> {
+        let mbox = self.mbox(user, folder)?;
+        if *folder != Folder::Inbox {
+            rustix::fs::stat(mbox.path()).map_err(|errno| Error::io(Operation::Open, mbox.path(), errno))?;
+        }
+        mbox.mailbox(access)
+    }
+}
+
+/// A session with an mbox. Unique identifiers are digests of the messages with their From_ lines, but for the header fields
+/// that mail readers write; of messages that are the same to the octet, a number behind the digest tells which.
+pub struct MboxMailbox {
+    mbox: Mbox,
+    path: Arc<Path>,
+    access: Access,
+    entries: Vec<Entry>,
+    /// The file that the entries are offsets into; none if there was none.
+    opened: Option<Opened>,
+    /// Of all messages, once one is asked for: the digest, and which it is of those that have it.
+    digests: Vec<(MessageDigest, usize)>,
+    _lock: Option<SessionLock>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    message: MboxMessage,
+    /// With quoting taken off, once that was counted.
+    octets: Option<u64>,
+    gone: bool,
+}
+
+#[derive(Debug)]
+struct Opened {
+    file: Arc<File>,
+    stamp: Stamp,
+}
+
+/// What changes when a file does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    // Wide enough for the numbers of all systems.
+    file: (i128, i128),
+    size: i64,
+    modified: (i128, i128),
+}
+
+impl Stamp {
+    fn of(stat: &Stat) -> Stamp {
+        Stamp {
+            file: (stat.st_dev.into(), stat.st_ino.into()),
+            size: stat.st_size,
+            modified: (stat.st_mtime.into(), stat.st_mtime_nsec.into()),
+        }
+    }
+}
+
+/// What an mbox holds, read under its locks.
+struct Content {
+    opened: Opened,
+    messages: Vec<MboxMessage>,
+}
+
+impl Mbox {
+    /// Begins a session: lists the messages. A file that is not there has none. The locks of the file are held while it is
+    /// read, and given up then.
+    ///
+    /// # Errors
+    /// [`Error::InUse`], [`Error::LockHeld`], [`Error::NotAnMbox`] or [`Error::Io`].
+    pub fn mailbox(&self, access: Access) -> Result<MboxMailbox, Error> {
+        // Where a link leads is the file that is locked and replaced.
+        let real = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+        let lock = match access {
+            Access::Exclusive => {
+                self.check(Operation::Lock)?;
+                let (parent, name) = fs::split(&real);
+                let dir = fs::open_dir(parent).map_err(|errno| Error::io(Operation::Open, parent, errno))?;
+                Some(SessionLock::acquire(&dir, hidden(name, ".maildrop.session"), &self.path)?)
+            }
+            Access::ReadOnly => None,
+        };
+        let content = match self.lock(OFlags::empty()) {
+            Ok(locked) => Some(locked.read(access)?),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error),
+        };
+        let rd = self.options.unquoting == Unquoting::Rd;
+        let (opened, messages) =
+            content.map_or((None, Vec::new()), |content| (Some(content.opened), content.messages));
+        let entry = |message: MboxMessage| Entry {
+            message,
+            octets: (!rd || message.counted).then_some(message.octets),
+            gone: false,
+        };
+        Ok(MboxMailbox {
+            mbox: self.clone(),
+            path: Arc::from(&*self.path),
+            access,
+            entries: messages.into_iter().map(entry).collect(),
+            opened,
+            digests: Vec::new(),
+            _lock: lock,
+        })
+    }
+}
+
+/// The name of a file of ours that goes with an mbox.
+fn hidden(name: &OsStr, what: &str) -> OsString {
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(what);
+    hidden
+}
+
+impl Locked {
+    /// Reads the whole file. What a dead process left at its end is cut off, or passed over where nothing may be changed.
+    fn read(&self, access: Access) -> Result<Content, Error> {
+        let mbox = &self.mbox;
+        let mut size = self.size()?;
+        match access {
+            Access::Exclusive => size = self.recover(size)?,
+            Access::ReadOnly => {
+                let unfinished = Identity::of(&self.file).and_then(|id| id.unfinished(&self.file, size));
+                size = unfinished.ok().flatten().unwrap_or(size);
+            }
+        }
+        // Another handle, for this one keeps the lock.
+        let file = open_quietly(&mbox.path).map_err(|errno| mbox.error(Operation::Open, errno))?;
+        let stat = rustix::fs::fstat(&file).map_err(|errno| mbox.error(Operation::Stat, errno))?;
+        mbox.check(Operation::Read)?;
+        let messages = scan(&file, size, mbox.options.content_length)
+            .map_err(|error| mbox.error(Operation::Read, error))?
+            .ok_or_else(|| Error::NotAnMbox { path: mbox.path.clone() })?;
+        Ok(Content { opened: Opened { file: Arc::new(file), stamp: Stamp::of(&stat) }, messages })
+    }
+}
+
+/// Opens a file so that reading it does not look as if its owner had read their mail, where the system can.
+fn open_quietly(path: &Path) -> Result<File, Errno> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
+    #[cfg(target_os = "linux")]
+    if let Ok(fd) = rustix::fs::open(path, flags | OFlags::NOATIME, Mode::empty()) {
+        return Ok(fd.into());
+    }
+    rustix::fs::open(path, flags, Mode::empty()).map(File::from)
+}
+
+impl MboxMailbox {
+    fn vanished(&self) -> Error {
+        Error::Vanished { path: self.mbox.path.clone() }
+    }
+
+    /// Reads the file again if it is not as it was.
+    fn refresh(&mut self) -> Result<(), Error> {
+        let stamp = rustix::fs::stat(&*self.path).ok().map(|stat| Stamp::of(&stat));
+        if stamp == self.opened.as_ref().map(|opened| opened.stamp) {
+            return Ok(());
+        }
+        match self.mbox.lock(OFlags::empty()) {
+            Ok(locked) => {
+                let content = locked.read(self.access)?;
+                self.adopt(content);
+            }
+            Err(error) if error.is_not_found() => {
+                self.opened = None;
+                self.entries.iter_mut().for_each(|entry| entry.gone = true);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Finds the messages in the file as it is by then. What is not there any more is gone; what is new is passed over.
+    fn adopt(&mut self, content: Content) {
+        let mut places: HashMap<u64, VecDeque<MboxMessage>> = HashMap::new();
+        for message in content.messages {
+            places.entry(message.fingerprint).or_default().push_back(message);
+        }
+        for entry in &mut self.entries {
+            match places.get_mut(&entry.message.fingerprint).and_then(VecDeque::pop_front) {
+                Some(message) => {
+                    // What readers write into a header changes its length.
+                    let counted = entry.octets == Some(entry.message.octets);
+                    entry.octets = if counted { Some(message.octets) } else { None };
+                    (entry.message, entry.gone) = (message, false);
+                }
+                None => entry.gone = true,
+            }
+        }
+        self.opened = Some(content.opened);
+    }
+
+    fn begin(&mut self, index: usize, reader: &mut LocalReader, unquoting: Unquoting) -> Result<(), Error> {
+        reader.end();
+        self.mbox.check(Operation::Read)?;
+        self.refresh()?;
+        let Entry { message, gone, .. } = self.entries[index];
+        let Some(opened) = self.opened.as_ref().filter(|_| !gone) else { return Err(self.vanished()) };
+        let unquoted = unquoting == Unquoting::Rd && !message.counted;
+        let part = message.header..message.end;
+        reader.begin_part(Arc::clone(&opened.file), Arc::clone(&self.path), part, unquoted);
+        Ok(())
+    }
+
+    /// The parts of the file that stay, and what is to be written between them.
+    fn pieces(&self, file: &File, size: u64, removed: &[usize], seen: &[usize]) -> Result<Vec<Piece>, Error> {
+        let mut changes: Vec<(std::ops::Range<u64>, Vec<u8>)> = Vec::new();
+        for entry in removed.iter().map(|&index| &self.entries[index]).filter(|entry| !entry.gone) {
+            changes.push((entry.message.start..entry.message.next, Vec::new()));
+        }
+        for entry in seen.iter().map(|&index| &self.entries[index]).filter(|entry| !entry.gone) {
+            if !entry.message.flags.contains(Flags::SEEN)
+                && let Some(change) =
+                    status(file, &entry.message).map_err(|error| self.mbox.error(Operation::Read, error))?
+            {
+                changes.push(change);
+            }
+        }
+        changes.sort_by_key(|(range, _)| range.start);
+        let (mut pieces, mut at) = (Vec::new(), 0);
+        for (range, text) in changes {
+            if at < range.start {
+                pieces.push(Piece::Kept(at..range.start));
+            }
+            if !text.is_empty() {
+                pieces.push(Piece::Written(text));
+            }
+            at = range.end;
+        }
+        if at < size {
+            pieces.push(Piece::Kept(at..size));
+        }
+        Ok(pieces)
+    }
+}
+
+/// A part of a file that is written anew.
+#[derive(Debug)]
+enum Piece {
+    Kept(std::ops::Range<u64>),
+    Written(Vec<u8>),
+}
+
+/// The place in a header where `Status: RO` is to stand, and the line. None if the header does not end, or is longer than
+/// anybody's.
+fn status(file: &File, message: &MboxMessage) -> io::Result<Option<(std::ops::Range<u64>, Vec<u8>)>> {
+    let length = message.body - message.header;
+    if length > LARGEST_HEADER {
+        return Ok(None);
+    }
+    let mut header = vec![0; usize::try_from(length).unwrap_or(0)];
+    file.read_exact_at(&mut header, message.header)?;
+    let mut at = 0;
+    for line in header.split_inclusive(|&byte| byte == b'\n') {
+        let is_status = line.len() > 7 && line[..7].eq_ignore_ascii_case(b"status:");
+        let is_end = matches!(line, b"\n" | b"\r\n");
+        if is_status || is_end {
+            let end: &[u8] = if line.ends_with(b"\r\n") { b"\r\n" } else { b"\n" };
+            let from = message.header + at as u64;
+            let replaced = if is_status { line.len() as u64 } else { 0 };
+            return Ok(Some((from..from + replaced, [b"Status: RO", end].concat())));
+        }
+        at += line.len();
+    }
+    Ok(None)
+}
+
+impl Mailbox for MboxMailbox {
+    type Reader = LocalReader;
+
+    fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn message(&self, index: usize) -> Message {
+        let entry = &self.entries[index];
+        Message { octets: entry.octets, flags: entry.message.flags, arrived: None }
+    }
+
+    async fn octets(&mut self, index: usize) -> Result<u64, Error> {
+        if let Some(octets) = self.entries[index].octets {
+            return Ok(octets);
+        }
+        let mut reader = LocalReader::default();
+        self.begin(index, &mut reader, self.mbox.options.unquoting)?;
+        let octets = reader.measure()?;
+        self.entries[index].octets = Some(octets);
+        Ok(octets)
+    }
+
+    async fn unique_id(&mut self, index: usize) -> Result<UniqueId, Error> {
+        if self.digests.is_empty() {
+            self.refresh()?;
+            let mut copies: HashMap<MessageDigest, usize> = HashMap::new();
+            let mut digests = Vec::with_capacity(self.entries.len());
+            let mut reader = LocalReader::default();
+            for entry in &self.entries {
+                // One that is gone has none, and nobody can ask for it.
+                let digest = match self.opened.as_ref().filter(|_| !entry.gone) {
+                    Some(opened) => {
+                        let part = entry.message.start..entry.message.end;
+                        reader.begin_part(Arc::clone(&opened.file), Arc::clone(&self.path), part, false);
+                        reader.digest()?
+                    }
+                    None => MessageDigest::default(),
+                };
+                let copy = copies.entry(digest).or_default();
+                *copy += 1;
+                digests.push((digest, *copy));
+            }
+            self.digests = digests;
+        }
+        let (digest, copy) = self.digests[index];
+        if digest == MessageDigest::default() {
+            return Err(self.vanished());
+        }
+        Ok(UniqueId::of_digest(digest, copy))
+    }
+
+    async fn read(&mut self, index: usize, reader: &mut LocalReader) -> Result<(), Error> {
+        self.begin(index, reader, self.mbox.options.unquoting)
+    }
+
+    async fn commit(mut self, update: &Update) -> Result<(), Error> {
+        if update.is_empty() {
+            return Ok(());
+        }
+        if self.access == Access::ReadOnly {
+            return Err(Error::ReadOnly { path: self.mbox.path.clone() });
+        }
+        let locked = match self.mbox.lock(OFlags::empty()) {
+            Ok(locked) => locked,
+            // All is gone, so nothing is left to be done.
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let stamp = Stamp::of(&locked.stat()?);
+        if self.opened.as_ref().is_none_or(|opened| opened.stamp != stamp) {
+            let content = locked.read(self.access)?;
+            self.adopt(content);
+        }
+        let size = locked.size()?;
+        let removed: Vec<usize> = update.removed().collect();
+        let seen: Vec<usize> = update.marked_seen().collect();
+        match &*self.pieces(&locked.file, size, &removed, &seen)? {
+            [Piece::Kept(all)] if *all == (0..size) => Ok(()),
+            [] => locked.cut(0),
+            [Piece::Kept(first)] if first.start == 0 => locked.cut(first.end),
+            pieces => locked.replace(pieces),
+        }
+    }
+}
+
+impl Locked {
+    /// Ends the file at an offset, as one step.
+    fn cut(self, size: u64) -> Result<(), Error> {
+        self.truncate(size)?;
+        self.mbox.check(Operation::SyncFile)?;
+        fs::sync_file(&self.file).map_err(|error| self.mbox.error(Operation::SyncFile, error))
+    }
+
+    /// Puts a file in the place of this one.
+    fn replace(self, pieces: &[Piece]) -> Result<(), Error> {
+        let mbox = self.mbox.clone();
+        let before = self.stat()?;
+        let real = mbox.path.canonicalize().map_err(|error| mbox.error(Operation::Open, error))?;
+        let (parent, name) = fs::split(&real);
+        let dir = fs::open_dir(parent).map_err(|errno| Error::io(Operation::Open, parent, errno))?;
+        let tmp = hidden(name, ".maildrop.update");
+        // Another handle, which will not keep the lock.
+        let old = mbox.open(OFlags::empty())?;
+        let replaced = self.write_beside(&dir, &tmp, &before, pieces).and_then(|()| {
+            mbox.check(Operation::Rename)?;
+            rustix::fs::renameat(&dir, &tmp, &dir, name).map_err(|errno| mbox.error(Operation::Rename, errno))
+        });
+        if let Err(error) = replaced {
+            let _ = rustix::fs::unlinkat(&dir, &tmp, AtFlags::empty());
+            return Err(error);
+        }
+        let synced = mbox
+            .check(Operation::SyncDirectory)
+            .and_then(|()| fs::sync_dir(&dir).map_err(|error| mbox.error(Operation::SyncDirectory, error)));
+        drop(self);
+        carry_over(&mbox, &old, u64::try_from(before.st_size).unwrap_or(0))?;
+        synced
+    }
+
+    fn write_beside(
+        &self,
+        dir: &std::os::fd::OwnedFd,
+        tmp: &OsStr,
+        before: &Stat,
+        pieces: &[Piece],
+    ) -> Result<(), Error> {
+        let mbox = &self.mbox;
+        let create = |errno: Errno| mbox.error(Operation::CreateFile, errno);
+        mbox.check(Operation::CreateFile)?;
+        // Left by a process that died: the session lock says that nobody is at it.
+        match rustix::fs::unlinkat(dir, tmp, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(create(errno)),
+        }
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let mut file = File::from(rustix::fs::openat(dir, tmp, flags, fs::FILE_MODE).map_err(create)?);
+        let made = rustix::fs::fstat(&file).map_err(create)?;
+        if (made.st_uid, made.st_gid) != (before.st_uid, before.st_gid) {
+            let owner = Some(Uid::from_raw(before.st_uid)).filter(|_| made.st_uid != before.st_uid);
+            rustix::fs::fchown(&file, owner, Some(Gid::from_raw(before.st_gid))).map_err(create)?;
+        }
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(before.st_mode & 0o7777)).map_err(create)?;
+        let mut buffer = Vec::new();
+        for piece in pieces {
+            match piece {
+                Piece::Written(text) => {
+                    mbox.check(Operation::Write)?;
+                    file.write_all(text).map_err(|error| mbox.error(Operation::Write, error))?;
+                }
+                Piece::Kept(range) => copy(mbox, &self.file, range.clone(), &mut buffer, |chunk| {
+                    file.write_all(chunk).map_err(|error| mbox.error(Operation::Write, error))
+                })?,
+            }
+        }
+        mbox.check(Operation::SyncFile)?;
+        fs::sync_file(&file).map_err(|error| mbox.error(Operation::SyncFile, error))?;
+        // Whether there is unread mail in it is told by these.
+        let time = |seconds, nanoseconds| Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
+        let times = Timestamps {
+            last_access: time(before.st_atime, before.st_atime_nsec as _),
+            last_modification: time(before.st_mtime, before.st_mtime_nsec as _),
+        };
+        let _ = rustix::fs::futimens(&file, &times);
+        Ok(())
+    }
+}
+
+fn copy(
+    mbox: &Mbox,
+    from: &File,
+    mut range: std::ops::Range<u64>,
+    buffer: &mut Vec<u8>,
+    mut write: impl FnMut(&[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    buffer.resize(COPY, 0);
+    while !range.is_empty() {
+        mbox.check(Operation::Copy)?;
+        let most = usize::try_from(range.end - range.start).unwrap_or(usize::MAX).min(buffer.len());
+        from.read_exact_at(&mut buffer[..most], range.start)
+            .map_err(|error| mbox.error(Operation::Copy, error))?;
+        write(&buffer[..most])?;
+        range.start += most as u64;
+    }
+    Ok(())
+}
+
+/// Adds what others have written to a file that was replaced while they waited for its lock.
+fn carry_over(mbox: &Mbox, old: &File, mut size: u64) -> Result<(), Error> {
+    for _ in 0..LATE_ROUNDS {
+        // Those who wait in the kernel are woken by now, and are to go first.
+        thread::sleep(LATE_PAUSE);
+        let _ = kernel_lock::lock(old, LATE_WAIT);
+        let grown = old.metadata().map_err(|error| mbox.error(Operation::Stat, error))?.len();
+        if grown > size {
+            let options = mbox.options.clone().quoting(Quoting::Raw);
+            let mut append = Mbox::with_options(&mbox.path, options).begin()?;
+            copy(mbox, old, size..grown, &mut Vec::new(), |chunk| append.append(chunk))?;
+            append.commit()?;
+            size = grown;
+        }
+        let _ = kernel_lock::unlock(old);
+    }
+    Ok(())
+}
+
+impl fmt::Debug for MboxMailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MboxMailbox").field("path", &self.path).field("messages", &self.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,197 @@
+use super::*;
+use crate::fault::Fault;
+use crate::from_line::FromLine;
+use crate::store::{MessageReader, ready};
+use proptest::prelude::*;
+use std::sync::Mutex;
+
+fn quick() -> MboxOptions {
+    MboxOptions::new().dot_lock(Some(DotLockOptions::new().retries(0))).kernel_lock(Some(Duration::ZERO))
+}
+
+fn line() -> Vec<u8> {
+    FromLine::new(b"a@b", std::time::UNIX_EPOCH, 0).as_bytes().to_vec()
+}
+
+fn text(mailbox: &mut MboxMailbox, index: usize) -> String {
+    let mut reader = LocalReader::default();
+    ready(mailbox.read(index, &mut reader)).unwrap();
+    let mut text = Vec::new();
+    while let chunk @ [_, ..] = ready(reader.chunk()).unwrap() {
+        text.extend_from_slice(chunk);
+        let taken = chunk.len();
+        reader.consume(taken);
+    }
+    assert_eq!(ready(mailbox.octets(index)).unwrap(), text.len() as u64);
+    String::from_utf8(text).unwrap()
+}
+
+fn texts(mailbox: &mut MboxMailbox) -> Vec<String> {
+    (0..mailbox.len()).map(|index| text(mailbox, index)).collect()
+}
+
+/// Does something once, before the steps of a kind.
+struct Meanwhile<F>(Operation, Mutex<Option<F>>);
+
+impl<F> fmt::Debug for Meanwhile<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Meanwhile")
+    }
+}
+
+impl<F: FnOnce() + Send> Faults for Meanwhile<F> {
+    fn inject(&self, operation: Operation) -> Fault {
+        if operation == self.0
+            && let Some(work) = self.1.lock().unwrap().take()
+        {
+            work();
+        }
+        Fault::None
+    }
+}
+
+#[test]
+fn what_is_written_to_the_file_that_was_replaced_is_carried_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("box");
+    let message = |name: &str| [&line()[..], format!("Subject: {name}\n\n{name}\n\n").as_bytes()].concat();
+    std::fs::write(&path, [message("1"), message("2")].concat()).unwrap();
+    let mut late = File::options().append(true).open(&path).unwrap();
+    // Opened before, written when another file stands in its place.
+    let writes = message("late");
+    let meanwhile =
+        Meanwhile(Operation::SyncDirectory, Mutex::new(Some(move || late.write_all(&writes).unwrap())));
+    let mbox = Mbox::with_options(&path, quick().with_faults(Arc::new(meanwhile)));
+    let mut update = Update::new();
+    update.remove(0);
+    ready(mbox.mailbox(Access::Exclusive).unwrap().commit(&update)).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), [message("2"), message("late")].concat());
+}
+
+#[test]
+fn half_a_message_is_not_listed_and_cut_off_by_who_may() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("box");
+    let plan = crate::fault::FaultPlan::new().nth(Operation::SyncFile, 3, Fault::io_error()).nth(
+        Operation::Truncate,
+        2,
+        Fault::io_error(),
+    );
+    let faulty = Mbox::with_options(&path, quick().with_faults(Arc::new(plan)));
+    faulty.append(&[&line()[..], b"Subject: 1\n\nx\n"].concat()).unwrap();
+    assert!(faulty.append(&[&line()[..], b"Subject: half\n\nx\n"].concat()).is_err());
+    let left = std::fs::read(&path).unwrap();
+    assert!(left.windows(4).any(|octets| octets == b"half"));
+
+    let mbox = Mbox::with_options(&path, quick());
+    assert_eq!(texts(&mut mbox.mailbox(Access::ReadOnly).unwrap()), ["Subject: 1\r\n\r\nx\r\n"]);
+    assert_eq!(std::fs::read(&path).unwrap(), left);
+    assert_eq!(texts(&mut mbox.mailbox(Access::Exclusive).unwrap()), ["Subject: 1\r\n\r\nx\r\n"]);
+    assert_eq!(std::fs::read(&path).unwrap(), [&line()[..], b"Subject: 1\n\nx\n\n"].concat());
+}
+
+#[test]
+fn quoting_is_taken_off_where_the_format_is_said_to_be_mboxrd() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("box");
+    let quoted = "Subject: x\n\n>From a\n>>From b\n> From c\n";
+    let counted = "Content-Length: 10\n\n>From a\nb\n";
+    let lying = "Content-Length: 4\n\n>From a\nb\n";
+    let content =
+        [quoted, counted, lying].map(|text| [&line()[..], text.as_bytes(), b"\n"].concat()).concat();
+    std::fs::write(&path, content).unwrap();
+    let read = |unquoting| {
+        let mbox = Mbox::with_options(&path, quick().unquoting(unquoting));
+        texts(&mut mbox.mailbox(Access::ReadOnly).unwrap())
+            .iter()
+            .map(|t| t.replace("\r\n", "\n"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(read(Unquoting::AsFound), [quoted, counted, lying]);
+    let plain = quoted.replace("\n>From", "\nFrom").replace("\n>>From", "\n>From");
+    assert_eq!(read(Unquoting::Rd), [&*plain, counted, &lying.replace(">From", "From")]);
+}
+
+#[test]
+fn what_others_write_into_headers_leaves_messages_what_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("box");
+    let message = |status: &str, name: &str| {
+        [&line()[..], format!("Subject: {name}\n{status}\n{name}\n\n").as_bytes()].concat()
+    };
+    std::fs::write(&path, [message("", "1"), message("", "2"), message("", "2")].concat()).unwrap();
+    let mut mailbox = Mbox::with_options(&path, quick()).mailbox(Access::Exclusive).unwrap();
+    let ids = |mailbox: &mut MboxMailbox| -> Vec<UniqueId> {
+        (0..mailbox.len()).map(|index| ready(mailbox.unique_id(index)).unwrap()).collect()
+    };
+    let before = ids(&mut mailbox);
+    let octets = ready(mailbox.octets(1)).unwrap();
+    // As mutt does: in place, with one message less.
+    std::fs::write(&path, [message("Status: O\n", "2"), message("Status: RO\n", "2")].concat()).unwrap();
+    let mut reader = LocalReader::default();
+    assert!(matches!(ready(mailbox.read(0, &mut reader)), Err(Error::Vanished { .. })));
+    assert_eq!(text(&mut mailbox, 1), "Subject: 2\r\nStatus: O\r\n\r\n2\r\n");
+    assert_eq!(ready(mailbox.octets(1)).unwrap(), octets + 11);
+    let mut update = Update::new();
+    update.remove(1).seen(2);
+    ready(mailbox.commit(&update)).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), message("Status: RO\n", "2"));
+    let after = ids(&mut Mbox::with_options(&path, quick()).mailbox(Access::Exclusive).unwrap());
+    assert_eq!(after, before[1..2]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_was_written_is_read(
+        bodies in proptest::collection::vec(
+            proptest::collection::vec(prop_oneof![
+                Just("\n"), Just("From "), Just(">From "), Just("x"), Just("\r\n"),
+                Just("From a@b Tue Jan  2 03:04:05 2001\n"), Just("Content-Length: 3\n"),
+            ], 0..12), 0..6),
+        length: bool,
+        unquoted: bool,
+        removed in proptest::collection::vec(0_usize..6, 0..4),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let unquoting = if unquoted { Unquoting::Rd } else { Unquoting::AsFound };
+        let mbox = Mbox::with_options(dir.path().join("box"), quick().unquoting(unquoting));
+        let mut expected = Vec::new();
+        for (number, body) in bodies.iter().enumerate() {
+            let field = if length { "Content-Length:      0\n" } else { "" };
+            // The field counts an octet less, as procmail's does, where the last line is one octet without end.
+            let body = body.concat() + if length && !body.is_empty() { "\n" } else { "" };
+            let mut message = format!("Subject: {number}\n{field}\n{body}");
+            mbox.append(&[&line()[..], message.as_bytes()].concat()).unwrap();
+            if length {
+                let octets = body.len().saturating_sub(usize::from(message.ends_with("\n\n")));
+                message = message.replacen("     0", &format!("{octets:6}"), 1);
+            } else {
+                message = message.replace("\nFrom ", "\n>From ");
+                if unquoted {
+                    // One mark of each line that was quoted or looks like it goes.
+                    message = message.split_inclusive('\n').map(|line| {
+                        let plain = line.trim_start_matches('>').starts_with("From ");
+                        line.strip_prefix('>').filter(|_| plain).unwrap_or(line)
+                    }).collect();
+                }
+            }
+            expected.push(message.replace("\r\n", "\n"));
+        }
+        let mut mailbox = mbox.mailbox(Access::Exclusive).unwrap();
+        prop_assert_eq!(mailbox.len(), expected.len());
+        // Whether a message ended with a line feed, or an empty line, nobody can tell.
+        let trimmed = |text: &str| text.replace("\r\n", "\n").trim_end_matches('\n').to_owned();
+        for (index, expected) in expected.iter().enumerate() {
+            let read = text(&mut mailbox, index);
+            prop_assert!(trimmed(&read) == trimmed(expected), "{read:?} {expected:?}");
+        }
+        let mut update = Update::new();
+        removed.iter().filter(|index| **index < expected.len()).for_each(|&index| { update.remove(index); });
+        ready(mailbox.commit(&update)).unwrap();
+        let kept = expected.iter().enumerate().filter(|(index, _)| !removed.contains(index));
+        let left = texts(&mut mbox.mailbox(Access::ReadOnly).unwrap());
+        prop_assert!(left.iter().map(|text| trimmed(text)).eq(kept.map(|(_, text)| trimmed(text))));
+    }
+}

@@ -1,0 +1,124 @@
+use super::*;
+use proptest::prelude::*;
+
+const FROM: &str = "From a@b Tue Jan  2 03:04:05 2001\n";
+
+/// The texts of the messages.
+fn texts(mbox: &[u8], content_length: bool) -> Vec<String> {
+    let messages = MboxMessage::all_in(mbox, content_length).unwrap();
+    let text = |message: &MboxMessage| {
+        let text = &mbox[message.header as usize..message.end as usize];
+        let crlf = text.len() as u64 + count_lone_lfs(text, b'\n');
+        assert_eq!(message.octets, crlf, "{}", text.escape_ascii());
+        String::from_utf8(text.to_vec()).unwrap()
+    };
+    messages.iter().map(text).collect()
+}
+
+#[test]
+fn messages_begin_with_from_lines_and_nothing_else() {
+    // (file, messages); `@` stands for a From_ line
+    let table: [(&str, &[&str]); 20] = [
+        ("", &[]),
+        ("\n\n", &[]),
+        ("@", &[""]),
+        ("@S: x\n", &["S: x\n"]),
+        ("@S: x\n\n", &["S: x\n\n"]),
+        ("@S: x\n\nbody\n\n@S: y\n\n", &["S: x\n\nbody\n", "S: y\n\n"]),
+        ("\n@S: x\n\nbody\n@S: y\n\nno newline", &["S: x\n\nbody\n", "S: y\n\nno newline"]),
+        ("@S: x\n\nFrom me\nFrom you to me\n\n", &["S: x\n\nFrom me\nFrom you to me\n"]),
+        ("@S: x\n\nbody\n\n\n@@S: y\n\n", &["S: x\n\nbody\n\n", "", "S: y\n\n"]),
+        ("@S: x\n@S: y\n\n\n@", &["S: x\n", "S: y\n\n", ""]),
+        ("@>From root Tue\n>From x\nS: x\n\n>From y\n", &["S: x\n\n>From y\n"]),
+        ("@S: x\r\n\r\nbody\r\n\r\n@S: y\r\n\r\n", &["S: x\r\n\r\nbody\r\n", "S: y\r\n\r\n"]),
+        // Content-Length: true, lying, too long, up to the last line feed or behind it, in a header without end.
+        ("@Content-Length: 41\n\n0123456@\n@S: y\n\n", &["Content-Length: 41\n\n0123456@", "S: y\n\n"]),
+        ("@Content-Length: 39\n\nbody\n@\n@S: y\n\n", &["Content-Length: 39\n\nbody\n@", "S: y\n\n"]),
+        ("@Content-Length: 38\n\nbody\n@\n@S: y\n\n", &["Content-Length: 38\n\nbody\n+", "S: y\n\n"]),
+        ("@Content-Length: 4\n\nbody\nmore\n\n@", &["Content-Length: 4\n\nbody\nmore\n", ""]),
+        (
+            "@Content-Length: 999999999999999999999\n\nbody\n\n@",
+            &["Content-Length: 999999999999999999999\n\nbody\n", ""],
+        ),
+        ("@Content-Length: 18446744073709551615\n\nb\n", &["Content-Length: 18446744073709551615\n\nb\n"]),
+        ("@Content-Length: 0\n\n\n@", &["Content-Length: 0\n\n", ""]),
+        ("@Content-Length: 5\n", &["Content-Length: 5\n"]),
+    ];
+    for (file, expected) in table {
+        let full = |text: &str| text.replace('@', FROM).replace('+', FROM.trim_end());
+        let expected: Vec<String> = expected.iter().map(|text| full(text)).collect();
+        assert_eq!(texts(full(file).as_bytes(), true), expected, "{file:?}");
+    }
+    for other in ["S: x\n\n", "\nx\n@", "From: x\n"] {
+        assert_eq!(MboxMessage::all_in(other.as_bytes(), true), None, "{other}");
+    }
+    // The first message is known by less.
+    assert_eq!(texts(b"From me\n\nx\n", true), ["\nx\n"]);
+    // Where the field is not heeded.
+    let file = format!("{FROM}Content-Length: 39\n\nbody\n{FROM}\n{FROM}");
+    assert_eq!(texts(file.as_bytes(), false).len(), 3);
+}
+
+#[test]
+fn a_header_tells_the_flags_and_whether_it_is_no_message() {
+    let file = format!("{FROM}X-IMAP: 1 2\n\n\n{FROM}Status: RO\nX-Status: AF\n\nx\n\n{FROM}X-IMAP: 1\n\n");
+    let messages = MboxMessage::all_in(file.as_bytes(), true).unwrap();
+    let flags: Vec<String> = messages.iter().map(|message| message.flags.to_string()).collect();
+    assert_eq!(flags, ["FRS", ""]);
+}
+
+#[test]
+fn what_is_read_does_not_depend_on_where_reads_end() {
+    for length in (WINDOW - 120..WINDOW + 8).chain([3 * WINDOW]) {
+        for end in ["\n", "\r\n", "", "\nFrom x\nFr"] {
+            let body = format!("{}{end}", "x".repeat(length));
+            let counted = format!("Content-Length: {}\n\n{body}", body.len());
+            let file = format!("{FROM}S: x\n\n{body}\n\n{FROM}{counted}\n\n{FROM}S: y\n\n");
+            let expected = [format!("S: x\n\n{body}\n"), counted, "S: y\n\n".to_owned()];
+            let found = texts(file.as_bytes(), true);
+            assert!(found == expected, "{length} {end:?}");
+        }
+        // A header line as long.
+        let header = format!("S: {}\nStatus: R\n\n", "x".repeat(length));
+        let file = format!("{FROM}{header}\n{FROM}");
+        assert!(texts(file.as_bytes(), true) == [header, String::new()], "{length}");
+    }
+}
+
+#[test]
+fn messages_are_told_apart_but_for_what_readers_write() {
+    let prints = |texts: &[&str]| -> Vec<u64> {
+        let file: String = texts.iter().map(|text| format!("{FROM}{text}\n")).collect();
+        let messages = MboxMessage::all_in(file.as_bytes(), true).unwrap();
+        messages.iter().map(|message| message.fingerprint).collect()
+    };
+    let same =
+        prints(&["S: x\n\nb\n", "S: x\nStatus: RO\nX-UID: 7\n\nb\n", "Content-Length: 2\nS: x\n\nb\n"]);
+    assert!(same.iter().all(|print| *print == same[0]));
+    let other = prints(&["S: x\n\nb\n", "S: y\n\nb\n", "S: x\n\nc\n"]);
+    assert!(other[0] != other[1] && other[0] != other[2] && other[1] != other[2]);
+}
+
+proptest! {
+    #[test]
+    fn any_file_is_covered_by_its_messages_in_order(
+        words in proptest::collection::vec(
+            prop_oneof![Just(FROM), Just("\n"), Just("\r\n"), Just("From x\n"), Just("Content-Length: 7\n"),
+                Just("Content-Length: 34\n"), Just("x"), Just("S: y\n")], 0..30),
+        heeded: bool,
+    ) {
+        let file = words.concat();
+        if let Some(messages) = MboxMessage::all_in(file.as_bytes(), heeded) {
+            let mut at = None;
+            for message in &messages {
+                prop_assert!(at.is_none_or(|at| at == message.start));
+                prop_assert!(message.start < message.header && message.header <= message.body);
+                prop_assert!(message.body <= message.end && message.end <= message.next);
+                prop_assert!(message.next - message.end <= 4);
+                prop_assert!(file[message.start as usize..].starts_with("From "));
+                at = Some(message.next);
+            }
+            prop_assert!(at.is_none_or(|at| at == file.len() as u64));
+        }
+    }
+}

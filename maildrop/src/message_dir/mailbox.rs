@@ -1,0 +1,505 @@
+//! Sessions with an MH folder.
+//!
+//! A number is no name for good: the largest is given again when its message is gone, and `folder -pack` gives new ones to
+//! all. So a message is known by its file as well (the inode, and when it was written), and looked for by that when its
+//! number has another.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use super::sequences::MhSequences;
+use super::{MessageDir, Naming, name};
+use crate::error::{Error, Operation};
+use crate::fault::Faults;
+use crate::flags::Flags;
+use crate::fs;
+use crate::kernel_lock;
+use crate::store::{
+    Access, Folder, Journal, LocalReader, Mailbox, Message, MessageDigest, SessionLock, Store, UniqueId,
+    Update,
+};
+use crate::user::{MailRoot, UserName};
+
+const SESSION: &str = ".maildrop.session";
+const REMOVING: &str = ".maildrop.removing";
+const REMOVING_TMP: &str = ".maildrop.removing.tmp";
+const SEQUENCES_TMP: &str = ".maildrop.sequences.tmp";
+/// Most octets of `.mh_sequences` that are read.
+const LARGEST_SEQUENCES: u64 = 16 * 1024 * 1024;
+/// How long to wait for another program that writes them.
+const SEQUENCES_WAIT: Duration = Duration::from_secs(10);
+
+/// Where MH keeps its folders in a user's directory, and the one where mail arrives.
+const MAIL: &str = "Mail";
+const INBOX: &str = "inbox";
+
+/// MH folders: `ROOT/USER/Mail/inbox`, others beside it, folders in folders.
+#[derive(Clone, Debug)]
+pub struct MhStore {
+    root: MailRoot,
+}
+
+impl MhStore {
+    /// The MH folders of the users below a root.
+    pub fn new(root: MailRoot) -> MhStore {
+        MhStore { root }
+    }
+
+    /// Gives every folder this fault hook.
+    #[must_use]
+    pub fn with_faults(self, faults: Arc<dyn Faults>) -> MhStore {
+        MhStore { root: self.root.with_faults(faults) }
+    }
+
+    /// A folder of a user, to deliver to it. The inbox is made if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Symlink`] if a link stands in place of a directory, or [`Error::Io`], for which [`Error::is_not_found`]
+    /// holds if there is no such folder.
+    pub fn folder(&self, user: &UserName, folder: &Folder) -> Result<MessageDir, Error> {
+        let (home, mut path) = self.root.home(user)?;
+        path.push(MAIL);
+        let mail = self.enter(&home, MAIL, &path, true)?;
+        let (dir, path) = match folder {
+            Folder::Inbox => {
+                path.push(INBOX);
+                (self.enter(&mail, INBOX, &path, true)?, path)
+            }
+            Folder::Named(name) => {
+                name.components().try_fold((mail, path), |(dir, mut path), component| {
+                    path.push(component);
+                    Ok::<_, Error>((self.enter(&dir, component, &path, false)?, path))
+                })?
+            }
+        };
+        let dir = MessageDir::from_dir(dir, path, Naming::Number);
+        Ok(match self.root.faults() {
+            Some(faults) => dir.with_faults(Arc::clone(faults)),
+            None => dir,
+        })
+    }
+
+    fn enter(&self, parent: &OwnedFd, name: &str, path: &Path, make: bool) -> Result<OwnedFd, Error> {
+        match self.root.step_down(parent, name, path) {
+            Err(error) if make && error.is_not_found() => self.root.make_and_step_down(parent, name, path),
+            entered => entered,
+        }
+    }
+}
+
+impl Store for MhStore {
+    type Mailbox = MhMailbox;
+
+    async fn open(&self, user: &UserName, folder: &Folder, access: Access) -> Result<MhMailbox, Error> {
+        self.folder(user, folder)?.mailbox(access)
+    }
+}
+
+/// A session with an MH folder. Unique identifiers are digests of the messages, since numbers change; of messages that
+/// are the same to the octet, a number behind the digest tells which.
+pub struct MhMailbox {
+    folder: MessageDir,
+    access: Access,
+    entries: Vec<Entry>,
+    /// Of all messages, once one is asked for: the digest, and which it is of those that have it.
+    digests: Vec<(MessageDigest, usize)>,
+    _lock: Option<SessionLock>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    number: u64,
+    inode: u64,
+    /// When the file was written: its inode is given to another when it is gone.
+    written: (i64, u32),
+    octets: Option<u64>,
+    flags: Flags,
+    gone: bool,
+}
+
+impl Entry {
+    fn is(&self, stat: &Stat) -> bool {
+        (self.inode, self.written) == (stat.st_ino, written_of(stat))
+    }
+}
+
+fn written_of(stat: &Stat) -> (i64, u32) {
+    (stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0))
+}
+
+impl MessageDir {
+    /// Begins a session with an MH folder: lists the messages by their numbers. Files that are not named by a number, and
+    /// folders, are none.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] or [`Error::Io`].
+    pub fn mailbox(&self, access: Access) -> Result<MhMailbox, Error> {
+        let lock = match access {
+            Access::Exclusive => {
+                self.check(Operation::Lock)?;
+                Some(SessionLock::acquire(&*self.dir, SESSION, &self.path)?)
+            }
+            Access::ReadOnly => None,
+        };
+        let mut entries = self.list()?;
+        if let Some(sequences) = self.sequences()? {
+            for entry in &mut entries {
+                entry.flags = flags_of(&sequences, entry.number);
+            }
+        }
+        let mut mailbox =
+            MhMailbox { folder: self.clone(), access, entries, digests: Vec::new(), _lock: lock };
+        mailbox.finish_removal()?;
+        Ok(mailbox)
+    }
+
+    fn list(&self) -> Result<Vec<Entry>, Error> {
+        self.check(Operation::List)?;
+        let list_error = |errno: Errno| self.error(Operation::List, errno);
+        let mut entries = Vec::new();
+        for entry in Dir::read_from(&self.dir).map_err(list_error)? {
+            let entry = entry.map_err(list_error)?;
+            let text = entry.file_name().to_bytes();
+            // `007` is no name that MH gives, nor is `0`.
+            let Some(number) = name::number(text).filter(|_| text[0] != b'0') else { continue };
+            if !matches!(entry.file_type(), FileType::RegularFile | FileType::Unknown) {
+                continue;
+            }
+            match rustix::fs::statat(&self.dir, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_file() => entries.push(Entry {
+                    number,
+                    inode: stat.st_ino,
+                    written: written_of(&stat),
+                    octets: None,
+                    flags: Flags::SEEN,
+                    gone: false,
+                }),
+                // Removed meanwhile.
+                Ok(_) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(self.error(Operation::Stat, errno)),
+            }
+        }
+        entries.sort_unstable_by_key(|entry| entry.number);
+        Ok(entries)
+    }
+
+    /// The sequences; none if the file is not there, or not text.
+    fn sequences(&self) -> Result<Option<MhSequences>, Error> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        match rustix::fs::openat(&self.dir, MhSequences::FILE, flags, Mode::empty()) {
+            Ok(fd) => self.read_sequences(&fd.into()),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(self.error(Operation::Open, errno)),
+        }
+    }
+
+    fn read_sequences(&self, file: &File) -> Result<Option<MhSequences>, Error> {
+        let mut content = Vec::new();
+        let error = |error| self.error(Operation::Read, error);
+        file.take(LARGEST_SEQUENCES + 1).read_to_end(&mut content).map_err(error)?;
+        let whole = content.len() as u64 <= LARGEST_SEQUENCES;
+        Ok(std::str::from_utf8(&content).ok().filter(|_| whole).map(MhSequences::parse))
+    }
+
+    /// Changes the sequences, keeping out other programs that lock the file. It is replaced as a whole.
+    fn change_sequences(&self, change: impl FnOnce(&mut MhSequences)) -> Result<(), Error> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = match rustix::fs::openat(&self.dir, MhSequences::FILE, flags, Mode::empty()) {
+            Ok(fd) => File::from(fd),
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(self.error(Operation::Open, errno)),
+        };
+        // Sequences are worth less than the removal of mail: where they cannot be locked they are changed all the same.
+        let _ = kernel_lock::lock(&file, SEQUENCES_WAIT);
+        let Some(old) = self.read_sequences(&file)? else { return Ok(()) };
+        let mut sequences = old.clone();
+        change(&mut sequences);
+        if sequences == old {
+            return Ok(());
+        }
+        self.check(Operation::Write)?;
+        let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let mode =
+            rustix::fs::fstat(&file).map_or(fs::FILE_MODE, |stat| Mode::from_raw_mode(stat.st_mode & 0o777));
+        let written = rustix::fs::openat(&self.dir, SEQUENCES_TMP, flags, mode)
+            .map_err(std::io::Error::from)
+            .and_then(|fd| {
+                let mut file = File::from(fd);
+                std::io::Write::write_all(&mut file, sequences.to_string().as_bytes())?;
+                fs::sync_file(&file)
+            })
+            .and_then(|()| Ok(rustix::fs::renameat(&self.dir, SEQUENCES_TMP, &self.dir, MhSequences::FILE)?));
+        written.map_err(|error| self.error(Operation::Write, error))
+    }
+}
+
+/// nmh and mutt keep `unseen`; mutt `replied` and `flagged` too.
+fn flags_of(sequences: &MhSequences, number: u64) -> Flags {
+    let mut flags = if sequences.contains("unseen", number) { Flags::EMPTY } else { Flags::SEEN };
+    for (name, flag) in [("replied", Flags::REPLIED), ("flagged", Flags::FLAGGED)] {
+        if sequences.contains(name, number) {
+            flags |= flag;
+        }
+    }
+    flags
+}
+
+impl MhMailbox {
+    fn journal(&self) -> Journal<'_> {
+        Journal { dir: &self.folder.dir, path: &self.folder.path, name: REMOVING, tmp: REMOVING_TMP }
+    }
+
+    /// Removes what a dead process was about to remove, or does as if, where nothing may be changed.
+    fn finish_removal(&mut self) -> Result<(), Error> {
+        let named = self.journal().read()?;
+        if named.is_empty() {
+            return Ok(());
+        }
+        let (mut indexes, mut removed) = (Vec::new(), Vec::new());
+        for text in &named {
+            let Some(dead) = read_identity(text) else { continue };
+            let Ok(index) = self.entries.binary_search_by_key(&dead.number, |entry| entry.number) else {
+                removed.push(dead.number);
+                continue;
+            };
+            let name = dead.number.to_string();
+            // The number may have been given again.
+            if rustix::fs::statat(&self.folder.dir, &*name, AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|stat| dead.is(&stat))
+            {
+                indexes.push(index);
+            }
+        }
+        if self.access == Access::Exclusive {
+            self.remove(&indexes, removed)?;
+        }
+        let gone: HashSet<u64> = indexes.iter().map(|&index| self.entries[index].number).collect();
+        self.entries.retain(|entry| !gone.contains(&entry.number));
+        Ok(())
+    }
+
+    fn vanished(&self) -> Error {
+        Error::Vanished { path: self.folder.path.clone() }
+    }
+
+    /// Finds the numbers by which the files go by then. What is not there any more is gone.
+    fn renumber(&mut self) -> Result<(), Error> {
+        let file = |entry: &Entry| (entry.inode, entry.written);
+        let later: HashMap<_, u64> =
+            self.folder.list()?.iter().map(|entry| (file(entry), entry.number)).collect();
+        for entry in &mut self.entries {
+            match later.get(&file(entry)) {
+                Some(&number) => (entry.number, entry.gone) = (number, false),
+                None => entry.gone = true,
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the file of a message and makes sure that it is that.
+    fn open(&mut self, index: usize) -> Result<File, Error> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        for attempt in 0..2 {
+            let entry = self.entries[index];
+            if entry.gone {
+                break;
+            }
+            self.folder.check(Operation::Read)?;
+            match rustix::fs::openat(&self.folder.dir, entry.number.to_string(), flags, Mode::empty()) {
+                Ok(fd) => {
+                    let stat =
+                        rustix::fs::fstat(&fd).map_err(|errno| self.folder.error(Operation::Stat, errno))?;
+                    if entry.is(&stat) {
+                        return Ok(fd.into());
+                    }
+                }
+                Err(Errno::NOENT) => {}
+                Err(errno) => return Err(self.folder.error(Operation::Read, errno)),
+            }
+            if attempt == 0 {
+                self.renumber()?;
+            }
+        }
+        Err(self.vanished())
+    }
+
+    fn begin(&mut self, index: usize, reader: &mut LocalReader) -> Result<(), Error> {
+        reader.end();
+        let file = self.open(index)?;
+        reader.begin_file(file, self.folder.path.join(self.entries[index].number.to_string()), None);
+        Ok(())
+    }
+
+    /// The file of a message by the number that it has by then. Nothing if it is gone.
+    fn locate(&mut self, index: usize) -> Result<Option<Stat>, Error> {
+        for attempt in 0..2 {
+            let entry = self.entries[index];
+            if entry.gone {
+                return Ok(None);
+            }
+            let name = entry.number.to_string();
+            match rustix::fs::statat(&self.folder.dir, &*name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) if entry.is(&stat) => return Ok(Some(stat)),
+                Ok(_) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(self.folder.error(Operation::Stat, errno)),
+            }
+            if attempt == 0 {
+                self.renumber()?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Removes files, and their numbers and those that were `removed` already from the sequences; then makes that durable.
+    /// Goes on where one cannot be removed, and answers the first error.
+    fn remove(&mut self, indexes: &[usize], mut removed: Vec<u64>) -> Result<(), Error> {
+        let mut failed = None;
+        for &index in indexes {
+            let done = self.locate(index).and_then(|found| {
+                if found.is_none() {
+                    return Ok(());
+                }
+                self.folder.check(Operation::Remove)?;
+                let number = self.entries[index].number;
+                match rustix::fs::unlinkat(&self.folder.dir, number.to_string(), AtFlags::empty()) {
+                    Ok(()) | Err(Errno::NOENT) => {
+                        removed.push(number);
+                        Ok(())
+                    }
+                    Err(errno) => Err(self.folder.error(Operation::Remove, errno)),
+                }
+            });
+            failed = failed.or(done.err());
+        }
+        let changed = self.folder.change_sequences(|sequences| {
+            removed.iter().for_each(|&number| sequences.remove(number));
+        });
+        let synced = self.folder.sync();
+        let forgotten = self.journal().remove();
+        if failed.is_some() {
+            // So that no power failure brings it back and removes what was said to be still there.
+            let _ = fs::sync_dir(&self.folder.dir);
+        }
+        failed.map_or(Ok(()), Err).and(changed).and(synced).and(forgotten)
+    }
+}
+
+/// What the journal says of a message.
+fn identity(number: u64, stat: &Stat) -> String {
+    let (seconds, nanoseconds) = written_of(stat);
+    format!("{number} {} {seconds} {nanoseconds}", stat.st_ino)
+}
+
+fn read_identity(text: &[u8]) -> Option<Entry> {
+    let mut words = std::str::from_utf8(text).ok()?.split(' ');
+    let (number, inode) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let written = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    Some(Entry { number, inode, written, octets: None, flags: Flags::EMPTY, gone: false })
+}
+
+impl Mailbox for MhMailbox {
+    type Reader = LocalReader;
+
+    fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn message(&self, index: usize) -> Message {
+        let entry = &self.entries[index];
+        let since = u64::try_from(entry.written.0).ok().map(Duration::from_secs);
+        Message {
+            octets: entry.octets,
+            flags: entry.flags,
+            arrived: since.and_then(|s| UNIX_EPOCH.checked_add(s)),
+        }
+    }
+
+    async fn octets(&mut self, index: usize) -> Result<u64, Error> {
+        if let Some(octets) = self.entries[index].octets {
+            return Ok(octets);
+        }
+        let mut reader = LocalReader::default();
+        self.begin(index, &mut reader)?;
+        let octets = reader.measure()?;
+        self.entries[index].octets = Some(octets);
+        Ok(octets)
+    }
+
+    async fn unique_id(&mut self, index: usize) -> Result<UniqueId, Error> {
+        if self.digests.is_empty() {
+            let mut copies: HashMap<MessageDigest, usize> = HashMap::new();
+            let mut digests = Vec::with_capacity(self.entries.len());
+            let mut reader = LocalReader::default();
+            for index in 0..self.entries.len() {
+                // One that is gone has none, and nobody can ask for it.
+                let digest = match self.begin(index, &mut reader) {
+                    Ok(()) => reader.digest()?,
+                    Err(Error::Vanished { .. }) => MessageDigest::default(),
+                    Err(error) => return Err(error),
+                };
+                let copy = copies.entry(digest).or_default();
+                *copy += 1;
+                digests.push((digest, *copy));
+            }
+            self.digests = digests;
+        }
+        let (digest, copy) = self.digests[index];
+        if digest == MessageDigest::default() {
+            return Err(self.vanished());
+        }
+        Ok(UniqueId::of_digest(digest, copy))
+    }
+
+    async fn read(&mut self, index: usize, reader: &mut LocalReader) -> Result<(), Error> {
+        self.begin(index, reader)
+    }
+
+    async fn commit(mut self, update: &Update) -> Result<(), Error> {
+        if update.is_empty() {
+            return Ok(());
+        }
+        if self.access == Access::ReadOnly {
+            return Err(Error::ReadOnly { path: self.folder.path.clone() });
+        }
+        let removed: Vec<usize> = update.removed().collect();
+        if removed.len() > 1 {
+            let mut named = Vec::with_capacity(removed.len());
+            for &index in &removed {
+                if let Some(stat) = self.locate(index)? {
+                    named.push(identity(self.entries[index].number, &stat));
+                }
+            }
+            self.journal().write(named.into_iter(), |operation| self.folder.inject(operation))?;
+        }
+        let done = if removed.is_empty() { Ok(()) } else { self.remove(&removed, Vec::new()) };
+        let mut seen = Vec::new();
+        for index in update.marked_seen() {
+            if self.locate(index)?.is_some() {
+                seen.push(self.entries[index].number);
+            }
+        }
+        let marked = match seen.is_empty() {
+            true => Ok(()),
+            false => self.folder.change_sequences(|sequences| {
+                seen.iter().for_each(|&number| sequences.remove_from("unseen", number));
+            }),
+        };
+        done.and(marked)
+    }
+}
+
+impl fmt::Debug for MhMailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = &self.folder.path;
+        f.debug_struct("MhMailbox").field("path", path).field("messages", &self.len()).finish()
+    }
+}

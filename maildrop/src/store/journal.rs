@@ -1,0 +1,141 @@
+//! A file that says what is about to be removed, so that a removal of many files is done as a whole.
+//!
+//! It is written, made durable, and given its name by renaming; then the files are removed, then it is. Whoever opens the
+//! mailbox and finds one goes on where a dead process stopped. Its names are ended by NULs, which no name holds.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::error::{Error, Operation};
+use crate::fault::Fault;
+use crate::fs;
+
+/// The first line.
+const HEAD: &[u8] = b"maildrop removes\n";
+/// Most octets that are read: some millions of names.
+const LARGEST: u64 = 256 * 1024 * 1024;
+
+/// Where the journal of a mailbox lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Journal<'a> {
+    pub(crate) dir: &'a OwnedFd,
+    /// The directory, to be named in errors.
+    pub(crate) path: &'a Path,
+    pub(crate) name: &'static str,
+    /// The name that it is written under. Only the holder of the session lock writes.
+    pub(crate) tmp: &'static str,
+}
+
+impl Journal<'_> {
+    /// What a dead process was about to remove.
+    pub(crate) fn read(&self) -> Result<Vec<Vec<u8>>, Error> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = match rustix::fs::openat(self.dir, self.name, flags, Mode::empty()) {
+            Ok(fd) => File::from(fd),
+            Err(Errno::NOENT) => return Ok(Vec::new()),
+            Err(errno) => return Err(self.error(Operation::Open, errno)),
+        };
+        let mut content = Vec::new();
+        file.take(LARGEST).read_to_end(&mut content).map_err(|error| self.error(Operation::Read, error))?;
+        // Not ours, so nothing to be obeyed.
+        let Some(names) = content.strip_prefix(HEAD) else { return Ok(Vec::new()) };
+        Ok(names
+            .split_inclusive(|&byte| byte == 0)
+            .filter_map(|n| n.strip_suffix(b"\0"))
+            .map(<[u8]>::to_vec)
+            .collect())
+    }
+
+    /// Says what is going to be removed. `inject` is asked before each step.
+    pub(crate) fn write<N: AsRef<[u8]>>(
+        &self,
+        names: impl Iterator<Item = N>,
+        inject: impl Fn(Operation) -> Fault,
+    ) -> Result<(), Error> {
+        let check = |operation| inject(operation).check().map_err(|error| self.error(operation, error));
+        let mut content = HEAD.to_vec();
+        for name in names {
+            content.extend_from_slice(name.as_ref());
+            content.push(0);
+        }
+        check(Operation::CreateFile)?;
+        let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let mut file = rustix::fs::openat(self.dir, self.tmp, flags, fs::FILE_MODE)
+            .map(File::from)
+            .map_err(|errno| self.error(Operation::CreateFile, errno))?;
+        let written = check(Operation::Write)
+            .and_then(|()| file.write_all(&content).map_err(|error| self.error(Operation::Write, error)))
+            .and_then(|()| check(Operation::SyncFile))
+            .and_then(|()| fs::sync_file(&file).map_err(|error| self.error(Operation::SyncFile, error)))
+            .and_then(|()| check(Operation::Rename))
+            .and_then(|()| {
+                rustix::fs::renameat(self.dir, self.tmp, self.dir, self.name)
+                    .map_err(|errno| self.error(Operation::Rename, errno))
+            });
+        if let Err(error) = written {
+            let _ = rustix::fs::unlinkat(self.dir, self.tmp, AtFlags::empty());
+            return Err(error);
+        }
+        let synced = check(Operation::SyncDirectory).and_then(|()| {
+            fs::sync_dir(self.dir).map_err(|error| self.error(Operation::SyncDirectory, error))
+        });
+        if synced.is_err() {
+            // Nothing shall be removed that was reported as not removed.
+            let _ = rustix::fs::unlinkat(self.dir, self.name, AtFlags::empty());
+        }
+        synced
+    }
+
+    /// Forgets it: all is removed, or nobody is to go on. If it should come back after a power failure, it names nothing
+    /// that is still there.
+    pub(crate) fn remove(&self) -> Result<(), Error> {
+        match rustix::fs::unlinkat(self.dir, self.name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(self.error(Operation::Remove, errno)),
+        }
+    }
+
+    fn error(&self, operation: Operation, error: impl Into<io::Error>) -> Error {
+        Error::io(operation, self.path.join(self.name), error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_until_it_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let fd = fs::open_dir(dir.path()).unwrap();
+        let journal = Journal { dir: &fd, path: dir.path(), name: "removing", tmp: "removing.tmp" };
+        assert!(journal.read().unwrap().is_empty());
+        journal.write(["a".as_bytes(), b"b\nc"].iter(), |_| Fault::None).unwrap();
+        assert_eq!(journal.read().unwrap(), [b"a".as_slice(), b"b\nc"]);
+        journal.remove().unwrap();
+        journal.remove().unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        for (content, names) in [("other\na\0", 0), ("maildrop removes\na\0b", 1)] {
+            std::fs::write(dir.path().join("removing"), content).unwrap();
+            assert_eq!(journal.read().unwrap().len(), names);
+        }
+    }
+
+    #[test]
+    fn whichever_step_fails_nothing_is_left_to_be_removed() {
+        use Operation::{CreateFile, Rename, SyncDirectory, SyncFile, Write};
+        for step in [CreateFile, Write, SyncFile, Rename, SyncDirectory] {
+            let dir = tempfile::tempdir().unwrap();
+            let fd = fs::open_dir(dir.path()).unwrap();
+            let journal = Journal { dir: &fd, path: dir.path(), name: "removing", tmp: "removing.tmp" };
+            let inject = |operation| if operation == step { Fault::io_error() } else { Fault::None };
+            journal.write(["a"].iter(), inject).unwrap_err();
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "{step:?}");
+        }
+    }
+}

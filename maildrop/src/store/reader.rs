@@ -1,0 +1,317 @@
+//! Reading a message with the line ends of the wire.
+
+use std::fmt;
+use std::fs::File;
+use std::future::Future;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::digest::MessageHasher;
+use super::unique_id::MessageDigest;
+use crate::error::{Error, Operation};
+use crate::line_endings::{count_lone_lfs, expand};
+use crate::mbox::Unquoter;
+
+/// Octets that are read at once: more than most messages have.
+const CHUNK: usize = 32 * 1024;
+
+/// Reads one message after the other, a slice at a time.
+pub trait MessageReader: Default + Send + 'static {
+    /// The octets that come next, with CRLF line ends; none at the end of the message. The same again until some are
+    /// [consumed](Self::consume).
+    ///
+    /// # Errors
+    /// [`Error::Vanished`] if what is read is not there any more, or [`Error::Io`].
+    fn chunk(&mut self) -> impl Future<Output = Result<&[u8], Error>> + Send;
+
+    /// Goes on by so many octets of the chunk.
+    ///
+    /// # Panics
+    /// If the chunk has not so many.
+    fn consume(&mut self, octets: usize);
+}
+
+/// Reads messages of local files and of memory. Its buffers hold at most 100 KiB, and nothing before the first message;
+/// they serve all messages that it reads, until it is dropped.
+#[derive(Default)]
+pub struct LocalReader {
+    source: Source,
+    raw: Vec<u8>,
+    /// What is lent next, from `at` on.
+    out: Vec<u8>,
+    at: usize,
+    /// The last octet read: tells whether an LF at the start of the next chunk has a CR before it.
+    last: u8,
+}
+
+#[derive(Default)]
+enum Source {
+    #[default]
+    Nothing,
+    /// A whole file.
+    File {
+        file: File,
+        path: PathBuf,
+        /// What its name says that it has.
+        size: Option<u64>,
+        read: u64,
+    },
+    /// A part of a file.
+    Part { file: Arc<File>, path: Arc<Path>, next: u64, end: u64, unquoter: Option<Box<Unquoting>> },
+    /// Octets as the wire has them.
+    Memory(Arc<[u8]>),
+}
+
+/// Takes the quoting off.
+#[derive(Default)]
+struct Unquoting {
+    unquoter: Unquoter,
+    plain: Vec<u8>,
+}
+
+impl LocalReader {
+    pub(crate) fn begin_file(&mut self, file: File, path: PathBuf, size: Option<u64>) {
+        self.begin(Source::File { file, path, size, read: 0 });
+    }
+
+    /// A part of a file that begins with a line, perhaps with its quoting taken off.
+    pub(crate) fn begin_part(
+        &mut self,
+        file: Arc<File>,
+        path: Arc<Path>,
+        part: std::ops::Range<u64>,
+        unquoted: bool,
+    ) {
+        let unquoter = unquoted.then(Box::default);
+        self.begin(Source::Part { file, path, next: part.start, end: part.end, unquoter });
+    }
+
+    pub(crate) fn begin_memory(&mut self, text: Arc<[u8]>) {
+        self.begin(Source::Memory(text));
+    }
+
+    pub(crate) fn end(&mut self) {
+        self.begin(Source::Nothing);
+    }
+
+    fn begin(&mut self, source: Source) {
+        self.source = source;
+        self.out.clear();
+        (self.at, self.last) = (0, 0);
+    }
+
+    /// Reads all of the message and counts what would be lent.
+    pub(crate) fn measure(&mut self) -> Result<u64, Error> {
+        if let Source::Memory(text) = &self.source {
+            return Ok(text.len() as u64);
+        }
+        let (mut octets, mut last) = (0, 0);
+        loop {
+            let read = read_some(&mut self.source, &mut self.raw)?;
+            let Some(&end) = read.last() else { return Ok(octets) };
+            octets += read.len() as u64 + count_lone_lfs(read, last);
+            last = end;
+        }
+    }
+
+    /// Reads all of the message and takes its digest, of what is in the file without quoting.
+    pub(crate) fn digest(&mut self) -> Result<MessageDigest, Error> {
+        let mut hasher = MessageHasher::new();
+        loop {
+            let read = read_some(&mut self.source, &mut self.raw)?;
+            if read.is_empty() {
+                return Ok(hasher.finish());
+            }
+            hasher.push(read);
+        }
+    }
+
+    fn fill(&mut self) -> Result<(), Error> {
+        self.out.clear();
+        self.at = 0;
+        let read = read_some(&mut self.source, &mut self.raw)?;
+        expand(read, &mut self.last, &mut self.out);
+        Ok(())
+    }
+}
+
+impl MessageReader for LocalReader {
+    async fn chunk(&mut self) -> Result<&[u8], Error> {
+        let in_memory = matches!(self.source, Source::Memory(_));
+        if !in_memory && self.at == self.out.len() {
+            self.fill()?;
+        }
+        match &self.source {
+            Source::Memory(text) => Ok(&text[self.at..]),
+            _ => Ok(&self.out[self.at..]),
+        }
+    }
+
+    fn consume(&mut self, octets: usize) {
+        let length = match &self.source {
+            Source::Memory(text) => text.len(),
+            _ => self.out.len(),
+        };
+        assert!(octets <= length - self.at, "expected at most {} octets to be consumed", length - self.at);
+        self.at += octets;
+    }
+}
+
+impl fmt::Debug for LocalReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalReader").finish_non_exhaustive()
+    }
+}
+
+/// Reads what fits into `raw`, as it is in the file but for quoting. Nothing at the end.
+fn read_some<'a>(source: &'a mut Source, raw: &'a mut Vec<u8>) -> Result<&'a [u8], Error> {
+    raw.resize(CHUNK, 0);
+    match source {
+        Source::Nothing | Source::Memory(_) => Ok(&[]),
+        Source::File { file, path, size, read } => {
+            let count =
+                retry(|| file.read(raw)).map_err(|error| Error::io(Operation::Read, &**path, error))?;
+            *read += count as u64;
+            // A read that gave less than it could, up to where the name says that the file ends: no need to ask again.
+            // What says otherwise may be a file system that gives less at will, or a name that lies.
+            if count == 0 || (count < raw.len() && *size == Some(*read)) {
+                *source = Source::Nothing;
+            }
+            Ok(&raw[..count])
+        }
+        Source::Part { file, path, next, end, unquoter } => {
+            let mut part = |end: u64, raw: &mut [u8]| {
+                let most = usize::try_from(end - *next).unwrap_or(usize::MAX).min(raw.len());
+                let error = |error| Error::io(Operation::Read, &**path, error);
+                let count = retry(|| file.read_at(&mut raw[..most], *next)).map_err(error)?;
+                if count == 0 && most > 0 {
+                    return Err(error(io::ErrorKind::UnexpectedEof.into()));
+                }
+                *next += count as u64;
+                Ok(count)
+            };
+            let Some(off) = unquoter else {
+                let count = part(*end, raw)?;
+                return Ok(&raw[..count]);
+            };
+            off.plain.clear();
+            while off.plain.is_empty() {
+                let count = part(*end, raw)?;
+                if count == 0 {
+                    off.unquoter.finish(&mut off.plain);
+                    break;
+                }
+                off.unquoter.push(&raw[..count], &mut off.plain);
+            }
+            Ok(&off.plain)
+        }
+    }
+}
+
+fn retry<T>(mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match read() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::ready;
+
+    fn rest_of(reader: &mut LocalReader, step: usize) -> Vec<u8> {
+        let mut text = Vec::new();
+        loop {
+            let chunk = ready(reader.chunk()).unwrap();
+            if chunk.is_empty() {
+                return text;
+            }
+            let taken = chunk.len().min(step);
+            text.extend_from_slice(&chunk[..taken]);
+            reader.consume(taken);
+        }
+    }
+
+    /// Line ends of all kinds on both sides of where reads end.
+    fn texts() -> Vec<Vec<u8>> {
+        let ends: [&[u8]; 6] = [b"\n", b"\r\n", b"\r", b"\n\n", b"\r\r\n", b"x"];
+        let mut texts = vec![Vec::new(), b"\n".to_vec(), b"\r\n".to_vec()];
+        for end in ends {
+            for length in CHUNK - 3..CHUNK + 2 {
+                texts.push([&vec![b'a'; length], end, b"b", end].concat());
+            }
+        }
+        texts
+    }
+
+    #[test]
+    fn a_file_is_lent_with_crlf_and_measured_to_the_octet_whatever_its_name_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("message");
+        let mut reader = LocalReader::default();
+        for text in texts() {
+            std::fs::write(&path, &text).unwrap();
+            let expected =
+                String::from_utf8(text.clone()).unwrap().replace("\r\n", "\n").replace('\n', "\r\n");
+            for size in [None, Some(text.len() as u64), Some(1), Some(CHUNK as u64)] {
+                for step in [usize::MAX, 1000] {
+                    reader.begin_file(File::open(&path).unwrap(), path.clone(), size);
+                    assert_eq!(rest_of(&mut reader, step), expected.as_bytes(), "{size:?} {step}");
+                }
+                reader.begin_file(File::open(&path).unwrap(), path.clone(), size);
+                assert_eq!(reader.measure().unwrap(), expected.len() as u64);
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_file_is_lent_and_no_more_and_one_that_is_cut_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("box");
+        for text in texts() {
+            std::fs::write(&path, [b"before\n", &*text, b"behind\n"].concat()).unwrap();
+            let file = Arc::new(File::open(&path).unwrap());
+            let part = 7..7 + text.len() as u64;
+            let expected = String::from_utf8(text).unwrap().replace("\r\n", "\n").replace('\n', "\r\n");
+            let mut reader = LocalReader::default();
+            let begin = |reader: &mut LocalReader| {
+                reader.begin_part(Arc::clone(&file), Arc::from(&*path), part.clone(), false);
+            };
+            begin(&mut reader);
+            assert_eq!(rest_of(&mut reader, usize::MAX), expected.as_bytes());
+            begin(&mut reader);
+            assert_eq!(reader.measure().unwrap(), expected.len() as u64);
+            begin(&mut reader);
+            File::options().write(true).open(&path).unwrap().set_len(part.end.saturating_sub(1)).unwrap();
+            if !expected.is_empty() {
+                assert!(reader.measure().is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn quoting_is_taken_off_where_it_is_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("box");
+        let mut quoted = b"H: x\n\n>From a\n>>From b\n>Fro\n>From c".to_vec();
+        let mut expected = "H: x\r\n\r\nFrom a\r\n>From b\r\n>Fro\r\nFrom c".to_owned();
+        for _ in 0..2 {
+            std::fs::write(&path, &quoted).unwrap();
+            let file = Arc::new(File::open(&path).unwrap());
+            let mut reader = LocalReader::default();
+            let part = 0..quoted.len() as u64;
+            reader.begin_part(Arc::clone(&file), Arc::from(&*path), part.clone(), true);
+            assert_eq!(String::from_utf8(rest_of(&mut reader, 3)).unwrap(), expected);
+            reader.begin_part(Arc::clone(&file), Arc::from(&*path), part, true);
+            assert_eq!(reader.measure().unwrap(), expected.len() as u64);
+            // Nothing but quotes for longer than a read.
+            quoted = [&vec![b'>'; 2 * CHUNK], b"From a\n>".as_slice()].concat();
+            expected = format!("{}From a\r\n>", ">".repeat(2 * CHUNK - 1));
+        }
+    }
+}

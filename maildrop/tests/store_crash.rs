@@ -1,0 +1,286 @@
+//! Real processes that remove mail: killed at every step and at any moment, they have removed all that a session was to
+//! remove, or nothing.
+//!
+//! The test program starts itself again as a process with sessions, which tells on its standard output what it is about
+//! to do (`@step`) and what it has been promised (`@ok`), and waits for leave on its standard input where it is told to.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail where it stands")]
+
+use std::env;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use maildrop::store::{
+    Access, AnyStore, Folder, LocalReader, Mailbox, MessageReader, Store, StoreFormat, Update, ready,
+};
+use maildrop::{DeliveryOptions, DotLock, Fault, Faults, FromLine, MhSequences, Operation, UserName};
+
+const ROOT: &str = "MAILDROP_TEST_ROOT";
+const FORMAT: &str = "MAILDROP_TEST_FORMAT";
+const ROUNDS: &str = "MAILDROP_TEST_ROUNDS";
+const HOLD: &str = "MAILDROP_TEST_HOLD";
+const FORMATS: [StoreFormat; 3] = [StoreFormat::Maildir, StoreFormat::Mbox, StoreFormat::Mh];
+/// Messages that are delivered in a round. Then those with an odd number are removed.
+const MESSAGES: u64 = 6;
+
+fn say(line: &str) {
+    // Past the capture of the test harness, and whole.
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(format!("{line}\n").as_bytes());
+    let _ = stdout.flush();
+}
+
+/// Holds the process before each step until it is let go.
+#[derive(Debug)]
+struct Hold;
+
+impl Faults for Hold {
+    fn inject(&self, operation: Operation) -> Fault {
+        say(&format!("@step {operation:?}"));
+        let mut leave = [0];
+        if std::io::stdin().read_exact(&mut leave).is_err() {
+            // Whoever held the other end has gone.
+            std::process::exit(1);
+        }
+        Fault::None
+    }
+}
+
+fn alice() -> UserName {
+    UserName::parse("alice").unwrap()
+}
+
+fn deliver(store: &AnyStore, subject: &str) {
+    let line = format!("body of {subject}\n");
+    let message = format!("Subject: {subject}\n\n{}", line.repeat(subject.len() * 100));
+    match store {
+        AnyStore::Maildir(store) => {
+            let maildir = store.root().create(&alice()).unwrap();
+            let mut delivery = maildir.deliver(&DeliveryOptions::new()).unwrap();
+            delivery.append(message.as_bytes()).unwrap();
+            delivery.stage().unwrap().commit().unwrap();
+        }
+        AnyStore::Mbox(store) => {
+            let line = FromLine::new(b"bob@example.org", UNIX_EPOCH, 0);
+            let mbox = store.mbox(&alice(), &Folder::Inbox).unwrap();
+            mbox.append(&[line.as_bytes(), message.as_bytes()].concat()).unwrap();
+        }
+        AnyStore::Mh(store) => {
+            let mut delivery = store.folder(&alice(), &Folder::Inbox).unwrap().deliver().unwrap();
+            delivery.append(message.as_bytes()).unwrap();
+            delivery.commit().unwrap();
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The subjects of all messages, which are whole.
+fn subjects(store: &AnyStore, access: Access) -> Vec<String> {
+    let mut mailbox = ready(store.open(&alice(), &Folder::Inbox, access)).unwrap();
+    let (mut reader, count) = (LocalReader::default(), mailbox.len());
+    let subject = |index| {
+        ready(mailbox.read(index, &mut reader)).unwrap();
+        let mut text = Vec::new();
+        while let chunk @ [_, ..] = ready(reader.chunk()).unwrap() {
+            text.extend_from_slice(chunk);
+            let taken = chunk.len();
+            reader.consume(taken);
+        }
+        let text = String::from_utf8(text).unwrap();
+        let (header, body) = text.split_once("\r\n\r\n").unwrap();
+        let subject = header.strip_prefix("Subject: ").unwrap().to_owned();
+        assert_eq!(body, format!("body of {subject}\r\n").repeat(subject.len() * 100));
+        subject
+    };
+    (0..count).map(subject).collect()
+}
+
+/// Removes what is odd of a round.
+fn remove(store: &AnyStore, round: u64) {
+    let listed = subjects(store, Access::ReadOnly);
+    let odd = |subject: &str| (0..MESSAGES).any(|n| n % 2 == 1 && subject == format!("{round}.{n}"));
+    let mut update = Update::new();
+    for (index, _) in listed.iter().enumerate().filter(|(_, subject)| odd(subject)) {
+        update.remove(index);
+    }
+    let mailbox = ready(store.open(&alice(), &Folder::Inbox, Access::Exclusive)).unwrap();
+    assert_eq!(mailbox.len(), listed.len());
+    ready(mailbox.commit(&update)).unwrap();
+}
+
+/// Not a test of its own: the process with sessions, when the others start this program again.
+#[test]
+fn removing_process() {
+    let Some(root) = env::var_os(ROOT).map(PathBuf::from) else { return };
+    let store = AnyStore::new(env::var(FORMAT).unwrap().parse().unwrap(), root);
+    if env::var_os(HOLD).is_some() {
+        remove(&store.with_faults(Arc::new(Hold)), 0);
+        say("@ok 0");
+        return;
+    }
+    for round in 0..env::var(ROUNDS).unwrap().parse().unwrap() {
+        (0..MESSAGES).for_each(|number| deliver(&store, &format!("{round}.{number}")));
+        say(&format!("@delivered {round}"));
+        remove(&store, round);
+        say(&format!("@ok {round}"));
+    }
+}
+
+struct Process {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Process {
+    fn start(root: &Path, format: StoreFormat, rounds: u64, hold: bool) -> Process {
+        let mut command = Command::new(env::current_exe().unwrap());
+        command.args(["--exact", "removing_process", "--nocapture", "--test-threads=1"]);
+        command.env(ROOT, root).env(FORMAT, format.as_str()).env(ROUNDS, rounds.to_string());
+        if hold {
+            command.env(HOLD, "1");
+        }
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Process { child, stdin, stdout }
+    }
+
+    /// The next thing it says, without the talk of the test harness.
+    fn next(&mut self) -> Option<String> {
+        let mut line = String::new();
+        while self.stdout.read_line(&mut line).unwrap() > 0 {
+            // The harness starts a line of its own that the first word of ours ends.
+            if let Some(at) = line.find('@') {
+                return Some(line[at..].trim_end().to_owned());
+            }
+            line.clear();
+        }
+        None
+    }
+
+    /// SIGKILL; answers what it had said before.
+    fn kill(mut self, said: &mut Vec<String>) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        while let Some(line) = self.next() {
+            said.push(line);
+        }
+    }
+}
+
+/// What is there after a crash: as sessions that may change nothing see it, and those that go on where it stopped.
+fn after_crash(root: &Path, format: StoreFormat) -> Vec<String> {
+    // The dead process cannot take its lock away; others would wait until it is stale.
+    DotLock::force(&DotLock::path_for(&root.join("alice/mbox"))).unwrap();
+    let store = AnyStore::new(format, root);
+    let read = subjects(&store, Access::ReadOnly);
+    assert_eq!(subjects(&store, Access::Exclusive), read, "{format}");
+    assert_eq!(subjects(&store, Access::ReadOnly), read, "{format}");
+    read
+}
+
+fn numbered(round: u64, wanted: impl Fn(u64) -> bool) -> Vec<String> {
+    (0..MESSAGES).filter(|&number| wanted(number)).map(|number| format!("{round}.{number}")).collect()
+}
+
+#[test]
+fn a_process_killed_before_any_step_of_an_update_has_done_all_of_it_or_nothing() {
+    for format in FORMATS {
+        let (mut at, mut outcomes) = (0, Vec::new());
+        loop {
+            let dir = tempfile::tempdir().unwrap();
+            let store = AnyStore::new(format, dir.path());
+            (0..MESSAGES).for_each(|number| deliver(&store, &format!("0.{number}")));
+            let sequences = dir.path().join("alice/Mail/inbox").join(MhSequences::FILE);
+            if format == StoreFormat::Mh {
+                std::fs::write(&sequences, "unseen: 1-6\n").unwrap();
+            }
+            let mut process = Process::start(dir.path(), format, 0, true);
+            let (mut said, mut steps) = (Vec::new(), 0);
+            while let Some(line) = process.next() {
+                let is_step = line.starts_with("@step");
+                said.push(line);
+                if is_step {
+                    if steps == at {
+                        break;
+                    }
+                    steps += 1;
+                    process.stdin.write_all(b".").unwrap();
+                }
+            }
+            let all_done = said.last().is_some_and(|line| line.starts_with("@ok"));
+            process.kill(&mut said);
+            let case = format!("{format}, killed before step {at}: {said:?}");
+            // Mail goes on coming, to the number of a message that is gone too.
+            deliver(&store_without_lock(dir.path(), format), "new");
+            let mut left = after_crash(dir.path(), format);
+            assert_eq!(left.pop().as_deref(), Some("new"), "{case}");
+            let removed = left == numbered(0, |number| number % 2 == 0);
+            assert!(removed || left == numbered(0, |_| true), "{case}: {left:?}");
+            assert!(removed || !all_done, "{case}");
+            if format == StoreFormat::Mh {
+                let unseen = MhSequences::parse(&std::fs::read_to_string(&sequences).unwrap());
+                // The last number is given to the next message.
+                for number in 1..MESSAGES {
+                    assert_eq!(
+                        unseen.contains("unseen", number),
+                        !removed || number % 2 == 1,
+                        "{case}: {unseen}"
+                    );
+                }
+            }
+            outcomes.push(removed);
+            if all_done {
+                break;
+            }
+            at += 1;
+        }
+        // Once it is done, it is done.
+        assert!(outcomes.is_sorted() && !outcomes[0] && outcomes.len() > 8, "{format}: {outcomes:?}");
+    }
+}
+
+fn store_without_lock(root: &Path, format: StoreFormat) -> AnyStore {
+    DotLock::force(&DotLock::path_for(&root.join("alice/mbox"))).unwrap();
+    AnyStore::new(format, root)
+}
+
+#[test]
+fn a_process_killed_at_any_moment_has_done_whole_updates_only() {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    for run in 0..36 {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let format = FORMATS[run % 3];
+        let heard = 1 + state % 9;
+        let dir = tempfile::tempdir().unwrap();
+        let mut process = Process::start(dir.path(), format, 1_000_000, false);
+        // It goes on while it is being killed, so the moment is anywhere behind these promises.
+        let mut said: Vec<String> = (0..heard).map_while(|_| process.next()).collect();
+        assert_eq!(said.len() as u64, heard);
+        process.kill(&mut said);
+        let left = after_crash(dir.path(), format);
+        let promised = said.iter().filter_map(|line| line.strip_prefix("@ok ")?.parse::<u64>().ok()).max();
+        let last = promised.map_or(0, |round| round + 1);
+        let mut expected: Vec<String> = (0..last).flat_map(|round| numbered(round, |n| n % 2 == 0)).collect();
+        let rest =
+            left.strip_prefix(&*expected).unwrap_or_else(|| panic!("run {run} {format}: {left:?} {said:?}"));
+        // Of the rounds behind it, all are done but the last, or are on their way.
+        let rest = rest.to_vec();
+        expected.clear();
+        let mut possible = Vec::new();
+        for round in last..last + 3 {
+            for count in 0..=MESSAGES {
+                possible.push([expected.clone(), numbered(round, |n| n < count)].concat());
+            }
+            expected.extend(numbered(round, |n| n % 2 == 0));
+            possible.push(expected.clone());
+        }
+        assert!(possible.contains(&rest), "run {run} {format}: {rest:?} {said:?}");
+    }
+}
