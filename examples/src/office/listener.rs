@@ -103,8 +103,7 @@ impl Endpoint {
     fn admit(&self, stream: TcpStream, address: SocketAddr) -> Option<Session> {
         let trusted = &self.office.trusted;
         let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(address.ip()));
-        let is_proxied =
-            matches!(self.machines, Machines::Smtp { .. }) && is_in(&trusted.proxy_protocol);
+        let is_proxied = matches!(self.machines, Machines::Smtp { .. }) && is_in(&trusted.proxy_protocol);
         let limits = &self.office.limits;
         // A proxy speaks for many, who are known once they are announced.
         let admitted = if is_proxied { limits.admit_unknown() } else { limits.admit(address.ip()) };

@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use maildrop::store::{Access, AnyMailbox, AnyStore, Folder, Mailbox, Message, Store, Update, ready};
 use maildrop::{Error, UserName};
 use pop3_proto::server::{Deleted, Maildrop, UniqueIds};
-use pop3_proto::types::{Refusal, UniqueId};
+use pop3_proto::types::Refusal;
 use tokio::sync::Semaphore;
-
 
 /// How many maildrops are opened or updated at the same time.
 const AT_ONCE: usize = 16;
@@ -68,7 +67,10 @@ impl Maildrops {
         match opened.await {
             Some(Ok(opened)) => Ok(opened),
             Some(Err(Error::InUse { .. })) => Err(Refusal::IN_USE),
-            Some(Err(error)) => Err(refusal("the maildrop cannot be opened", &error)),
+            Some(Err(error)) => {
+                tracing::error!(%error, "a maildrop could not be opened");
+                Err(Refusal::TEMPORARY)
+            }
             None => Err(Refusal::TEMPORARY),
         }
     }
@@ -79,24 +81,11 @@ impl Maildrops {
         mut mailbox: AnyMailbox,
     ) -> (Option<AnyMailbox>, Result<UniqueIds, Refusal>) {
         let listed = self.off_thread(move || {
-            let mut ids = UniqueIds::with_capacity(mailbox.len());
-            let mut failed = None;
-            for index in 0..mailbox.len() {
-                match ready(mailbox.unique_id(index)) {
-                    Ok(id) => ids.push(&id),
-                    Err(error) => {
-                        failed = Some(error);
-                        break;
-                    }
-                }
-            }
-            (mailbox, failed.map_or(Ok(ids), Err))
+            let ids = unique_ids(&mut mailbox);
+            (mailbox, ids)
         });
         match listed.await {
-            Some((mailbox, Ok(ids))) => (Some(mailbox), Ok(ids)),
-            Some((mailbox, Err(error))) => {
-                (Some(mailbox), Err(refusal("the messages cannot be told apart", &error)))
-            }
+            Some((mailbox, ids)) => (Some(mailbox), ids),
             None => (None, Err(Refusal::TEMPORARY)),
         }
     }
@@ -129,8 +118,22 @@ impl Maildrops {
     }
 }
 
-/// What the client is told of an error on disk.
-fn refusal(what: &str, error: &Error) -> Refusal {
-    tracing::error!(%error, "{what}");
-    Refusal::TEMPORARY
+fn unique_ids(mailbox: &mut AnyMailbox) -> Result<UniqueIds, Refusal> {
+    let mut ids = UniqueIds::new();
+    for index in 0..mailbox.len() {
+        let pushed = match ready(mailbox.unique_id(index)) {
+            Ok(id) => ids.push(id.as_str()),
+            // It has a number all the same, and so must have an id, which is no other's.
+            Err(Error::Vanished { .. }) => ids.push(format!("gone.{index}")),
+            Err(error) => {
+                tracing::error!(%error, "messages cannot be told apart");
+                return Err(Refusal::TEMPORARY);
+            }
+        };
+        if let Err(error) = pushed {
+            tracing::error!(%error, "messages cannot be told apart");
+            return Err(Refusal::TEMPORARY);
+        }
+    }
+    Ok(ids)
 }

@@ -124,7 +124,8 @@ impl Session {
 
     async fn unique_ids(&mut self, pending: Pending<UniqueIdsWanted>) {
         let Some(mailbox) = self.mailbox.take() else {
-            return self.conn.answer(pending, Err(Refusal::TEMPORARY));
+            self.conn.refuse(pending, Refusal::TEMPORARY);
+            return;
         };
         let (mailbox, ids) = self.office.maildrops.unique_ids(mailbox).await;
         self.mailbox = mailbox;
@@ -133,7 +134,8 @@ impl Session {
 
     async fn retrieve(&mut self, number: MessageNumber, pending: Pending<Retrieve>) {
         let Some(mailbox) = &mut self.mailbox else {
-            return self.conn.answer(pending, Err(Refusal::TEMPORARY));
+            self.conn.refuse(pending, Refusal::TEMPORARY);
+            return;
         };
         let mut reader = self.office.maildrops.reader();
         // Local files, mostly in memory: handing them to another thread costs more than reading them.
