@@ -28,6 +28,7 @@ PARTS = [
     "attacks_on_commands",
     "attacks_on_messages",
     "attacks_on_logins",
+    "pop_clients",
     "slow",
     "lifecycle",
     "disk_full",

@@ -43,7 +43,8 @@ class Office:
         lines = [
             f'hostname = "{HOSTNAME}"',
             f'domains = ["{DOMAIN}", "other.test", "lmtp.test"]',
-            'listen = ["smtp=127.0.0.1:0", "submission=127.0.0.1:0", "submissions=127.0.0.1:0", "lmtp=127.0.0.1:0"]',
+            'listen = ["smtp=127.0.0.1:0", "submission=127.0.0.1:0", "submissions=127.0.0.1:0", "lmtp=127.0.0.1:0", '
+            '"pop3=127.0.0.1:0", "pop3s=127.0.0.1:0"]',
         ]
         text = "\n".join(lines) + "\n" + config
         if "[tls]" not in config:
@@ -96,6 +97,14 @@ class Office:
     @property
     def lmtp(self):
         return self.ports["lmtp"]
+
+    @property
+    def pop3(self):
+        return self.ports["pop3"]
+
+    @property
+    def pop3s(self):
+        return self.ports["pop3s"]
 
     def maildir(self, user):
         return self.data / "mail" / user / "Maildir"

@@ -4,12 +4,12 @@ packages=(
     swaks libauthen-sasl-perl libnet-ssleay-perl
     curl msmtp s-nail gsasl openssl
     postfix dovecot-core dovecot-lmtpd dovecot-imapd dovecot-sieve
-    procmail procmail-lib fetchmail mutt spamassassin spamc
+    procmail procmail-lib fetchmail mpop getmail6 mutt spamassassin spamc
     python3 ca-certificates
 )
 programs=(
     swaks curl msmtp s-nail gsasl openssl postfix postconf smtp-source smtp-sink dovecot doveconf sievec sieve-test
-    procmail formail fetchmail mutt spamassassin spamc python3 node npm
+    procmail formail fetchmail mpop getmail mutt spamassassin spamc python3 node npm
 )
 # Of the line that runs on Debian 12's Node.
 nodemailer_version=7.0.9
