@@ -38,6 +38,24 @@ fn a_client_that_does_not_log_in_is_sent_away() {
 }
 
 #[test]
+fn a_client_that_only_pretends_to_log_in_is_sent_away_too() {
+    let mut driven = Driven::new(config());
+    for _ in 0..5 {
+        driven.wait(6 * MINUTE - MILLISECOND);
+        driven.feed(b"CAPA\r\n", usize::MAX);
+    }
+    assert_eq!(driven.result, None);
+    driven.wait(5 * MILLISECOND);
+    assert_eq!(driven.result, Some(Err(ServerError::Timeout(Stage::Authorization))));
+    let mut driven = logged_in();
+    for _ in 0..5 {
+        driven.wait(9 * MINUTE);
+        driven.feed(b"NOOP\r\n", usize::MAX);
+    }
+    assert_eq!(driven.result, None, "the login was in time");
+}
+
+#[test]
 fn any_command_resets_the_timer_but_a_trickled_one_does_not() {
     let mut driven = logged_in();
     for _ in 0..5 {

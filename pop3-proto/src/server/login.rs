@@ -395,6 +395,7 @@ impl Server {
         match answer {
             Ok(maildrop) => {
                 self.session.opened = Some(Box::new(Opened::new(maildrop)));
+                self.timers.clear(Timer::Login as usize);
                 if self.session.greeted {
                     self.ok(Phrase::Opened);
                 } else {
