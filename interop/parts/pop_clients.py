@@ -11,6 +11,8 @@ from lib.samples import PLAIN, SAMPLES
 from lib.wire import trusting
 
 ALICE = USERS["alice"]
+# It gives up on lines of more than 2 KiB by itself.
+poplib._MAXLINE = 1 << 20
 # The exit codes of curl for a login that was refused, and of fetchmail where there is no mail.
 CURL_REFUSED, FETCHMAIL_NO_MAIL = 67, 1
 

@@ -4,7 +4,8 @@ mod support;
 
 use mail_wire::sasl::{Mechanism, wire};
 use mail_wire::{AuthenticatedPeer, Connection, LayerInfo, Step, TlsInfo};
-use pop3_proto::server::{Peer, Server, ServerConfig, ServerError, Stage, TransportLogin};
+use pop3_proto::server::{Peer, Server, ServerConfig, ServerError, Stage, TransportLogin, Utf8};
+use pop3_proto::types::ApopTimestamp;
 use std::time::{Duration, Instant};
 use support::{Driven, config, messages};
 
@@ -156,6 +157,42 @@ fn messages_that_are_not_there_are_no_errors_of_the_client() {
 }
 
 #[test]
+fn nothing_but_quit_removes_anything() {
+    type End = fn(&mut Driven);
+    let ends: &[(&str, End)] = &[
+        ("end of input", |driven| driven.end_of_input()),
+        ("autologout", |driven| driven.wait(Duration::from_secs(600))),
+        ("shutdown", |driven| {
+            driven.server.shutdown();
+            driven.run();
+        }),
+        ("too many errors", |driven| driven.feed(&b"XYZZY\r\n".repeat(20), usize::MAX)),
+        ("another protocol", |driven| driven.feed(b"Host: x\r\n", usize::MAX)),
+        ("an endless line", |driven| driven.feed(&[b'x'; 100_000], 4096)),
+        ("QUIT with an argument", |driven| {
+            driven.feed(b"QUIT now\r\n", usize::MAX);
+            driven.end_of_input();
+        }),
+        ("half a QUIT", |driven| {
+            driven.feed(b"QUIT", usize::MAX);
+            driven.end_of_input();
+        }),
+        ("QUIT with a bare LF", |driven| {
+            driven.feed(b"QUIT\n", usize::MAX);
+            driven.end_of_input();
+        }),
+    ];
+    for (name, end) in ends {
+        let mut driven = Driven::logged_in(config(), messages());
+        driven.feed(b"DELE 1\r\n", usize::MAX);
+        end(&mut driven);
+        assert!(driven.result.is_some(), "{name} ends the session");
+        assert_eq!(driven.removed, None, "{name}");
+        assert!(!driven.events.contains(&"commit"), "{name}");
+    }
+}
+
+#[test]
 fn a_browser_is_not_talked_to() {
     for first in ["GET / HTTP/1.1\r\nHost: x\r\n\r\nUSER mrose\r\n", "Host: x\r\n"] {
         let mut driven = greeted(config());
@@ -221,6 +258,26 @@ fn cram_md5_follows_its_rfc_and_hides_who_exists() {
     }
 }
 
+/// What APOP with this name and password gets.
+fn apop(name: &str, password: &str) -> String {
+    let mut config = config();
+    config.apop = true;
+    config.utf8 = Utf8::WithUsers;
+    let mut driven = Driven::new(config);
+    let greeting = driven.sent();
+    let timestamp = ApopTimestamp::find(greeting.as_bytes()).expect("a timestamp");
+    let digest = timestamp.digest(&password.into()).to_hex();
+    driven.feed(format!("APOP {name} {digest}\r\n").as_bytes(), usize::MAX);
+    driven.sent()
+}
+
+#[test]
+fn apop_prepares_passwords_and_lets_no_imitation_in() {
+    assert_eq!(apop("mrose", "tanstaaf"), "+OK maildrop locked and ready\r\n");
+    assert_eq!(apop("grün", "weiß"), "+OK maildrop locked and ready\r\n");
+    assert_eq!(apop("ghost", "tanstaaf"), "-ERR [AUTH] invalid user name or password\r\n");
+}
+
 #[test]
 fn timestamps_are_never_the_same_and_need_apop() {
     let mut config = config();
@@ -234,7 +291,7 @@ fn timestamps_are_never_the_same_and_need_apop() {
         let Step::Event(pop3_proto::server::Event::Connected(pending)) = server.poll() else { panic!() };
         server.accept(pending);
         let greeting = server.io().send.to_vec();
-        let timestamp = pop3_proto::types::ApopTimestamp::find(&greeting).expect("a timestamp");
+        let timestamp = ApopTimestamp::find(&greeting).expect("a timestamp");
         assert!(timestamp.as_str().ends_with("@host-name-with--odd--things>"), "{timestamp}");
         assert!(seen.insert(timestamp.as_str().to_owned()));
     }
