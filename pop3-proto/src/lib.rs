@@ -12,6 +12,7 @@
 //!
 //! There are no feature flags.
 
+pub mod client;
 pub mod codec;
 pub mod server;
 pub mod types;
