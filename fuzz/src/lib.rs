@@ -9,6 +9,9 @@ mod knobs;
 pub mod line;
 pub mod mail_header;
 pub mod names;
+pub mod pop3_command;
+pub mod pop3_reply;
+pub mod pop3_server;
 pub mod procmail_eval;
 pub mod procmail_rc;
 pub mod procmail_regex;
@@ -35,6 +38,9 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("line", line::check),
     ("mail_header", mail_header::check),
     ("names", names::check),
+    ("pop3_command", pop3_command::check),
+    ("pop3_reply", pop3_reply::check),
+    ("pop3_server", pop3_server::check),
     ("procmail_eval", procmail_eval::check),
     ("procmail_rc", procmail_rc::check),
     ("procmail_regex", procmail_regex::check),

@@ -19,7 +19,8 @@ const LONGEST_RC: usize = 3000;
 /// If the transcripts cannot be read.
 pub fn all() -> io::Result<Vec<Seed>> {
     let mut seeds = Vec::new();
-    for path in transcripts()? {
+    pop3(&mut seeds)?;
+    for path in transcripts("smtp-proto")? {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let (client, server) = sides(&fs::read_to_string(&path)?);
         for (number, line) in client.split_inclusive(|b| *b == b'\n').enumerate() {
@@ -60,6 +61,21 @@ pub fn all() -> io::Result<Vec<Seed>> {
         }
     }
     Ok(seeds)
+}
+
+/// The sessions of POP3, as its server machine plays them.
+fn pop3(seeds: &mut Vec<Seed>) -> io::Result<()> {
+    for path in transcripts("pop3-proto")? {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let (client, server) = sides(&fs::read_to_string(&path)?);
+        for (number, line) in client.split_inclusive(|b| *b == b'\n').enumerate() {
+            let line = line.strip_suffix(b"\r\n").unwrap_or(line);
+            seeds.push(("pop3_command", format!("{name}-{number}"), line.to_vec()));
+        }
+        seeds.push(("pop3_reply", name.clone(), server));
+        with_knobs(seeds, "pop3_server", &name, &client);
+    }
+    Ok(())
 }
 
 /// The rc files that were recorded with procmail, and the expressions of their conditions.
@@ -104,8 +120,8 @@ pub fn write(corpus: &Path) -> io::Result<usize> {
     Ok(seeds.len())
 }
 
-fn transcripts() -> io::Result<Vec<PathBuf>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../smtp-proto/tests/transcripts");
+fn transcripts(package: &str) -> io::Result<Vec<PathBuf>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(package).join("tests/transcripts");
     let mut paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
     paths.sort();
     Ok(paths)

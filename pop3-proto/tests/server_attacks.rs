@@ -4,7 +4,8 @@ mod support;
 
 use mail_wire::sasl::{Mechanism, wire};
 use mail_wire::{AuthenticatedPeer, Connection, LayerInfo, Step, TlsInfo};
-use pop3_proto::server::{Peer, Server, ServerConfig, ServerError, Stage, TransportLogin};
+use pop3_proto::server::{Peer, Server, ServerConfig, ServerError, Stage, TransportLogin, Utf8};
+use pop3_proto::types::ApopTimestamp;
 use std::time::{Duration, Instant};
 use support::{Driven, config, messages};
 
@@ -221,6 +222,26 @@ fn cram_md5_follows_its_rfc_and_hides_who_exists() {
     }
 }
 
+/// What APOP with this name and password gets.
+fn apop(name: &str, password: &str) -> String {
+    let mut config = config();
+    config.apop = true;
+    config.utf8 = Utf8::WithUsers;
+    let mut driven = Driven::new(config);
+    let greeting = driven.sent();
+    let timestamp = ApopTimestamp::find(greeting.as_bytes()).expect("a timestamp");
+    let digest = timestamp.digest(&password.into()).to_hex();
+    driven.feed(format!("APOP {name} {digest}\r\n").as_bytes(), usize::MAX);
+    driven.sent()
+}
+
+#[test]
+fn apop_prepares_passwords_and_lets_no_imitation_in() {
+    assert_eq!(apop("mrose", "tanstaaf"), "+OK maildrop locked and ready\r\n");
+    assert_eq!(apop("grün", "weiß"), "+OK maildrop locked and ready\r\n");
+    assert_eq!(apop("ghost", "tanstaaf"), "-ERR [AUTH] invalid user name or password\r\n");
+}
+
 #[test]
 fn timestamps_are_never_the_same_and_need_apop() {
     let mut config = config();
@@ -234,7 +255,7 @@ fn timestamps_are_never_the_same_and_need_apop() {
         let Step::Event(pop3_proto::server::Event::Connected(pending)) = server.poll() else { panic!() };
         server.accept(pending);
         let greeting = server.io().send.to_vec();
-        let timestamp = pop3_proto::types::ApopTimestamp::find(&greeting).expect("a timestamp");
+        let timestamp = ApopTimestamp::find(&greeting).expect("a timestamp");
         assert!(timestamp.as_str().ends_with("@host-name-with--odd--things>"), "{timestamp}");
         assert!(seen.insert(timestamp.as_str().to_owned()));
     }

@@ -70,6 +70,21 @@ fn no_more_of_a_message_is_in_memory_than_there_is_room_for() {
 }
 
 #[test]
+fn more_is_asked_for_when_there_is_room_for_a_good_piece() {
+    let mut driven = Driven::logged_in(config(), vec![b"line\n".repeat(100_000)]);
+    driven.reads = false;
+    driven.feed(b"RETR 1\r\n", usize::MAX);
+    let before = driven.handed;
+    let some_room = driven.server.io().send.len() - (64 << 10) + 1000;
+    driven.server.sent(some_room, driven.now);
+    driven.run();
+    assert_eq!(driven.handed, before, "not for a few bytes");
+    driven.server.sent(40_000, driven.now);
+    driven.run();
+    assert!(driven.handed > before);
+}
+
+#[test]
 fn dots_all_over_do_not_make_the_buffer_grow_beyond_twice_its_size() {
     let message = b".\n".repeat(300_000);
     let mut driven = Driven::logged_in(config(), vec![message]);

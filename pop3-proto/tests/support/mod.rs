@@ -282,6 +282,12 @@ fn answer(method: &LoginMethod, question: Question, transport: Option<&str>) -> 
             let right = if authcid == "grün" { "weiß" } else { "tanstaaf" };
             if password == Secret::new(right) { Answer::Accepted } else { Answer::Rejected }
         }
+        Question::Credentials { authcid, .. } if authcid == "grün" => {
+            Answer::Stored(Stored::Plain(Secret::new("wei\u{ad}ß")))
+        }
+        Question::Credentials { authcid, .. } if authcid == "ghost" => {
+            Answer::Stored(Stored::Imitation(Box::new(Stored::Plain(Secret::new("tanstaaf")))))
+        }
         Question::Credentials { authcid, .. } if known(&authcid) => {
             Answer::Stored(Stored::Plain(Secret::new("tanstaaf")))
         }
