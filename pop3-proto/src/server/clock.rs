@@ -27,4 +27,12 @@ impl Server {
             }
         }
     }
+
+    pub(super) fn login_is_overdue(&mut self) {
+        match &self.state {
+            // The embedder may be about to let the client in.
+            State::Asked(_) => self.set_timer(Timer::Login, self.config.timeouts.answer()),
+            _ => self.close(Err(ServerError::Timeout(self.stage()))),
+        }
+    }
 }

@@ -197,6 +197,8 @@ settings! {
         /// For a command line, from the first wait to its end, however it trickles; then the connection is closed and nothing is
         /// removed (RFC 1939 §3).
         autologout / with_autologout: Duration = 10 * MINUTE, floor 10 * MINUTE;
+        /// From the greeting to the login, however busy the client is meanwhile; then the connection is closed.
+        login / with_login: Duration = 30 * MINUTE, floor 10 * MINUTE;
         /// For the peer to take at least some of what is being sent to it.
         send / with_send: Duration = 10 * MINUTE, floor SECOND;
         /// For a TLS handshake.

@@ -30,7 +30,14 @@ pub(super) struct Attempt {
 #[derive(Debug)]
 enum Exchange {
     Sasl(Box<sasl::Server>),
-    Apop { user: String, digest: ApopDigest },
+    Apop {
+        user: String,
+        digest: ApopDigest,
+    },
+    /// What the client gave cannot be right, whatever is known of this user.
+    Void {
+        user: Box<str>,
+    },
 }
 
 impl Server {
@@ -102,6 +109,10 @@ impl Server {
         if self.config.transport_login == TransportLogin::UserPass {
             return self.transport_login(Some(&name));
         }
+        // RFC 6856 §2.2
+        if self.config.utf8 == Utf8::WithUsers && password.expose_str().is_none() {
+            return self.fail_at_once(LoginMethod::User, &name);
+        }
         let message = [b"\0", name.as_str().as_bytes(), b"\0", password.expose()].concat();
         self.attempt(LoginMethod::User, Mechanism::Plain, &Secret::new(message))
     }
@@ -135,6 +146,12 @@ impl Server {
         self.login = Some(Attempt { method, exchange, since: self.now });
     }
 
+    /// Refuses what cannot be right, after the time that what is wrong takes.
+    fn fail_at_once(&mut self, method: LoginMethod, user: &UserName) -> Next {
+        self.begin(method, Exchange::Void { user: bounded(user.as_str()) });
+        self.login_failed(Failure::Credentials)
+    }
+
     fn sasl_params(&mut self) -> sasl::ServerParams {
         let nonce = self.next_nonce();
         sasl::ServerParams::new(nonce, self.config.decoy.clone())
@@ -166,8 +183,7 @@ impl Server {
             return None;
         }
         let Some(name) = sasl::prepare_name(user.as_str()) else {
-            self.begin(LoginMethod::Apop, Exchange::Apop { user: user.as_str().to_owned(), digest });
-            return self.login_failed(Failure::Credentials);
+            return self.fail_at_once(LoginMethod::Apop, &user);
         };
         self.begin(LoginMethod::Apop, Exchange::Apop { user: name.clone(), digest });
         let question = sasl::Question::Credentials { mechanism: Mechanism::CramMd5, authcid: name };
@@ -319,7 +335,7 @@ impl Server {
     pub(super) fn answer_login(&mut self, answer: sasl::Answer) {
         self.asked();
         let next = match &mut self.login {
-            None => return,
+            None | Some(Attempt { exchange: Exchange::Void { .. }, .. }) => return,
             Some(Attempt { exchange: Exchange::Sasl(exchange), .. }) => {
                 let step = exchange.answer(answer);
                 self.exchange_step(step)
@@ -339,6 +355,7 @@ impl Server {
         let user = match &exchange {
             Exchange::Sasl(exchange) => exchange.claimed_user().map(bounded),
             Exchange::Apop { user, .. } => Some(bounded(user)),
+            Exchange::Void { user } => Some(user.clone()),
         };
         self.await_command();
         let from = self.send.tail().len();
@@ -378,6 +395,7 @@ impl Server {
         match answer {
             Ok(maildrop) => {
                 self.session.opened = Some(Box::new(Opened::new(maildrop)));
+                self.timers.clear(Timer::Login as usize);
                 if self.session.greeted {
                     self.ok(Phrase::Opened);
                 } else {

@@ -45,7 +45,7 @@ pub struct Server {
     pub(super) closed: Option<Result<(), ServerError>>,
     eof: bool,
     shutting_down: bool,
-    timers: Timers<3>,
+    pub(super) timers: Timers<4>,
     /// The time that was last told.
     pub(super) now: Instant,
 }
@@ -101,6 +101,8 @@ pub(super) enum Timer {
     Send,
     /// Until the held reply is sent.
     Hold,
+    /// For the login.
+    Login,
 }
 
 impl Server {
@@ -352,6 +354,9 @@ impl Server {
         };
         encode_reply(self.send.tail(), Status::Ok, None, &ReplyText::sanitized(&text));
         self.session.greeted = true;
+        if self.session.opened.is_none() {
+            self.set_timer(Timer::Login, self.config.timeouts.login());
+        }
         self.await_command();
     }
 
@@ -504,6 +509,7 @@ impl Connection for Server {
         self.now = now;
         const WAIT: usize = Timer::Wait as usize;
         const SEND: usize = Timer::Send as usize;
+        const HOLD: usize = Timer::Hold as usize;
         while let Some(expired) = self.timers.take_expired(now) {
             match expired {
                 SEND => {
@@ -516,7 +522,8 @@ impl Connection for Server {
                     self.set_timer(Timer::Wait, self.config.timeouts.autologout());
                 }
                 WAIT => self.wait_is_over(),
-                _ => self.release_held(),
+                HOLD => self.release_held(),
+                _ => self.login_is_overdue(),
             }
         }
     }
