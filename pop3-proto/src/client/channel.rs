@@ -6,7 +6,7 @@
 //! out of step.
 
 use super::{ClientConfig, ClientError, CommandId, Request, Stage, Timeouts};
-use crate::codec::{ReplyError, ReplyLine};
+use crate::codec::{MAX_COMMAND, ReplyError, ReplyLine};
 use crate::types::{Command, Verb};
 use core::time::Duration;
 use mail_wire::line::{Flaw, Line, LineScanner, Scan};
@@ -113,6 +113,14 @@ impl Channel {
         self.expect(expect)?;
         command.encode(self.send.tail());
         Ok(())
+    }
+
+    /// Sends a command that proves who we are: nothing of it stays in memory once it has left.
+    pub(super) fn issue_hidden(&mut self, command: &Command, expect: Expect) -> Result<(), ClientError> {
+        // Room for the longest, since what grows leaves a copy behind.
+        let mut line = Vec::with_capacity(MAX_COMMAND);
+        command.encode(&mut line);
+        self.issue_secret(&Secret::new(line), expect)
     }
 
     /// Sends a line, given with its CRLF, of which nothing is to stay in memory once it has left.

@@ -6,7 +6,7 @@ use super::listing::ListingKind;
 use super::machine::Phase;
 use super::{Client, ClientError, Event, LoginMethod, RefusalKind, Stage, TlsPolicy, TrustedLogin};
 use crate::codec::MAX_COMMAND;
-use crate::types::{ApopTimestamp, Command, Reply, Status, UserName};
+use crate::types::{ApopTimestamp, Capabilities, Command, Reply, Status, UserName};
 use mail_wire::Secret;
 use mail_wire::sasl::{self, ChooseError, ClientParams, Credentials, Mechanism, MechanismSet, Nonce, wire};
 
@@ -218,7 +218,8 @@ impl Client {
             return;
         };
         self.note_method(LoginMethod::Apop);
-        let issued = self.channel.issue(&Command::Apop { user, digest }, Expect::Apop);
+        // Weak passwords can be found from the digest by trial.
+        let issued = self.channel.issue_hidden(&Command::Apop { user, digest }, Expect::Apop);
         self.fail_on(issued);
     }
 
@@ -235,10 +236,7 @@ impl Client {
             (_, Some((_, password))) => Command::Pass(password),
             (_, None) => return,
         };
-        // Room for the longest, since what grows leaves a copy behind.
-        let mut line = Vec::with_capacity(MAX_COMMAND);
-        command.encode(&mut line);
-        let issued = self.channel.issue_secret(&Secret::new(line), Expect::Pass);
+        let issued = self.channel.issue_hidden(&command, Expect::Pass);
         self.fail_on(issued);
     }
 
@@ -246,7 +244,7 @@ impl Client {
         let Phase::Login(login) = &mut self.phase else { return };
         let Some(method) = login.method else { return };
         // Only a server that tells wrong credentials apart can mean that it is the way that will not do.
-        if method == LoginMethod::Apop && says_another_way(&self.session.capabilities, &reply) {
+        if method == LoginMethod::Apop && says_another_way(self.session.capabilities.as_deref(), &reply) {
             login.apop_refused = true;
             return self.try_next(|_| ClientError::LoginRefused { method, reply, token_error: None });
         }
@@ -281,12 +279,11 @@ impl Client {
         if shown {
             exchange.take_initial_response();
         }
-        let mut line = Vec::with_capacity(MAX_COMMAND);
-        Command::Auth { mechanism: mechanism.into(), initial }.encode(&mut line);
+        let command = Command::Auth { mechanism: mechanism.into(), initial };
         if let Phase::Login(login) = &mut self.phase {
             login.exchange = Exchange::Running { exchange: Box::new(exchange), shown };
         }
-        let issued = self.channel.issue_secret(&Secret::new(line), Expect::Auth);
+        let issued = self.channel.issue_hidden(&command, Expect::Auth);
         self.fail_on(issued);
     }
 
@@ -327,7 +324,7 @@ impl Client {
         }
         let method = LoginMethod::Sasl(mechanism);
         let unseen = !*shown && RefusalKind::of(&reply) == RefusalKind::Unknown;
-        if unseen || says_another_way(&self.session.capabilities, &reply) {
+        if unseen || says_another_way(self.session.capabilities.as_deref(), &reply) {
             login.refused.insert(mechanism);
             return self.try_next(|_| ClientError::LoginRefused { method, reply, token_error: None });
         }
@@ -370,8 +367,8 @@ fn fits_pass(password: &Secret) -> bool {
 
 /// Whether a refusal without a code says that the credentials are not at fault: a server with AUTH-RESP-CODE says where they
 /// are (RFC 3206 §5).
-fn says_another_way(capabilities: &Option<Box<crate::types::Capabilities>>, reply: &Reply) -> bool {
-    capabilities.as_ref().is_some_and(|offered| offered.auth_resp_code)
+fn says_another_way(capabilities: Option<&Capabilities>, reply: &Reply) -> bool {
+    capabilities.is_some_and(|offered| offered.auth_resp_code)
         && RefusalKind::of(reply) == RefusalKind::Unknown
 }
 
@@ -388,5 +385,47 @@ fn answer(exchange: &mut sasl::Client, text: &[u8]) -> Result<Secret, sasl::Clie
         // What LOGIN's challenges say is to be ignored, and some servers say it without base64.
         Err(_) if exchange.mechanism() == Mechanism::Login => exchange.step(text),
         Err(_) => Err(sasl::ClientError::MalformedChallenge { expected: "base64" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::ClientConfig;
+    use mail_wire::{Connection, Step};
+    use std::time::Instant;
+
+    #[test]
+    fn no_line_with_a_password_stays_in_memory_once_it_has_left() {
+        for (dialogue, last) in [
+            (&["+OK\r\n", "-ERR\r\n", "+OK\r\n"][..], "PASS tanstaaf\r\n"),
+            (
+                &["+OK <1896.697170952@dbc.mtview.ca.us>\r\n", "-ERR\r\n"],
+                "APOP mrose c4c9334bac560ecc979e58001b3e22fb\r\n",
+            ),
+            (&["+OK\r\n", "+OK\r\nSASL PLAIN\r\n.\r\n"], "AUTH PLAIN AG1yb3NlAHRhbnN0YWFm\r\n"),
+            (
+                &["+OK\r\n", "+OK\r\nSASL LOGIN\r\n.\r\n", "+ VXNlcm5hbWU6\r\n", "+ UGFzc3dvcmQ6\r\n"],
+                "dGFuc3RhYWY=\r\n",
+            ),
+        ] {
+            let mut config = ClientConfig::new()
+                .with_tls(TlsPolicy::Never)
+                .with_credentials(Credentials::password("mrose", "tanstaaf"));
+            config.plaintext_auth_without_tls = true;
+            let now = Instant::now();
+            let mut client = Client::new(config, [7; Client::RANDOM], now);
+            for line in dialogue {
+                let left = client.io().send.len();
+                client.sent(left, now);
+                client.io().recv[..line.len()].copy_from_slice(line.as_bytes());
+                client.received(line.len(), now);
+                assert!(matches!(client.poll(), Step::Blocked));
+            }
+            assert_eq!(client.io().send, last.as_bytes());
+            client.sent(last.len() - 1, now);
+            let memory = client.channel.send.tail();
+            assert_eq!(memory[..last.len() - 1], vec![0; last.len() - 1], "{last}");
+        }
     }
 }
