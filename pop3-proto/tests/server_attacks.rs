@@ -157,6 +157,42 @@ fn messages_that_are_not_there_are_no_errors_of_the_client() {
 }
 
 #[test]
+fn nothing_but_quit_removes_anything() {
+    type End = fn(&mut Driven);
+    let ends: &[(&str, End)] = &[
+        ("end of input", |driven| driven.end_of_input()),
+        ("autologout", |driven| driven.wait(Duration::from_secs(600))),
+        ("shutdown", |driven| {
+            driven.server.shutdown();
+            driven.run();
+        }),
+        ("too many errors", |driven| driven.feed(&b"XYZZY\r\n".repeat(20), usize::MAX)),
+        ("another protocol", |driven| driven.feed(b"Host: x\r\n", usize::MAX)),
+        ("an endless line", |driven| driven.feed(&[b'x'; 100_000], 4096)),
+        ("QUIT with an argument", |driven| {
+            driven.feed(b"QUIT now\r\n", usize::MAX);
+            driven.end_of_input();
+        }),
+        ("half a QUIT", |driven| {
+            driven.feed(b"QUIT", usize::MAX);
+            driven.end_of_input();
+        }),
+        ("QUIT with a bare LF", |driven| {
+            driven.feed(b"QUIT\n", usize::MAX);
+            driven.end_of_input();
+        }),
+    ];
+    for (name, end) in ends {
+        let mut driven = Driven::logged_in(config(), messages());
+        driven.feed(b"DELE 1\r\n", usize::MAX);
+        end(&mut driven);
+        assert!(driven.result.is_some(), "{name} ends the session");
+        assert_eq!(driven.removed, None, "{name}");
+        assert!(!driven.events.contains(&"commit"), "{name}");
+    }
+}
+
+#[test]
 fn a_browser_is_not_talked_to() {
     for first in ["GET / HTTP/1.1\r\nHost: x\r\n\r\nUSER mrose\r\n", "Host: x\r\n"] {
         let mut driven = greeted(config());

@@ -2,9 +2,13 @@
 
 mod support;
 
-use mail_wire::Connection;
 use mail_wire::dot::{Decoded, Decoder, Framing};
+use mail_wire::sasl::Answer;
+use mail_wire::{Connection, Step};
+use pop3_proto::server::{Event, Peer, Server};
 use proptest::prelude::*;
+use std::sync::Arc;
+use std::time::Instant;
 use support::{Driven, config, wire_size};
 
 /// The text of a multi-line reply, un-stuffed, and what comes behind it.
@@ -75,6 +79,7 @@ fn more_is_asked_for_when_there_is_room_for_a_good_piece() {
     driven.reads = false;
     driven.feed(b"RETR 1\r\n", usize::MAX);
     let before = driven.handed;
+    assert!(!driven.server.wants_body(), "there is no room");
     let some_room = driven.server.io().send.len() - (64 << 10) + 1000;
     driven.server.sent(some_room, driven.now);
     driven.run();
@@ -82,6 +87,69 @@ fn more_is_asked_for_when_there_is_room_for_a_good_piece() {
     driven.server.sent(40_000, driven.now);
     driven.run();
     assert!(driven.handed > before);
+}
+
+#[test]
+fn a_loop_that_writes_as_long_as_more_is_wanted_ends() {
+    let config = Arc::new(config());
+    for (command, lines) in [("RETR 1", 100_000), ("TOP 1 50000", 50_000)] {
+        let now = Instant::now();
+        let mut server =
+            Server::new(Arc::clone(&config), Peer::new(([192, 0, 2, 7], 1).into()), [1; 32], now);
+        let input = format!("USER mrose\r\nPASS tanstaaf\r\n{command}\r\nQUIT\r\n");
+        let mut input = input.as_bytes();
+        let message = [&b"\n"[..], &b"line\n".repeat(100_000)].concat();
+        let (mut at, mut output, mut rounds) = (0, Vec::new(), 0);
+        loop {
+            match server.poll() {
+                Step::Event(Event::Connected(pending)) => {
+                    server.accept(pending);
+                }
+                Step::Event(Event::Login { pending, .. }) => {
+                    server.answer(pending, Answer::Accepted);
+                }
+                Step::Event(Event::Open(_, pending)) => {
+                    server.answer(pending, Ok([600_002].into_iter().collect()));
+                }
+                Step::Event(Event::Retrieve { pending, .. }) => {
+                    server.accept(pending);
+                }
+                Step::Event(Event::Body) => {
+                    rounds += 1;
+                    while server.wants_body() && at < message.len() {
+                        let taken = server.write_body(&message[at..message.len().min(at + 1000)]);
+                        assert!(taken > 0);
+                        at += taken;
+                    }
+                    if at == message.len() {
+                        server.finish_body();
+                    }
+                }
+                Step::Event(Event::BodyEnough) => server.finish_body(),
+                Step::Event(Event::Commit(_, pending)) => {
+                    server.accept(pending);
+                }
+                Step::Blocked => {
+                    let io = server.io();
+                    output.extend_from_slice(io.send);
+                    let (sent, n) = (io.send.len(), io.recv.len().min(input.len()));
+                    io.recv[..n].copy_from_slice(&input[..n]);
+                    input = &input[n..];
+                    server.sent(sent, now);
+                    if n > 0 {
+                        server.received(n, now);
+                    }
+                }
+                Step::Close(result) => break assert_eq!(result, Ok(())),
+                other => panic!("{other:?}"),
+            }
+        }
+        output.extend_from_slice(server.io().send);
+        let text = String::from_utf8(output).expect("ASCII");
+        assert_eq!(text.matches("line\r\n").count(), lines);
+        assert!(text.ends_with("line\r\n.\r\n+OK bye\r\n"));
+        assert!((4..20).contains(&rounds), "{rounds} rounds");
+    }
 }
 
 #[test]

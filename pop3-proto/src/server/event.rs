@@ -58,8 +58,8 @@ pub enum Event {
         /// To be answered.
         pending: Pending<Retrieve>,
     },
-    /// There is room to go on with the message: call [`Server::write_body`], once or until it takes no more. Told again when there
-    /// is room after that.
+    /// There is room to go on with the message: call [`Server::write_body`], once or as long as it [wants
+    /// more](Server::wants_body). Told again when there is room after that.
     Body,
     /// No more is wanted of the message, since TOP has all its lines: call [`Server::finish_body`].
     BodyEnough,

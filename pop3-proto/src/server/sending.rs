@@ -80,11 +80,13 @@ impl Server {
         if enough { content.len() } else { offered.len() }
     }
 
-    /// Whether [`write_body`](Self::write_body) would make use of more of the message.
+    /// Whether [`write_body`](Self::write_body) takes more just now: a message is being sent, there is room for more of it, and
+    /// more of it is wanted. So this can end a loop that writes; [`Event::Body`] or [`Event::BodyEnough`] then says how to go on.
     pub fn wants_body(&self) -> bool {
         match &self.state {
             State::Sending(sending) => {
-                self.closed.is_none() && !sending.cut.as_ref().is_some_and(Cut::is_reached)
+                let enough = sending.cut.as_ref().is_some_and(Cut::is_reached);
+                self.closed.is_none() && !enough && !self.send.is_high()
             }
             _ => false,
         }
