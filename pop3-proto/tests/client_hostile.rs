@@ -245,6 +245,7 @@ fn capabilities_that_cannot_be_read_are_passed_over() {
     let played = play(&config(), &[], script);
     let capabilities = played.client.capabilities().unwrap();
     assert!(capabilities.uidl && !capabilities.top);
+    assert_eq!(capabilities.others, [".TOP".into()], "without the dot that was put before it");
 }
 
 #[test]

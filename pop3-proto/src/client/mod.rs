@@ -146,8 +146,10 @@ mod event;
 mod listing;
 mod login;
 mod machine;
+mod session;
 
 pub use config::{ClientConfig, Limits, Quirks, Timeouts, TlsPolicy, TrustedLogin};
 pub use error::{ClientError, Deletions, RefusalKind, Stage, SubmitError};
 pub use event::{CommandId, Event, Request};
-pub use machine::{Client, LoginMethod, Support};
+pub use machine::Client;
+pub use session::{LoginMethod, Support};
