@@ -248,6 +248,10 @@ fn stls_is_used_where_offered_and_what_was_learnt_before_is_forgotten() {
         assert!(capabilities.top && !capabilities.pipelining && capabilities.sasl.is_none());
         assert!(played.client.tls().is_some());
     }
+    let script =
+        greeted("ready", &["STLS", "PIPELINING"]) + "C: STLS\nS: +OK\nTLS\nC: CAPA\nS: -ERR\n= ready";
+    let played = play(&config().with_tls(TlsPolicy::Required), &[], &script);
+    assert!(played.client.capabilities().is_none(), "also where nothing is learnt in their place");
     let script = greeted("ready", &["STLS"]) + "= ready";
     play(&config().with_tls(TlsPolicy::Never), &[], &script);
 }
