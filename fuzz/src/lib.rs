@@ -9,6 +9,7 @@ mod knobs;
 pub mod line;
 pub mod mail_header;
 pub mod names;
+pub mod pop3_client;
 pub mod pop3_command;
 pub mod pop3_reply;
 pub mod pop3_server;
@@ -38,6 +39,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("line", line::check),
     ("mail_header", mail_header::check),
     ("names", names::check),
+    ("pop3_client", pop3_client::check),
     ("pop3_command", pop3_command::check),
     ("pop3_reply", pop3_reply::check),
     ("pop3_server", pop3_server::check),

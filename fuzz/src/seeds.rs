@@ -72,8 +72,12 @@ fn pop3(seeds: &mut Vec<Seed>) -> io::Result<()> {
             let line = line.strip_suffix(b"\r\n").unwrap_or(line);
             seeds.push(("pop3_command", format!("{name}-{number}"), line.to_vec()));
         }
-        seeds.push(("pop3_reply", name.clone(), server));
+        seeds.push(("pop3_reply", name.clone(), server.clone()));
         with_knobs(seeds, "pop3_server", &name, &client);
+        with_knobs(seeds, "pop3_client", &name, &server);
+    }
+    for (number, session) in POP3_CLIENT_SESSIONS.iter().enumerate() {
+        with_knobs(seeds, "pop3_client", &format!("session-{number}"), session.as_bytes());
     }
     Ok(())
 }
@@ -227,6 +231,16 @@ const CLIENT_SESSIONS: &[&str] = &[
     "220-mx\r\n220 ESMTP\r\n421 4.3.2 going down\r\n",
     "220 mx\r\n250-mx\r\n250-AUTH LOGIN CRAM-MD5\r\n250 LIMITS RCPTMAX=2\r\n334 PDEuMUBteD4=\r\n535 5.7.8 no\r\n\
      334 VXNlcm5hbWU6\r\n334 UGFzc3dvcmQ6\r\n235 ok\r\n",
+];
+
+/// What servers say to the POP3 client, up to its commands and beyond.
+const POP3_CLIENT_SESSIONS: &[&str] = &[
+    "+OK <1.2@b>\r\n+OK\r\nSTLS\r\nPIPELINING\r\nUSER\r\n.\r\n+OK go\r\n+OK\r\nSASL PLAIN\r\nPIPELINING\r\n.\r\n+OK\r\n+OK\r\n\
+     PIPELINING\r\n.\r\n+OK 2 320\r\n+OK\r\n1 120\r\n2 200\r\n.\r\n+OK\r\na\r\n..b\r\n.\r\n+OK\r\n+OK\r\n.\r\n+OK bye\r\n",
+    "+OK ready\r\n-ERR what\r\n-ERR what\r\n+OK\r\n+OK\r\n+OK 1 uid\r\n+OK 1 120\r\n+OK\r\na\n.\nb\0\r\r\n.\r\n+OK\r\n+OK\r\n+OK\r\n",
+    "+OK <1.2@b>\r\n+OK\r\nUTF8\r\nLANG\r\nAUTH-RESP-CODE\r\nUSER\r\n.\r\n-ERR no\r\n+OK\r\n-ERR [IN-USE] locked\r\n",
+    "+ok ready\n-err\n+ok\n+ok\n+ok\n1\tabc\n2 a b\n3\n.\n+ok\nline\n..\n.\n+ok\n",
+    "+OK\r\n+OK\r\nSASL SCRAM-SHA-256 CRAM-MD5 LOGIN\r\nPIPELINING\r\n.\r\n-ERR\r\n+ PDFAMj4=\r\n+OK\r\n+OK\r\n.\r\n+OK\r\nno end",
 ];
 
 /// Lines of exchanges: for a server what a client says, for a client name, password and challenges.

@@ -83,6 +83,57 @@
 //! # }
 //! ```
 //!
+//! # A client
+//!
+//! One that fetches the first message, from a server whose replies are all there from the beginning. The [module](client) says
+//! how a login goes, what else can be asked, and what servers in the field do.
+//!
+//! ```
+//! use mail_wire::sasl::Credentials;
+//! use mail_wire::{Connection, Step};
+//! use pop3_proto::client::{Client, ClientConfig, Event, Request, TlsPolicy};
+//! use pop3_proto::types::MessageNumber;
+//! use std::time::Instant;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut config = ClientConfig::new()
+//!     .with_tls(TlsPolicy::Never)
+//!     .with_credentials(Credentials::password("bob", "secret"));
+//! config.plaintext_auth_without_tls = true; // both for this example
+//! // In earnest the random bytes are random, and the time is what the clock says.
+//! let now = Instant::now();
+//! let mut client = Client::new(config, [1; Client::RANDOM], now);
+//!
+//! let replies = ["+OK\r\n", "-ERR\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\nhello\r\n.\r\n", "+OK bye\r\n"];
+//! let (mut replies, mut message) = (replies.into_iter(), Vec::new());
+//! loop {
+//!     match client.poll() {
+//!         Step::Event(Event::Ready) => {
+//!             client.submit(Request::Retr(MessageNumber::FIRST))?;
+//!             client.quit()?;
+//!         }
+//!         Step::Event(Event::Body) => {
+//!             message.extend_from_slice(client.body());
+//!             client.consume(client.body().len());
+//!         }
+//!         Step::Event(_) => {}
+//!         Step::Blocked => {
+//!             // The network.
+//!             let sent = client.io().send.len();
+//!             client.sent(sent, now);
+//!             let reply = replies.next().unwrap_or_default().as_bytes();
+//!             client.io().recv[..reply.len()].copy_from_slice(reply);
+//!             client.received(reply.len(), now);
+//!         }
+//!         Step::Upgrade(_) => unreachable!("TLS is not wanted"),
+//!         Step::Close(result) => break result?,
+//!     }
+//! }
+//! assert_eq!(message, b"hello\r\n");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Extensions
 //!
 //! POP3 (RFC 1939) with APOP, TOP and UIDL; CAPA, response codes, LOGIN-DELAY, EXPIRE, PIPELINING and IMPLEMENTATION (RFC
@@ -91,6 +142,7 @@
 //!
 //! There are no feature flags.
 
+pub mod client;
 pub mod codec;
 pub mod server;
 pub mod types;

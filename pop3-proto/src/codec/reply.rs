@@ -52,6 +52,26 @@ impl<'a> ReplyLine<'a> {
         }
     }
 
+    /// Reads a line without its CRLF as servers with a flaw write it: the status in any letter case, with any byte or none
+    /// behind it, and `+ERR` for `-ERR`. A challenge must be as it should.
+    ///
+    /// # Errors
+    ///
+    /// If the line begins with no status, and is no challenge.
+    pub fn parse_loose(line: &'a [u8]) -> Result<Self, ReplyError> {
+        let begins = |status: &[u8]| line.get(..status.len()).is_some_and(|s| s.eq_ignore_ascii_case(status));
+        let (status, len) = if begins(b"+OK") {
+            (Status::Ok, 3)
+        } else if begins(b"-ERR") || begins(b"+ERR") {
+            (Status::Err, 4)
+        } else {
+            return Self::parse(line);
+        };
+        let rest = &line[len..];
+        let rest = rest.strip_prefix(b" ").or(rest.strip_prefix(b"\t")).unwrap_or(rest);
+        Ok(Self { kind: LineKind::Status(status), rest })
+    }
+
     /// What kind of line it is.
     pub fn kind(&self) -> LineKind {
         self.kind
@@ -135,6 +155,31 @@ mod tests {
         }
         for bad in ["", "OK", "+ok", "-err", "+OKAY", "-ERROR", "-", "* OK", " +OK"] {
             assert!(ReplyLine::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn statuses_may_be_loose_where_asked_for() {
+        let ok = LineKind::Status(Status::Ok);
+        let err = LineKind::Status(Status::Err);
+        for (line, kind, code, text) in [
+            ("+OK x", ok, None, "x"),
+            ("+ok x", ok, None, "x"),
+            ("+OK\tx", ok, None, "x"),
+            ("+OKx", ok, None, "x"),
+            ("+Ok:", ok, None, ":"),
+            ("-err", err, None, ""),
+            ("-ERR[AUTH] x", err, Some("AUTH"), "x"),
+            ("+ERR Server error", err, None, "Server error"),
+            ("+ cHdk", LineKind::Challenge, None, "cHdk"),
+        ] {
+            let read = ReplyLine::parse_loose(line.as_bytes()).unwrap();
+            assert_eq!(read.kind(), kind, "{line}");
+            assert_eq!(read.code().as_ref().map(ResponseCode::as_str), code, "{line}");
+            assert_eq!(read.text(), text.as_bytes(), "{line}");
+        }
+        for bad in ["", "OK", "-OK", "- ERR", "+O", "+cHdk", "* OK"] {
+            assert!(ReplyLine::parse_loose(bad.as_bytes()).is_err(), "{bad}");
         }
     }
 }
