@@ -8,6 +8,8 @@ pub mod dot_codec;
 mod knobs;
 pub mod line;
 pub mod mail_header;
+pub mod mbox;
+pub mod mh_sequences;
 pub mod names;
 pub mod procmail_eval;
 pub mod procmail_rc;
@@ -34,6 +36,8 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("dot_codec", dot_codec::check),
     ("line", line::check),
     ("mail_header", mail_header::check),
+    ("mbox", mbox::check),
+    ("mh_sequences", mh_sequences::check),
     ("names", names::check),
     ("procmail_eval", procmail_eval::check),
     ("procmail_rc", procmail_rc::check),

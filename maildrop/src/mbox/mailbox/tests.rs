@@ -141,7 +141,7 @@ fn what_others_write_into_headers_leaves_messages_what_they_are() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn what_was_written_is_read(
