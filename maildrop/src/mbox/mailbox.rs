@@ -120,6 +120,9 @@ impl Store for MboxStore {
 
 /// A session with an mbox. Unique identifiers are digests of the messages with their From_ lines, but for the header fields
 /// that mail readers write; of messages that are the same to the octet, a number behind the digest tells which.
+///
+/// An empty file `.NAME.maildrop.session` beside the mbox is what exclusive sessions lock; `.NAME.maildrop.update` is there
+/// while it is being replaced.
 pub struct MboxMailbox {
     mbox: Mbox,
     path: Arc<Path>,

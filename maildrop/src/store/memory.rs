@@ -67,6 +67,13 @@ impl MemoryStore {
         mails.messages.insert(number, Stored { text: text.into(), flags: Flags::EMPTY, arrived });
     }
 
+    /// Removes a message, also while it is listed in a session. Answers whether it was there.
+    pub fn remove(&self, user: &UserName, folder: &Folder, id: &UniqueId) -> bool {
+        let number = id.as_str().parse().ok();
+        let shared = self.shared(user, folder, false);
+        number.zip(shared).is_some_and(|(number, shared)| lock(&shared).messages.remove(&number).is_some())
+    }
+
     fn shared(&self, user: &UserName, folder: &Folder, make: bool) -> Option<Shared> {
         let mut mailboxes = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (user.clone(), folder.clone());
