@@ -336,8 +336,30 @@ def for_users(setting, ours):
             account = pwd.getpwnam("man")
             ran = run_program([ours, "-d", "games"], given=MAIL, user=account.pw_uid, group=account.pw_gid, cwd="/")
             equal(ran.code, 77, "the exit code")
+        for what, spool in [("first deliveries", ""), ("deliveries that find a bogus mailbox", "touch games")]:
+            with check(f"procmail -d puts no good mailbox aside in crowds of {what}, and loses none of the mail"):
+                for _ in range(30):
+                    crowded(ours, spool)
     finally:
         run_program(["umount", "-l", "/var/mail"])
+
+
+def crowded(ours, spool):
+    """Six at once for a user who has no mailbox yet."""
+    subprocess.run(["sh", "-c", "rm -f games BOGUS.games.*; " + spool], cwd="/var/mail", check=True)
+    bogus = len(os.listdir("/var/mail"))
+    argv = [ours, "-d", "games"]
+    children = [
+        subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/") for _ in range(6)
+    ]
+    for number, child in enumerate(children):
+        child.stdin.write(b"Subject: %d\n\nb\n" % number)
+        child.stdin.close()
+    equal([child.wait() for child in children], [0] * len(children), "the exit codes")
+    names = os.listdir("/var/mail")
+    equal(len(names), bogus + 1, f"the files in the spool ({', '.join(names)})")
+    found = re.findall(rb"^Subject: \d$", open("/var/mail/games", "rb").read(), re.MULTILINE)
+    equal(len(set(found)), len(children), "the mails in the mailbox")
 
 
 # What stands in the spool before mail comes for `games`.

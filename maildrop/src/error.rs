@@ -130,6 +130,12 @@ pub enum Error {
         /// The link.
         path: PathBuf,
     },
+    /// An mbox is not a regular file, and nothing else is written to.
+    #[error("expected a regular file at {}, but found something else", path.display())]
+    NotAFile {
+        /// What is no file.
+        path: PathBuf,
+    },
     /// The first line of `maildirsize` is not a quota definition.
     #[error("expected a quota definition like 10000000S,1000C in the first line of {}", path.display())]
     QuotaFile {
@@ -261,6 +267,7 @@ impl Error {
             Error::NamesTaken { .. } => io::ErrorKind::AlreadyExists,
             Error::Incomplete { .. }
             | Error::Symlink { .. }
+            | Error::NotAFile { .. }
             | Error::QuotaFile { .. }
             | Error::LockLost { .. } => io::ErrorKind::Other,
         }

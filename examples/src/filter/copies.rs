@@ -1,10 +1,15 @@
 //! Copies of an evaluation, as `c` on a block makes them: each on a thread of its own, with a host of its own.
 //!
 //! The rights of a process are those of all its threads. So a copy that is to go on with the rights of the recipient waits
-//! until the original does, and the original waits until all copies have ended or wait for it, be it for a lock that it
-//! holds.
+//! until the original does, and the original waits until all copies have ended or wait for it, be it for a lock that it or
+//! one of those that wait holds.
+//!
+//! Who waits for such a lock goes on without the rights. For a copy that means that it does not keep the original from giving
+//! them up; the original gives them up earlier than it was to. A copy on the thread of another evaluation is neither, and
+//! waits for the lock as if another process held it. So does everybody where the lock file lies in a directory in which the
+//! recipient may not remove it: it stays when the rights are gone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -38,8 +43,10 @@ struct State {
     made: usize,
     /// Threads that have not ended.
     alive: usize,
-    /// Threads that wait for rights to be given up, or for a lock of the original.
+    /// Threads that wait for rights to be given up, or for a lock of one that does.
     parked: usize,
+    /// The locks that they hold.
+    parked_locks: Vec<PathBuf>,
     /// The locks that the original holds while it waits to give up rights.
     locks: Vec<PathBuf>,
     /// Whether rights were given up, once they were to be.
@@ -144,10 +151,9 @@ impl Host {
             // Whoever waits for it has work left for which the rights are needed.
             Role::Within(_) => return false,
             Role::Beside => {
-                state.parked += 1;
-                self.copies.changed.notify_all();
+                self.park(&mut state);
                 state = self.copies.wait_while(state, |state| state.dropped.is_none());
-                state.parked -= 1;
+                self.unpark(&mut state);
             }
             Role::Original => {
                 state.locks = self.locks.keys().cloned().collect();
@@ -161,20 +167,44 @@ impl Host {
 }
 
 impl Host {
-    /// Does `sleep`. A copy that waits for a lock of the original does not keep it from giving up rights: it
-    /// would keep the lock until then. The copy goes on without them.
+    /// Does `sleep`. If that is to wait for a lock that is kept until rights are given up, nobody waits for the one who sleeps
+    /// before they are.
     pub(super) fn sleep_beside(&self, sleep: impl FnOnce()) {
         let mut state = self.copies.lock();
-        let waits = self.held.as_ref().is_some_and(|held| state.locks.iter().any(|lock| lock == held.path()));
-        if self.role != Role::Beside || !waits {
-            drop(state);
-            return sleep();
+        let waits = self.held.as_ref().is_some_and(|held| state.keeps(held.path()));
+        match self.role {
+            Role::Beside if waits => {
+                self.park(&mut state);
+                drop(state);
+                sleep();
+                self.unpark(&mut self.copies.lock());
+            }
+            Role::Original if waits => {
+                drop(state);
+                self.drop_privileges();
+                sleep();
+            }
+            _ => {
+                drop(state);
+                sleep();
+            }
         }
+    }
+
+    /// The original does not wait for this copy any more.
+    fn park(&self, state: &mut State) {
         state.parked += 1;
-        drop(state);
+        state.parked_locks.extend(self.locks.keys().cloned());
         self.copies.changed.notify_all();
-        sleep();
-        self.copies.lock().parked -= 1;
+    }
+
+    fn unpark(&self, state: &mut State) {
+        state.parked -= 1;
+        for lock in self.locks.keys() {
+            if let Some(at) = state.parked_locks.iter().position(|parked| parked == lock) {
+                state.parked_locks.swap_remove(at);
+            }
+        }
     }
 }
 
@@ -193,6 +223,12 @@ impl Copies {
 }
 
 impl State {
+    /// Whether a lock is held by one that waits for rights to be given up.
+    fn keeps(&self, lock: &Path) -> bool {
+        let mut locks = self.locks.iter().chain(&self.parked_locks);
+        self.dropped.is_none() && locks.any(|kept| kept == lock)
+    }
+
     /// Takes the outcomes of threads that have ended.
     fn reap(&mut self) {
         let (ended, running) =

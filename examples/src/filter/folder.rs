@@ -13,7 +13,7 @@ use maildrop::{
 };
 use procmail_engine::effect::{Deliver, Delivered, Note};
 
-use super::{Host, NULL};
+use super::{Host, NULL, Places};
 
 /// The modes that maildrop gives files and directories of its own accord.
 const FILE_MODE: u32 = 0o600;
@@ -47,16 +47,30 @@ fn kind(folder: &[u8]) -> (Kind, &[u8]) {
     (kind, if name.is_empty() { b"/" } else { name })
 }
 
+/// A directory in which mails get files of their own.
+struct Directory<'a> {
+    name: Cow<'a, [u8]>,
+    /// What the names of the files start with.
+    prefix: &'a [u8],
+    /// Whether a prefix has led into it, so that it must be there.
+    is_led_into: bool,
+}
+
 /// A prefix of names may lead into another directory, which then is the folder.
-fn into_prefix<'a>(kind: Kind, name: &'a [u8], prefix: &'a [u8]) -> (Cow<'a, [u8]>, &'a [u8]) {
+fn into_prefix<'a>(kind: Kind, name: &'a [u8], prefix: &'a [u8]) -> Directory<'a> {
     match memchr::memrchr(b'/', prefix) {
-        Some(at) if kind == Kind::Plain => ([name, b"/", &prefix[..at]].concat().into(), &prefix[at + 1..]),
-        _ => (name.into(), prefix),
+        Some(at) if kind == Kind::Plain => Directory {
+            name: [name, b"/", &prefix[..at]].concat().into(),
+            prefix: &prefix[at + 1..],
+            is_led_into: true,
+        },
+        _ => Directory { name: name.into(), prefix, is_led_into: false },
     }
 }
 
 impl Host {
-    /// Writes a mail to its folders. `patience` is how long to wait for the kernel's lock of a mailbox; nothing is for ever.
+    /// Writes a mail to its folders. `patience` is how long to wait for the kernel's lock of a mailbox, or for the reader of a
+    /// pipe that is full; nothing is for ever.
     pub(super) fn deliver(&self, deliver: &Deliver, patience: Option<Duration>) -> Delivered {
         let Some((first, others)) = deliver.folders.split_first() else {
             return Delivered { notes: Vec::new(), size: None };
@@ -67,13 +81,18 @@ impl Host {
         if kind == Kind::Plain && !is_directory {
             return self.append(first, others, deliver, patience, notes);
         }
-        let (name, prefix) = into_prefix(kind, name, &deliver.message_prefix);
-        let name = name.as_ref();
-        let Some(place) = self.place(kind, name, prefix) else {
-            notes.push(Note::NotDirectory(name.to_vec()));
-            return self.append(name, others, deliver, patience, notes);
+        let directory = into_prefix(kind, name, &deliver.message_prefix);
+        let name = directory.name.as_ref();
+        let written = match self.place(kind, &directory) {
+            Some(place) => self.write(&place, deliver),
+            // The name of a file in a directory is none of a mailbox.
+            None if directory.is_led_into => Err(Failure::Making),
+            None => {
+                notes.push(Note::NotDirectory(name.to_vec()));
+                return self.append(name, others, deliver, patience, notes);
+            }
         };
-        match self.write(&place, deliver) {
+        match written {
             Ok((path, size)) => {
                 let file = shown(kind, name, &path);
                 notes.push(Note::Folder(file.clone()));
@@ -107,10 +126,12 @@ impl Host {
         }
     }
 
-    /// Opens a directory, making it if need be.
-    fn place(&self, kind: Kind, name: &[u8], prefix: &[u8]) -> Option<Place> {
-        let path = self.path(name)?;
-        self.make_directory(&path).ok()?;
+    /// Opens a directory, making it if need be, unless a prefix leads into it.
+    fn place(&self, kind: Kind, directory: &Directory<'_>) -> Option<Place> {
+        let path = self.path(&directory.name)?;
+        if !directory.is_led_into {
+            self.make_directory(&path).ok()?;
+        }
         Some(match kind {
             Kind::Maildir => {
                 let maildir = match Maildir::open(&path) {
@@ -126,7 +147,9 @@ impl Host {
                 Place::Maildir(maildir.with_short_names())
             }
             Kind::Mh => Place::Files(self.message_dir(&path, Naming::Number)?),
-            Kind::Plain => Place::Files(self.message_dir(&path, Naming::Inode { prefix: prefix.to_vec() })?),
+            Kind::Plain => {
+                Place::Files(self.message_dir(&path, Naming::Inode { prefix: directory.prefix.to_vec() })?)
+            }
         })
     }
 
@@ -183,14 +206,13 @@ impl Host {
 
     fn link(&self, from: &Path, folder: &[u8], prefix: &[u8], notes: &mut Vec<Note>) {
         let (kind, name) = kind(folder);
-        let (name, prefix) = into_prefix(kind, name, prefix);
-        let name = name.as_ref();
-        let linked = self.place(kind, name, prefix).and_then(|place| match place {
+        let directory = into_prefix(kind, name, prefix);
+        let linked = self.place(kind, &directory).and_then(|place| match place {
             Place::Maildir(maildir) => maildir.link(from).ok(),
             Place::Files(folder) => folder.link(from).ok(),
         });
         match linked {
-            Some(path) => notes.push(Note::Linking(shown(kind, name, &path))),
+            Some(path) => notes.push(Note::Linking(shown(kind, &directory.name, &path))),
             None => {
                 notes.push(Note::NotDirectory(folder.to_vec()));
                 notes.push(Note::Skipped(folder.to_vec()));
@@ -258,7 +280,14 @@ impl Host {
                 drop(file.set_permissions(Permissions::from_mode(mode)));
             }
         }
+        let (stop, deadline) = (self.stop.clone(), self.deadline);
         let options = MboxOptions::new()
+            .files_only(self.places != Places::Anywhere)
+            .waiting(move |waited| {
+                stop.requested().is_none()
+                    && deadline.is_none_or(|deadline| Instant::now() < deadline)
+                    && patience.is_none_or(|patience| waited < patience)
+            })
             .dot_lock(None)
             .kernel_lock(Some(LOCK_TURN))
             .mode(FILE_MODE)

@@ -141,8 +141,9 @@ impl Ledger {
 
     /// Notes what became of a program.
     pub(super) fn ran(&self, run: &Run, ran: &Ran) {
-        // Nobody asks how a program ends that is not waited for, nor whether it reads all where `i` is set.
-        let failed = if run.wait { !ran.exit.is_success() } else { ran.exit == Exit::Code(NOT_FOUND) };
+        // Nobody asks how a program ends that is not waited for.
+        let fails = if run.wait { !ran.exit.is_success() } else { ran.exit == Exit::Code(NOT_FOUND) };
+        let failed = fails || ran.timed_out || run.must_read_all && !ran.fed;
         if failed {
             return;
         }

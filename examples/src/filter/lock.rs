@@ -10,6 +10,7 @@ use super::{Host, Places, now};
 
 impl Host {
     pub(super) fn lock(&mut self, name: &[u8], verbose: bool) -> Outcome {
+        self.held = None;
         let Some(path) = self.path(name) else { return Outcome::Failed };
         // The lock is made by way of a file beside it.
         let beside = path.parent().is_none_or(|parent| self.places.allow(parent));

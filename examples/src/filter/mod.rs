@@ -84,7 +84,7 @@ pub struct Host {
     owners: Owners,
     output: Option<Output>,
     locks: BTreeMap<PathBuf, DotLock>,
-    /// The lock that was found to be another's last.
+    /// The lock that was tried last, if it was found to be another's.
     held: Option<HeldLock>,
     left: LeftRunning,
     stop: Stop,

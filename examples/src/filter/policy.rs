@@ -59,7 +59,7 @@ pub enum Places {
     /// All that the system lets this process open.
     Anywhere,
     /// Those below a directory, and `/dev/null`, which cannot be a lock file. Symbolic links that lead elsewhere count as
-    /// elsewhere. It must exist.
+    /// elsewhere, and pipes and devices take no mail. It must exist.
     Below(PathBuf),
 }
 

@@ -238,6 +238,21 @@ fn a_prefix_of_names_leads_into_directories_but_not_elsewhere() {
 }
 
 #[test]
+fn a_prefix_of_names_that_leads_nowhere_makes_no_directory_or_mailbox() {
+    let mut desk = Desk::new();
+    fs::create_dir(desk.home.path().join("plain")).unwrap();
+    fs::write(desk.home.path().join("plain/file"), "data\n").unwrap();
+    for prefix in ["none/m.", "file/m."] {
+        let finished = desk.filter(&format!("MSGPREFIX={prefix}\n:0c\nplain\n:0\nM/ plain\n"));
+        assert_eq!(finished.fate, Fate::Delivered);
+        let told = "Couldn't create or rename temp file \"plain/";
+        assert!(desk.log().contains(told) && desk.log().contains("Skipped \"plain\""), "{}", desk.log());
+        assert_eq!(desk.read("plain/file"), "data\n");
+        assert_eq!(desk.only_in("plain").file_name().unwrap(), "file");
+    }
+}
+
+#[test]
 fn the_null_device_is_no_lock_file_for_users() {
     let desk = Desk::new();
     let root = desk.home.path().to_owned();
@@ -285,6 +300,52 @@ fn a_stop_ends_the_wait_for_the_kernels_lock() {
     watcher.join().unwrap();
     drop(held);
     assert_eq!(desk.read("box"), "");
+}
+
+/// A pipe in the home, with a reader that does not read.
+fn pipe(desk: &Desk) -> fs::File {
+    use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
+    let path = desk.home.path().join("pipe");
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    open(&path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap().into()
+}
+
+#[test]
+fn a_pipe_that_is_not_read_holds_nothing_up() {
+    let mail = [MAIL, &b"0123456789abcde\n".repeat(20_000)].concat();
+    // It is told to stop, and has no time left.
+    let mut desk = Desk::new();
+    let reader = pipe(&desk);
+    let stop = desk.host.stop.clone();
+    let watcher = std::thread::spawn(move || {
+        while rustix::io::ioctl_fionread(&reader).unwrap() < 4096 {
+            std::thread::yield_now();
+        }
+        stop.request(Fate::Requeued);
+        reader
+    });
+    assert_eq!(desk.filter_mail(":0\npipe\n:0\nbox\n", &mail).fate, Fate::Requeued);
+    watcher.join().unwrap();
+    assert_eq!(desk.read("box"), "");
+    let mut desk = Desk::new().map(|host| host.with_deadline(Instant::now() + Duration::from_millis(100)));
+    let _reader = pipe(&desk);
+    assert_eq!(desk.filter_mail(":0\npipe\n:0\nbox\n", &mail).fate, Fate::Requeued);
+    // It has waited for long enough.
+    let mut desk = Desk::new();
+    let _reader = pipe(&desk);
+    assert_eq!(desk.filter_mail("TIMEOUT=1\n:0\npipe\n:0\nbox\n", &mail).fate, Fate::Delivered);
+    assert_eq!(desk.read("box").len(), mail.len() + 1);
+}
+
+#[test]
+fn a_pipe_is_no_folder_of_those_who_are_kept_to_theirs() {
+    let desk = Desk::new();
+    let root = desk.home.path().to_owned();
+    let mut desk = desk.map(|host| host.with_places(Places::Below(root)));
+    let _reader = pipe(&desk);
+    assert_eq!(desk.filter(":0\npipe\n:0\nbox\n").fate, Fate::Delivered);
+    assert!(desk.log().contains("Error while writing to \"pipe\""), "{}", desk.log());
+    assert!(desk.read("box").contains("body"));
 }
 
 #[test]
@@ -368,6 +429,24 @@ fn what_is_allowed_bounds_folders_copies_and_logs() {
 }
 
 #[test]
+fn a_program_is_a_destination_if_it_has_taken_the_mail() {
+    let mail = [MAIL, &b"0123456789abcde\n".repeat(100_000)].concat();
+    for (recipe, takes_it) in [
+        (":0 w\n| cat >/dev/null", true),
+        (":0 w\n| true", false),
+        (":0\n| true", false),
+        (":0 wi\n| true", true),
+        (":0 i\n| true", true),
+        (":0 wi\n| false", false),
+    ] {
+        let mut desk = Desk::new();
+        desk.filter_mail(&format!("{recipe}\n:0\n/dev/null\n"), &mail);
+        let taken = if takes_it { Destination::Program } else { Destination::Nowhere };
+        assert_eq!(desk.host.destinations(), [taken], "{recipe}: {}", desk.log());
+    }
+}
+
+#[test]
 fn a_default_that_is_a_directory_is_not_locked() {
     let mut desk = Desk::new();
     fs::create_dir(desk.home.path().join("inbox")).unwrap();
@@ -438,4 +517,41 @@ fn copies_that_make_copies_of_themselves_come_to_an_end() {
     let finished = desk.filter(&format!("DEPTH=${{DEPTH}}x\n{again}{again}:0\n/dev/null\n"));
     assert_eq!(finished.fate, Fate::Delivered);
     assert!(desk.log().contains("Failed forking"), "{}", desk.log());
+}
+
+#[test]
+fn a_lock_of_a_copy_that_waits_for_rights_to_be_given_up_stalls_nobody() {
+    // A copy takes the lock, and waits for the original to give up rights, which is to be done at the end.
+    let keeps = "LOCKSLEEP=0\nLOCKTIMEOUT=30\n:0 c\n{\nLOCKFILE=kept\nDROPPRIVS=yes\n:0\nkeeper\n}\n\
+        :0\n* ! ? while [ ! -e kept ]; do :; done\nnever\n";
+    let wants = "LOCKFILE=kept\nDROPPRIVS=yes\n:0\n";
+    let rest = "DROPPRIVS=yes\n:0\n";
+    let table = [
+        ("the original wants it", format!("{wants}box\n"), vec!["box"]),
+        ("another copy wants it", format!(":0 c\n{{\n{wants}other\n}}\n{rest}box\n"), vec!["other", "box"]),
+        (
+            "another copy wants it and has one that the original wants",
+            format!(
+                ":0 c\n{{\nLOCKFILE=more\n:0:kept\nother\n}}\n\
+                :0\n* ! ? while [ ! -e more ]; do :; done\nnever\nLOCKFILE=more\n{rest}box\n"
+            ),
+            vec!["other", "box"],
+        ),
+    ];
+    for (what, rc, folders) in table {
+        let dropped = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&dropped);
+        let mut desk = Desk::new().map(|host| {
+            host.with_dropping(move || {
+                *count.lock().unwrap() += 1;
+                true
+            })
+        });
+        let finished = desk.filter(&format!("{keeps}{rc}"));
+        assert_eq!(finished.fate, Fate::Delivered, "{what}");
+        assert_eq!((desk.log(), *dropped.lock().unwrap()), (String::new(), 1), "{what}");
+        for folder in folders.into_iter().chain(["keeper"]) {
+            assert!(desk.read(folder).contains("body"), "{what}: {folder}");
+        }
+    }
 }

@@ -246,6 +246,12 @@ fn file_numbers() -> Option<(u64, usize)> {
     }
 }
 
+fn file_number(number: u64, width: usize) -> String {
+    let number = number.to_string();
+    // By hand, since a format goes no further than 65535.
+    "0".repeat(width.saturating_sub(number.len())) + &number
+}
+
 /// Splits the input, and gives each message to a program or the standard output.
 struct Splitting<'a> {
     options: &'a Options,
@@ -380,7 +386,7 @@ impl<'a> Splitting<'a> {
 fn start(command: &[OsString], number: Option<(u64, usize)>) -> io::Result<Child> {
     let spawn = |program: &mut Command| {
         if let Some((number, width)) = number {
-            program.env("FILENO", format!("{number:0width$}"));
+            program.env("FILENO", file_number(number, width));
         }
         program.stdin(Stdio::piped()).spawn()
     };

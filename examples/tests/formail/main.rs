@@ -215,6 +215,31 @@ fn a_large_mailbox_is_split_as_it_comes() {
 }
 
 #[test]
+fn numbers_are_as_wide_as_the_first_however_wide_that_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let mailbox = dir.path().join("mailbox");
+    std::fs::write(&mailbox, "From a b\nTo: x\n\nbody\n\n".repeat(2)).unwrap();
+    for (start, second) in [("9", "10"), ("09", "10"), ("007", "008"), ("", "1")] {
+        let first = if start.is_empty() { "0" } else { start };
+        assert_eq!(file_numbers(&mailbox, start), format!("{first}\n{second}\n"));
+    }
+    let zeros = "0".repeat(70_000);
+    assert_eq!(file_numbers(&mailbox, &format!("{zeros}7")), format!("{zeros}7\n{zeros}8\n"));
+}
+
+/// What the programs that get the messages see as `FILENO`.
+fn file_numbers(mailbox: &Path, start: &str) -> String {
+    let done = command(None, mailbox.parent().unwrap())
+        .args(["-s", "sh", "-c", "cat >/dev/null; echo $FILENO"])
+        .env("FILENO", start)
+        .stdin(std::fs::File::open(mailbox).unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
+
+#[test]
 fn programs_run_side_by_side_and_numbers_begin_where_they_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let mailbox = "From a b\nTo: x\n\nbody\n\n".repeat(5);

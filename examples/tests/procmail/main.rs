@@ -11,6 +11,7 @@ mod limited;
 mod recorded;
 #[path = "../../../procmail-engine/tests/recorded/scene.rs"]
 mod scene;
+mod stopped;
 mod study;
 
 /// The program.

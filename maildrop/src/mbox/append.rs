@@ -4,8 +4,11 @@ use std::fmt;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Stat, Timespec, Timestamps};
+use rustix::io::Errno;
 
 use super::guard::{self, Identity};
 use super::quote::Quoter;
@@ -16,6 +19,8 @@ use crate::fs;
 
 /// Octets that are collected before they are written.
 const BUFFER: usize = 64 * 1024;
+/// After which time it is asked again whether to wait for a pipe.
+const TURN: Duration = Duration::from_millis(100);
 
 /// A message being appended, with the mbox locked. Write it with [`MboxAppend::append`] or as [`std::io::Write`], then
 /// [`MboxAppend::commit`] it. Dropped before that, it leaves nothing behind.
@@ -291,6 +296,7 @@ impl Target {
 
     fn write_at(&self, mut bytes: &[u8], mut offset: u64) -> Result<(), Error> {
         let mbox = &self.locked.mbox;
+        let mut full_since = None;
         while !bytes.is_empty() {
             let most = match mbox.inject(Operation::Write) {
                 Fault::None => bytes.len(),
@@ -308,12 +314,29 @@ impl Target {
                 Ok(count) => {
                     bytes = &bytes[count..];
                     offset += count as u64;
+                    full_since = None;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let since: Instant = *full_since.get_or_insert_with(Instant::now);
+                    if !(mbox.options.waiting.0)(since.elapsed()) {
+                        return Err(mbox.error(Operation::Write, io::Error::from(io::ErrorKind::TimedOut)));
+                    }
+                    self.wait_for_room().map_err(|errno| mbox.error(Operation::Write, errno))?;
+                }
                 Err(error) => return Err(mbox.error(Operation::Write, error)),
             }
         }
         Ok(())
+    }
+
+    /// Waits for a pipe that is full to be read from, for a turn.
+    fn wait_for_room(&self) -> Result<(), Errno> {
+        let turn = Timespec { tv_sec: 0, tv_nsec: TURN.subsec_nanos().into() };
+        match poll(&mut [PollFd::new(&self.locked.file, PollFlags::OUT)], Some(&turn)) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(errno) => Err(errno),
+        }
     }
 }
 

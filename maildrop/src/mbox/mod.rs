@@ -10,6 +10,9 @@
 //! `Content-Length:` field covers it, and the message ends with an empty line. procmail glues a message to what stands
 //! in the file even if that does not end with an empty line; here the lines that are missing are written first, unless
 //! the options say otherwise.
+//!
+//! What is written to a named pipe or a device cannot be taken back. A pipe is written to only while somebody has it open for
+//! reading; while it is full, it is waited for, for as long as [`MboxOptions::waiting`] says.
 
 mod append;
 mod content_length;
@@ -44,6 +47,8 @@ use crate::kernel_lock;
 
 /// How often a file that was replaced while its lock was being waited for is opened again.
 const REPLACED_ATTEMPTS: u32 = 16;
+/// For how long a pipe may take nothing.
+const PIPE_PATIENCE: Duration = Duration::from_secs(960);
 
 /// What becomes of `From ` at the start of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,7 +83,19 @@ pub struct MboxOptions {
     separation: Separation,
     content_length: bool,
     unquoting: Unquoting,
+    files_only: bool,
+    waiting: Waiting,
     faults: Option<Arc<dyn Faults>>,
+}
+
+/// Says whether to wait on for a pipe that took nothing for so long.
+#[derive(Clone)]
+struct Waiting(Arc<dyn Fn(Duration) -> bool + Send + Sync>);
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Waiting")
+    }
 }
 
 impl Default for MboxOptions {
@@ -92,6 +109,8 @@ impl Default for MboxOptions {
             separation: Separation::default(),
             content_length: true,
             unquoting: Unquoting::default(),
+            files_only: false,
+            waiting: Waiting(Arc::new(|waited| waited < PIPE_PATIENCE)),
             faults: None,
         }
     }
@@ -154,6 +173,20 @@ impl MboxOptions {
         MboxOptions { unquoting, ..self }
     }
 
+    /// Whether anything but a regular file, or a symbolic link to one, is refused with [`Error::NotAFile`]. Otherwise (the
+    /// default) messages are written to devices and named pipes too.
+    #[must_use]
+    pub fn files_only(self, only: bool) -> MboxOptions {
+        MboxOptions { files_only: only, ..self }
+    }
+
+    /// Asked a few times a second while a named pipe is full, with the time for which it has taken nothing: whether to wait
+    /// on. If not, the message fails with [`std::io::ErrorKind::TimedOut`]. The default is to wait for 960 seconds.
+    #[must_use]
+    pub fn waiting(self, goes_on: impl Fn(Duration) -> bool + Send + Sync + 'static) -> MboxOptions {
+        MboxOptions { waiting: Waiting(Arc::new(goes_on)), ..self }
+    }
+
     /// Sets a fault hook for all steps on the file.
     #[must_use]
     pub fn with_faults(self, faults: Arc<dyn Faults>) -> MboxOptions {
@@ -203,7 +236,7 @@ impl Mbox {
     /// answers `Ok`, it survives a power failure.
     ///
     /// # Errors
-    /// [`Error::LockHeld`] or [`Error::Io`]. In each case nothing of the message is left in the file.
+    /// [`Error::LockHeld`], [`Error::NotAFile`] or [`Error::Io`]. In each case nothing of the message is left in the file.
     pub fn append(&self, message: &[u8]) -> Result<Appended, Error> {
         let mut append = self.begin()?;
         let (header, body) = message.split_at(header_length(message));
@@ -224,7 +257,7 @@ impl Mbox {
     /// dropped, so do not wait for a peer meanwhile.
     ///
     /// # Errors
-    /// [`Error::LockHeld`] or [`Error::Io`].
+    /// [`Error::LockHeld`], [`Error::NotAFile`] or [`Error::Io`].
     pub fn begin(&self) -> Result<MboxAppend, Error> {
         MboxAppend::new(self.lock(OFlags::CREATE)?)
     }
@@ -233,7 +266,7 @@ impl Mbox {
     /// octets went.
     ///
     /// # Errors
-    /// [`Error::LockHeld`] or [`Error::Io`].
+    /// [`Error::LockHeld`], [`Error::NotAFile`] or [`Error::Io`].
     pub fn repair(&self) -> Result<u64, Error> {
         let locked = self.lock(OFlags::empty())?;
         let size = locked.size()?;
@@ -279,21 +312,30 @@ impl Mbox {
         let flags = create | OFlags::CLOEXEC | OFlags::NOCTTY;
         let mode = Mode::from_raw_mode(self.options.mode);
         let open = |flags| rustix::fs::open(&self.path, flags, mode);
-        // A pipe that is opened for reading too takes what nobody reads.
-        let is_pipe =
-            rustix::fs::stat(&self.path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_fifo());
+        let found = rustix::fs::stat(&self.path).map(|stat| FileType::from_raw_mode(stat.st_mode));
+        let is_pipe = found.is_ok_and(FileType::is_fifo);
+        if self.options.files_only && found.is_ok_and(|found| !found.is_file()) {
+            return Err(Error::NotAFile { path: self.path.clone() });
+        }
         let opened = match is_pipe {
-            true => open(flags | OFlags::WRONLY | OFlags::NONBLOCK).and_then(|pipe| {
-                rustix::io::ioctl_fionbio(&pipe, false)?;
-                Ok(pipe)
-            }),
+            // One that is opened for reading too takes what nobody reads.
+            true => open(flags | OFlags::WRONLY | OFlags::NONBLOCK),
             false => match open(flags | OFlags::RDWR) {
                 // A mailbox that others may drop mail into, but not read.
                 Err(Errno::ACCESS) => open(flags | OFlags::WRONLY),
                 opened => opened,
             },
         };
-        opened.map(File::from).map_err(|errno| self.error(Operation::Open, errno))
+        let file = opened.map(File::from).map_err(|errno| self.error(Operation::Open, errno))?;
+        // It may have been replaced meanwhile.
+        let stat = rustix::fs::fstat(&file).map_err(|errno| self.error(Operation::Stat, errno))?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            opened if self.options.files_only && !opened.is_file() => {
+                Err(Error::NotAFile { path: self.path.clone() })
+            }
+            opened if opened.is_fifo() && !is_pipe => Err(self.error(Operation::Open, Errno::AGAIN)),
+            _ => Ok(file),
+        }
     }
 
     fn inject(&self, operation: Operation) -> Fault {

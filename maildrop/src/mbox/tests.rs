@@ -342,3 +342,73 @@ fn a_pipe_takes_messages_only_while_somebody_reads_it() {
     File::from(reader).read_to_end(&mut read).unwrap();
     assert_eq!(read, b"Subject: x\n\n");
 }
+
+#[test]
+fn a_pipe_that_is_full_is_waited_for_while_the_caller_wants_it() {
+    let (_dir, path) = fresh(None);
+    rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let message = [b"Subject: x\n\n", b"0123456789abcde\n".repeat(20_000).as_slice(), b"\n"].concat();
+    let open = || rustix::fs::open(&path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap();
+
+    // Nobody reads it.
+    let reader = open();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    let mbox = Mbox::with_options(
+        &path,
+        quick().waiting(move |waited| {
+            let mut seen = seen.lock().unwrap();
+            seen.push(waited);
+            seen.len() < 3
+        }),
+    );
+    let error = mbox.append(&message).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+    let asked = asked.lock().unwrap();
+    assert!(asked.len() == 3 && asked.is_sorted() && asked[2] > Duration::ZERO, "{asked:?}");
+    drop(reader);
+
+    // Somebody reads it when it is full.
+    let reader = open();
+    let (full, when_full) = std::sync::mpsc::channel();
+    let mbox = Mbox::with_options(&path, quick().waiting(move |_| full.send(()).is_ok()));
+    std::thread::scope(|scope| {
+        let read = scope.spawn(move || {
+            when_full.recv().unwrap();
+            rustix::io::ioctl_fionbio(&reader, false).unwrap();
+            let mut read = Vec::new();
+            File::from(reader).read_to_end(&mut read).unwrap();
+            read
+        });
+        mbox.append(&message).unwrap();
+        assert_eq!(read.join().unwrap(), message);
+    });
+
+    // Its reader goes when it is full.
+    let reader = Mutex::new(Some(open()));
+    let mbox = Mbox::with_options(
+        &path,
+        quick().waiting(move |_| {
+            drop(reader.lock().unwrap().take());
+            true
+        }),
+    );
+    assert_eq!(mbox.append(&message).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn only_files_are_written_to_where_nothing_else_is_wanted() {
+    let (dir, path) = fresh(Some(b""));
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let pipe = dir.path().join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let _reader = rustix::fs::open(&pipe, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap();
+    let append = |path: &Path| Mbox::with_options(path, quick().files_only(true)).append(b"Subject: x\n");
+    for written in [path.as_path(), &link, &dir.path().join("new")] {
+        append(written).unwrap();
+    }
+    for refused in [pipe.as_path(), Path::new("/dev/null")] {
+        assert!(matches!(append(refused), Err(Error::NotAFile { .. })), "{}", refused.display());
+    }
+}

@@ -187,6 +187,8 @@ pub struct Run {
     pub output: Output,
     /// Whether to wait for its end; otherwise only until it has taken its input and, if captured, given its output.
     pub wait: bool,
+    /// Whether it has failed if it does not take all of its input: not with the `i` flag.
+    pub must_read_all: bool,
     /// After which time to end it; none if it may run forever.
     pub timeout: Option<Duration>,
     /// Its environment.

@@ -87,6 +87,7 @@ impl Debug for Run {
             .field("input", &Length(&self.input))
             .field("output", &self.output)
             .field("wait", &self.wait)
+            .field("must_read_all", &self.must_read_all)
             .field("timeout", &self.timeout)
             .field("environment", &Names(&self.environment))
             .field("purpose", &self.purpose)

@@ -19,6 +19,7 @@ pub(super) struct RunCommand {
     input: Option<Arc<[u8]>>,
     limit: Option<usize>,
     wait: bool,
+    must_read_all: bool,
     /// How often it was tried to start it in vain.
     tries: i64,
     stage: Stage,
@@ -35,7 +36,16 @@ enum Stage {
 
 impl RunCommand {
     pub(super) fn new(line: Vec<u8>, purpose: Purpose) -> Self {
-        Self { line, purpose, input: None, limit: None, wait: true, tries: 0, stage: Stage::Parse }
+        Self {
+            line,
+            purpose,
+            input: None,
+            limit: None,
+            wait: true,
+            must_read_all: false,
+            tries: 0,
+            stage: Stage::Parse,
+        }
     }
 
     pub(super) fn limited(mut self, limit: usize) -> Self {
@@ -50,6 +60,11 @@ impl RunCommand {
 
     pub(super) fn waiting(mut self, wait: bool) -> Self {
         self.wait = wait;
+        self
+    }
+
+    pub(super) fn reading_all(mut self, must: bool) -> Self {
+        self.must_read_all = must;
         self
     }
 
@@ -152,6 +167,7 @@ impl Evaluator {
             input: Arc::clone(input),
             output,
             wait: run.wait,
+            must_read_all: run.must_read_all,
             timeout: self.timeout(),
             environment: self.variables.export(),
             purpose: run.purpose,

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mailwright::filter::{Host, Owners, Stop};
-use procmail_engine::eval::{Evaluator, Fate, Setup, SystemRc};
+use procmail_engine::eval::{Evaluator, Fate, Finished, Setup, SystemRc};
 use procmail_engine::mail::Mail;
 use rustix::fs::{OFlags, major, minor};
 use signal_hook::consts::{
@@ -228,7 +228,9 @@ fn evaluate(options: &Options, account: &Account, mail: Vec<u8>, stop: &Stop) ->
     }
     let finished = host.evaluate(Evaluator::new(setup, Mail::new(mail)));
     let copies = host.wait();
-    let cut_off = stop.requested().is_some() && copies.iter().any(|copy| copy.fate != Fate::Delivered);
+    // Those that drop the mail, or lose what was called delivered, were to do so.
+    let kept_from_filing = |copy: &Finished| matches!(copy.fate, Fate::Requeued | Fate::Bounced);
+    let cut_off = stop.requested().is_some() && copies.iter().any(kept_from_filing);
     match finished.code as u8 {
         // What a copy was kept from filing is to be tried again.
         0 if cut_off => EX_TEMPFAIL,

@@ -1,14 +1,16 @@
 //! The system mailbox: looked over before mail is written to it, and made, with rights that its owner may not have.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{CWD, OFlags, RenameFlags};
+use rustix::io::Errno;
 
 use super::{EX_NOUSER, EX_TEMPFAIL, say};
 
@@ -20,6 +22,10 @@ const OWNER_WRITES: u32 = 0o200;
 const OTHERS: u32 = 0o007;
 /// How often another who makes files under the mailbox's name is put up with.
 const ATTEMPTS: u32 = 8;
+/// How many names are tried for what is put aside.
+const NAMES: u32 = 1000;
+/// For how long a mailbox may have two names while it is made.
+const LINKING: Duration = Duration::from_millis(50);
 
 /// Why no mail is to go to a system mailbox.
 #[derive(Debug, thiserror::Error)]
@@ -51,11 +57,11 @@ impl Refused {
 pub(crate) fn prepare(path: &Path, owner: u32) -> Result<(), Refused> {
     let Ok(group) = fs::metadata(path.parent().unwrap_or(path)).map(|data| data.gid()) else { return Ok(()) };
     let most = if group == rustix::process::getegid().as_raw() { SHARED_MODE } else { MODE };
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let found = match rustix::fs::open(path, flags, rustix::fs::Mode::empty()) {
             Ok(found) => File::from(found),
-            Err(rustix::io::Errno::NOENT) => match make(path, owner, group, most) {
+            Err(Errno::NOENT) => match make(path, owner, group, most) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 // If it could not be made, the delivery will tell.
                 _ => return Ok(()),
@@ -64,7 +70,11 @@ pub(crate) fn prepare(path: &Path, owner: u32) -> Result<(), Refused> {
         };
         let Ok(data) = found.metadata() else { return Ok(()) };
         if is_bogus(&data, owner) {
-            put_aside(path, data.ino()).map_err(|error| Refused::Bogus { path: path.into(), error })?;
+            if attempt == 0 && data.nlink() == 2 {
+                std::thread::sleep(LINKING);
+                continue;
+            }
+            put_aside(path, &data).map_err(|error| Refused::Bogus { path: path.into(), error })?;
             continue;
         }
         if data.is_dir() {
@@ -85,36 +95,92 @@ pub(crate) fn prepare(path: &Path, owner: u32) -> Result<(), Refused> {
 }
 
 /// Whether this cannot be a mailbox that the owner has made, or that was made for them.
-fn is_bogus(data: &fs::Metadata, owner: u32) -> bool {
+fn is_bogus(data: &Metadata, owner: u32) -> bool {
     data.uid() != owner
         || data.file_type().is_symlink()
         || data.mode() & OWNER_WRITES == 0
         || !data.is_dir() && data.nlink() != 1
 }
 
-fn put_aside(path: &Path, inode: u64) -> io::Result<()> {
-    let name = path.file_name().unwrap_or_default();
-    let prefix = [b"BOGUS.", name.as_bytes(), b"."].concat();
-    let aside = path.with_file_name(OsString::from_vec(maildrop::Naming::inode(&prefix, inode)));
+/// Moves what was judged out of the way. Another delivery may do the same, and has put a good mailbox there by the time that
+/// this one moves it: so nothing is removed by the name of the mailbox, and what was moved is looked at.
+fn put_aside(path: &Path, judged: &Metadata) -> io::Result<()> {
     let shown = |path: &Path| path.as_os_str().as_bytes().escape_ascii().to_string();
-    say(&format!("procmail: Renaming bogus mailbox \"{}\" info \"{}\"\n", shown(path), shown(&aside)));
-    match rustix::fs::renameat_with(CWD, path, CWD, &aside, RenameFlags::NOREPLACE) {
-        Err(rustix::io::Errno::NOENT) => Ok(()),
-        // Another link to what was put aside before: to rename it would leave both.
-        Err(rustix::io::Errno::EXIST) if fs::symlink_metadata(&aside)?.ino() == inode => {
-            fs::remove_file(path)
+    let prefix = [b"BOGUS.", path.file_name().unwrap_or_default().as_bytes(), b"."].concat();
+    let first = path.with_file_name(OsString::from_vec(maildrop::Naming::inode(&prefix, judged.ino())));
+    let Some(aside) = move_to_free(path, &first, judged.is_dir())? else { return Ok(()) };
+    if !is_same(&aside, judged) {
+        let back = put_back(&aside, path);
+        if back.is_err() {
+            say(&format!("procmail: Mailbox \"{}\" is now \"{}\"\n", shown(path), shown(&aside)));
         }
-        Err(rustix::io::Errno::EXIST | rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-            fs::rename(path, &aside)
+        return match back {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        };
+    }
+    // Another link to what was put aside before need not be kept.
+    let is_kept = aside == first || !is_same(&first, judged) || fs::remove_file(&aside).is_err();
+    let kept = if is_kept { &aside } else { &first };
+    say(&format!("procmail: Renaming bogus mailbox \"{}\" info \"{}\"\n", shown(path), shown(kept)));
+    Ok(())
+}
+
+/// Whether this is what was judged.
+fn is_same(path: &Path, judged: &Metadata) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == (judged.dev(), judged.ino()))
+}
+
+/// Moves a file or a directory to this name, or one with a number behind it, none of which is another's. Nothing if there is
+/// none any more.
+fn move_to_free(path: &Path, first: &Path, is_dir: bool) -> io::Result<Option<PathBuf>> {
+    for number in 0..NAMES {
+        let mut to = first.as_os_str().to_owned();
+        if number > 0 {
+            to.push(format!(".{number}"));
         }
-        renamed => Ok(renamed?),
+        let moved = match rustix::fs::renameat_with(CWD, path, CWD, &to, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS) => move_over_own(path, Path::new(&to), is_dir),
+            moved => moved.map_err(io::Error::from),
+        };
+        match moved {
+            Ok(()) => return Ok(Some(to.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Moves a file or a directory to where nothing is, on a disk that cannot tell: over one that was made to have the name.
+fn move_over_own(path: &Path, to: &Path, is_dir: bool) -> io::Result<()> {
+    match is_dir {
+        true => fs::create_dir(to)?,
+        false => drop(File::create_new(to)?),
+    }
+    fs::rename(path, to).inspect_err(|_| drop(if is_dir { fs::remove_dir(to) } else { fs::remove_file(to) }))
+}
+
+/// Gives a mailbox its name again, unless another has it.
+fn put_back(aside: &Path, path: &Path) -> io::Result<()> {
+    match rustix::fs::renameat_with(CWD, aside, CWD, path, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            fs::hard_link(aside, path)?;
+            fs::remove_file(aside)
+        }
+        moved => Ok(moved?),
     }
 }
 
+/// Makes a mailbox, which has its owner when it gets its name: others would take it for bogus.
 fn make(path: &Path, owner: u32, group: u32, mode: u32) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
-    std::os::unix::fs::fchown(&file, Some(owner), Some(group))?;
-    file.set_permissions(Permissions::from_mode(mode))
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let mailbox = tempfile::Builder::new().prefix("_").tempfile_in(directory)?;
+    fchown(mailbox.as_file(), Some(owner), Some(group))?;
+    mailbox.as_file().set_permissions(Permissions::from_mode(mode))?;
+    mailbox.persist_noclobber(path).map_err(|error| error.error)?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -221,6 +287,74 @@ mod tests {
             fs::hard_link(&other, &path).unwrap();
             prepare(&path, own()).unwrap();
             assert_eq!((fs::metadata(&path).unwrap().nlink(), bogus(&dir).len()), (1, 1));
+        }
+    }
+
+    #[test]
+    fn a_mailbox_that_another_has_put_in_the_place_of_what_was_judged_stays() {
+        let (dir, path) = spool();
+        fs::write(&path, "x").unwrap();
+        let judged = fs::symlink_metadata(&path).unwrap();
+        // What another delivery does meanwhile.
+        put_aside(&path, &judged).unwrap();
+        fs::write(&path, "mail\n").unwrap();
+        put_aside(&path, &judged).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"mail\n");
+        let aside = bogus(&dir);
+        assert_eq!(aside.len(), 1);
+        assert_eq!(fs::read(dir.path().join(&aside[0])).unwrap(), b"x");
+        // Where the name has been taken again, both are kept.
+        fs::rename(&path, dir.path().join("other")).unwrap();
+        fs::write(&path, "more\n").unwrap();
+        let error = put_back(&dir.path().join("other"), &path).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"more\n");
+        assert_eq!(fs::read(dir.path().join("other")).unwrap(), b"mail\n");
+    }
+
+    #[test]
+    fn what_was_put_aside_is_never_replaced() {
+        for is_dir in [false, true] {
+            let (dir, path) = spool();
+            let first = dir.path().join("BOGUS.joe.A");
+            for number in 0..3 {
+                match is_dir {
+                    true => fs::create_dir(&path).unwrap(),
+                    false => fs::write(&path, format!("{number}")).unwrap(),
+                }
+                let to = move_to_free(&path, &first, is_dir).unwrap().unwrap();
+                assert_eq!(to.extension().unwrap(), ["A", "1", "2"][number]);
+            }
+            assert_eq!((bogus(&dir).len(), move_to_free(&path, &first, is_dir).unwrap()), (3, None));
+            // The same where the disk cannot rename like that.
+            let error = move_over_own(&dir.path().join("BOGUS.joe.A.1"), &first, is_dir).unwrap_err();
+            assert_eq!((error.kind(), bogus(&dir).len()), (io::ErrorKind::AlreadyExists, 3));
+            move_over_own(&first, &path, is_dir).unwrap();
+            assert_eq!(bogus(&dir).len(), 2);
+            assert!(move_over_own(&first, &dir.path().join("BOGUS.joe.B"), is_dir).is_err());
+            assert_eq!(bogus(&dir).len(), 2);
+        }
+    }
+
+    #[test]
+    fn those_who_make_it_at_the_same_time_take_none_for_bogus() {
+        // Only root can make one for another, which is when it can look like somebody else's.
+        let owner = if own() == 0 { 65534 } else { own() };
+        for _ in 0..50 {
+            let (dir, path) = spool();
+            let barrier = std::sync::Barrier::new(6);
+            std::thread::scope(|scope| {
+                for _ in 0..6 {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        prepare(&path, owner).unwrap();
+                    });
+                }
+            });
+            assert_eq!(fs::metadata(&path).unwrap().uid(), owner);
+            let names: Vec<_> =
+                fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            assert_eq!(names, ["joe"]);
         }
     }
 

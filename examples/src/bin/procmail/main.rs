@@ -35,12 +35,14 @@
 //! - A mail of more than 512 MiB, or one for which there is no memory, is refused with 75.
 //! - `c` on a block goes on in a thread rather than a process, and the exit code waits for it; it is 75 if a signal keeps
 //!   the copy from filing its mail. So does that of `DELIVERED=yes`, which is 0 whatever happens then. There are at most 512
-//!   copies of a mail. One in `/etc/procmailrc` that waits for a lock of the original goes on with the recipient's rights.
+//!   copies of a mail. One in `/etc/procmailrc` that waits for a lock of the original goes on with the recipient's rights, and
+//!   so does whoever waits there for a lock of a copy that is done with that file.
 //! - It is not made to be installed with set-user-id or set-group-id bits. With them, it gives up what they grant at once,
 //!   except for `-d`, where it becomes the recipient after `/etc/procmailrc`. In a spool directory that the recipient
 //!   cannot write to, no lock file can be made, as with procmail once it is the recipient; the kernel's lock then does the
 //!   work. As root, the mailbox is looked over and made if need be, for the recipient, before their rights are taken on.
-//! - A named pipe is a mailbox only while somebody reads it; without a reader, delivery to it fails at once.
+//! - A named pipe is a mailbox only while somebody reads it; without a reader, delivery to it fails at once, and with one that
+//!   reads nothing for as long as `TIMEOUT` says.
 //! - An option of a whole word that is not known ends it with 64, and nothing is delivered, where procmail complains and goes
 //!   on: it is more likely that somebody wanted a file to be looked at.
 //! - LMTP (`-z`) is not spoken; `postoffice` does that.

@@ -1,9 +1,10 @@
 //! Rc files looked at rather than obeyed: checked, explained, laid out, converted.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::{File, Permissions};
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use mailwright::filter::{Host, Stop};
@@ -22,6 +23,8 @@ use super::{EX_IOERR, EX_NOINPUT, EX_NOPERM, EX_USAGE, deliver, environment, say
 
 /// There is something to mend.
 const FOUND: u8 = 1;
+/// What is kept of a mode: an rc file is no program that runs with another's rights.
+const PERMISSIONS: u32 = 0o777;
 
 /// What is done with rc files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +78,7 @@ pub(crate) fn run(arguments: &[OsString], own: impl Fn() -> Account) -> u8 {
         say(&format!("procmail: {mistake}\n"));
         match mistake {
             Mistake::Unreadable(..) => EX_NOINPUT,
-            Mistake::Output(_) => EX_IOERR,
+            Mistake::Output(_) | Mistake::Replaced(_) => EX_IOERR,
             _ => EX_USAGE,
         }
     })
@@ -93,6 +96,8 @@ enum Mistake {
     Unknown(OsString, Nearest),
     #[error("cannot read \"{}\": {}", .0.display(), .1)]
     Unreadable(PathBuf, io::Error),
+    #[error("expected \"{}\" to be the file that was read, found another in its place", .0.display())]
+    Replaced(PathBuf),
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
 }
@@ -204,33 +209,45 @@ fn is_assignment(argument: &[u8]) -> bool {
     })
 }
 
-/// An rc file; `-` is the standard input.
-fn read(path: &Path) -> Result<Vec<u8>, Mistake> {
-    let mut source = Vec::new();
-    let read = match path == Path::new("-") {
-        true => io::stdin().read_to_end(&mut source).map(|_| source),
-        false => std::fs::read(path),
-    };
-    read.map_err(|error| Mistake::Unreadable(path.to_owned(), error))
+/// An rc file that was read; `-` is the standard input.
+struct Source {
+    text: Vec<u8>,
+    /// What it was read from, unless that is the standard input. Kept open, no other file can be taken for it.
+    file: Option<File>,
 }
 
-fn replace(path: &Path, text: &[u8]) -> Result<(), Mistake> {
-    if path == Path::new("-") {
-        return Ok(io::stdout().write_all(text)?);
-    }
+fn read(path: &Path) -> Result<Source, Mistake> {
+    let mut text = Vec::new();
+    let read = match path == Path::new("-") {
+        true => io::stdin().read_to_end(&mut text).map(|_| None),
+        false => File::open(path).and_then(|mut file| {
+            file.read_to_end(&mut text)?;
+            Ok(Some(file))
+        }),
+    };
+    read.map(|file| Source { text, file }).map_err(|error| Mistake::Unreadable(path.to_owned(), error))
+}
+
+/// Puts a text in the place of what was read.
+fn replace(path: &Path, read: Option<&File>, text: &[u8]) -> Result<(), Mistake> {
+    let Some(read) = read else { return Ok(io::stdout().write_all(text)?) };
     // Beside the file, so that it is replaced as one: mail may come meanwhile.
     let place = path.canonicalize()?;
     let folder = place.parent().unwrap_or(Path::new("/"));
-    let entries = std::fs::File::open(folder)?;
+    let entries = File::open(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(text)?;
-    let (old, new) = (std::fs::metadata(&place)?, file.as_file().metadata()?);
+    let (old, new) = (read.metadata()?, file.as_file().metadata()?);
     if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
         // Whoever cannot give it back to its owner leaves it as it is.
         std::os::unix::fs::fchown(file.as_file(), Some(old.uid()), Some(old.gid()))?;
     }
-    file.as_file().set_permissions(old.permissions())?;
+    file.as_file().set_permissions(Permissions::from_mode(old.mode() & PERMISSIONS))?;
     file.as_file().sync_all()?;
+    let found = std::fs::symlink_metadata(&place)?;
+    if (found.dev(), found.ino()) != (old.dev(), old.ino()) {
+        return Err(Mistake::Replaced(path.to_owned()));
+    }
     file.persist(&place).map_err(|error| error.error)?;
     Ok(entries.sync_all()?)
 }
@@ -239,12 +256,13 @@ fn check(asked: &Asked) -> Result<u8, Mistake> {
     let colours = if io::stdout().is_terminal() { Colours::Ansi } else { Colours::Never };
     let (mut errors, mut others) = (0, 0);
     for path in &asked.rc_files {
-        let mut rc = Rc::parse(read(path)?);
+        let source = read(path)?;
+        let mut rc = Rc::parse(source.text);
         let mut found = check::check(&rc);
         if asked.mends {
             let mended = check::fix(&rc, &found);
             if mended != rc.source() || path == Path::new("-") {
-                replace(path, &mended)?;
+                replace(path, source.file.as_ref(), &mended)?;
             }
             rc = Rc::parse(mended);
             found = check::check(&rc);
@@ -268,15 +286,15 @@ fn lay_out(asked: &Asked) -> Result<u8, Mistake> {
     let mut code = 0;
     for path in &asked.rc_files {
         let source = read(path)?;
-        let tidy = format::format(&source);
+        let tidy = format::format(&source.text);
         if asked.tests {
-            if tidy != source {
+            if tidy != source.text {
                 writeln!(io::stdout(), "{}", path.display())?;
                 code = FOUND;
             }
         } else if asked.mends {
-            if tidy != source || path == Path::new("-") {
-                replace(path, &tidy)?;
+            if tidy != source.text || path == Path::new("-") {
+                replace(path, source.file.as_ref(), &tidy)?;
             }
         } else {
             io::stdout().write_all(&tidy)?;
@@ -293,7 +311,7 @@ fn to_sieve(asked: &Asked) -> Result<u8, Mistake> {
         let equals = assignment.iter().position(|&byte| byte == b'=').unwrap_or(assignment.len());
         options = options.variable(&assignment[..equals], assignment.get(equals + 1..).unwrap_or_default());
     }
-    let conversion = sieve::to_sieve(&Rc::parse(read(path)?), &options);
+    let conversion = sieve::to_sieve(&Rc::parse(read(path)?.text), &options);
     io::stdout().write_all(conversion.script.as_bytes())?;
     for note in &conversion.notes {
         say(&format!("{}:{note}\n", path.display()));
@@ -319,7 +337,7 @@ fn explain(asked: &Asked, own: Account) -> Result<u8, Mistake> {
     let mut directory = std::env::current_dir()?;
     let mut host = Host::new(&directory, Stop::new()?).with_inherited_umask(deliver::UMASK);
     let explanation = Explainer::new(setup)
-        .rc(name, source)
+        .rc(name, source.text)
         .answering(|effect| match effect {
             Effect::ReadRc(rc) if !rc.first => {
                 std::fs::read(directory.join(OsStr::from_bytes(&rc.path))).ok().map(Outcome::Read)
@@ -348,4 +366,33 @@ fn explain(asked: &Asked, own: Account) -> Result<u8, Mistake> {
     let marks = if asked.ascii { Marks::Ascii } else { Marks::Unicode };
     io::stdout().write_all(explanation.render(marks).as_bytes())?;
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_read_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let rc = dir.path().join("rc");
+        let text = || std::fs::read(&rc).unwrap();
+        std::fs::write(&rc, "old").unwrap();
+        std::fs::set_permissions(&rc, Permissions::from_mode(0o4755)).unwrap();
+        let source = read(&rc).unwrap();
+        replace(&rc, source.file.as_ref(), b"new").unwrap();
+        assert_eq!((text(), std::fs::metadata(&rc).unwrap().mode() & 0o7777), (b"new".to_vec(), 0o755));
+        // What was read before stands there no more, but a file that is another's, or a link to one.
+        let found = replace(&rc, source.file.as_ref(), b"newer");
+        assert!(matches!(found, Err(Mistake::Replaced(_))), "{found:?}");
+        std::fs::rename(&rc, dir.path().join("other")).unwrap();
+        std::os::unix::fs::symlink("other", &rc).unwrap();
+        let found = replace(&rc, source.file.as_ref(), b"newer");
+        assert!(matches!(found, Err(Mistake::Replaced(_))), "{found:?}");
+        assert_eq!((text(), std::fs::read_dir(dir.path()).unwrap().count()), (b"new".to_vec(), 2));
+        // By way of the link it is what was read.
+        let source = read(&rc).unwrap();
+        replace(&rc, source.file.as_ref(), b"newer").unwrap();
+        assert_eq!((text(), rc.is_symlink()), (b"newer".to_vec(), true));
+    }
 }

@@ -211,6 +211,7 @@ impl Evaluator {
                 }
                 let run = RunCommand::new(command.clone(), purpose)
                     .fed(input.into())
+                    .reading_all(!act.head.ignores_write_errors)
                     .waiting(act.head.waits_for_exit());
                 act.stage = Stage::Ran;
                 self.tasks.push(Task::Act(act));
@@ -221,8 +222,10 @@ impl Evaluator {
                 let purpose = self.start_capture(&mut act, capture.as_ref(), Purpose::Forward);
                 let content = self.given(&act.head);
                 let input = content.for_mailer().into_owned();
-                let run =
-                    RunCommand::new(Vec::new(), purpose).fed(input.into()).waiting(act.head.waits_for_exit());
+                let run = RunCommand::new(Vec::new(), purpose)
+                    .fed(input.into())
+                    .reading_all(!act.head.ignores_write_errors)
+                    .waiting(act.head.waits_for_exit());
                 let mut words = std::mem::take(&mut act.words);
                 self.with_arguments(&mut words, act.arguments_at);
                 act.stage = Stage::Ran;
