@@ -8,6 +8,8 @@ pub mod dot_codec;
 mod knobs;
 pub mod line;
 pub mod mail_header;
+pub mod mbox;
+pub mod mh_sequences;
 pub mod names;
 pub mod pop3_client;
 pub mod pop3_command;
@@ -38,6 +40,8 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("dot_codec", dot_codec::check),
     ("line", line::check),
     ("mail_header", mail_header::check),
+    ("mbox", mbox::check),
+    ("mh_sequences", mh_sequences::check),
     ("names", names::check),
     ("pop3_client", pop3_client::check),
     ("pop3_command", pop3_command::check),

@@ -52,6 +52,12 @@ pub fn all() -> io::Result<Vec<Seed>> {
     for (number, mail) in MAILS.iter().chain(HEADERS).enumerate() {
         with_knobs(&mut seeds, "mail_header", &number.to_string(), mail.as_bytes());
     }
+    for (number, mbox) in MBOXES.iter().enumerate() {
+        with_knobs(&mut seeds, "mbox", &number.to_string(), mbox.as_bytes());
+    }
+    for (number, sequences) in SEQUENCES.iter().enumerate() {
+        with_knobs(&mut seeds, "mh_sequences", &number.to_string(), sequences.as_bytes());
+    }
     procmail(&mut seeds)?;
     for (number, rc) in RC_FILES.iter().enumerate() {
         with_knobs(&mut seeds, "rc_sieve", &number.to_string(), rc.as_bytes());
@@ -303,6 +309,19 @@ const HEADERS: &[&str] = &[
     "From",
     "Name of no field\r\n\r\n",
     "\r\nbody",
+];
+
+const MBOXES: &[&str] = &[
+    "From a@b Tue Jan  2 03:04:05 2001\nSubject: x\n\nFrom me to you\n\nFrom c@d Tue Jan  2 03:04:06 2001\nStatus: RO\n\n>From x\n\n",
+    "From a@b Tue Jan  2 03:04:05 2001\nContent-Length: 40\n\n012\nFrom a@b Tue Jan  2 03:04:05 2001\n\n\nFrom c@d Tue Jan  2 03:04:06 2001\n\n",
+    "\nFrom a@b Tue Jan  2 03:04:05 CET 2001\r\n>From root\r\nSubject: x\r\n\r\nbody\r\n\r\nFrom - Tue, 2 Jan 2001 03:04:05 +0100\r\nS: y\r\n\r\n",
+    "From a@b Tue Jan  2 03:04:05 2001\nX-IMAP: 1 2\n\n\nFrom c@d Tue Jan  2 03:04:06 2001\nFrom e@f Tue Jan  2 03:04:07 2001",
+    "Subject: no mbox\n\n",
+];
+
+const SEQUENCES: &[&str] = &[
+    "cur: 3\nunseen: 1-4 7\n  9-12 30\nmine: 5-2 8\n",
+    "odd line\nunseen: a\n: 4\nlast: 18446744073709551615 0-3\n",
 ];
 
 const MAILS: &[&str] = &[

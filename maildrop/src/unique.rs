@@ -2,7 +2,8 @@
 //!
 //! Two names differ even if the clock steps back (the counter), processes fork (the process id, and random bits drawn
 //! anew in each), process ids are shared between containers (the random bits), or hosts share the disk (the host name).
-//! All of it is free of system calls but for the clock and the process id.
+//! All of it is free of system calls but for the clock and the process id. It is no longer than it need be: a name with its
+//! sizes serves POP3 as a unique identifier, which has at most 70 octets (RFC 1939 §7).
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -14,7 +15,7 @@ const MAX_HOST: usize = 100;
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 static DRAWN_BY: AtomicU32 = AtomicU32::new(0);
-static RANDOM: AtomicU64 = AtomicU64::new(0);
+static RANDOM: AtomicU32 = AtomicU32::new(0);
 static THIS_HOST: LazyLock<HostPart> = LazyLock::new(|| {
     let name = rustix::system::uname();
     HostPart::new(name.nodename().to_bytes())
@@ -64,7 +65,7 @@ impl Unique {
         let sequence = COUNTER.fetch_add(1, Ordering::Relaxed);
         let random = random_of(pid);
         let text =
-            format!("{}.M{}P{pid}Q{sequence}R{random:016x}.{}", now.as_secs(), now.subsec_micros(), host.0);
+            format!("{}.M{}P{pid}Q{sequence}R{random:08x}.{}", now.as_secs(), now.subsec_micros(), host.0);
         Unique { text, sequence }
     }
 
@@ -86,7 +87,7 @@ impl fmt::Display for Unique {
 }
 
 /// Random bits drawn once per process. A forked child finds its parent's process id and draws its own.
-fn random_of(pid: u32) -> u64 {
+fn random_of(pid: u32) -> u32 {
     if DRAWN_BY.load(Ordering::Acquire) != pid {
         // Threads that get here together may each draw; every one of the results belongs to this process alone.
         RANDOM.store(draw(), Ordering::Relaxed);
@@ -95,12 +96,12 @@ fn random_of(pid: u32) -> u64 {
     RANDOM.load(Ordering::Relaxed)
 }
 
-fn draw() -> u64 {
-    let mut bytes = [0; 8];
+fn draw() -> u32 {
+    let mut bytes = [0; 4];
     match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::NONBLOCK) {
-        Ok(8) => u64::from_ne_bytes(bytes),
+        Ok(4) => u32::from_ne_bytes(bytes),
         // Early at boot there may be no randomness. The rest of the name is unique on one host without it.
-        _ => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64,
+        _ => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos(),
     }
 }
 
@@ -149,6 +150,8 @@ mod tests {
         let name = Unique::generate(&HostPart::new(&[b'h'; 300])).text;
         let (secs, rest) = name.split_once(".M").unwrap();
         assert!(secs.bytes().all(|b| b.is_ascii_digit()));
+        let usual = Unique::generate(&HostPart::new(b"mx.example.org")).text + ",S=95000,W=97000";
+        assert!(usual.len() <= 70, "{usual}");
         for mark in ['P', 'Q', 'R', '.'] {
             assert!(rest.contains(mark), "{mark} in {name}");
         }

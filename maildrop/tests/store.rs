@@ -122,6 +122,36 @@ fn numbered(bench: &Bench, count: usize) {
     (0..count).for_each(|number| bench.deliver(&message(&number.to_string())));
 }
 
+/// Servers spawn sessions, whatever the store.
+#[test]
+fn sessions_with_any_store_can_go_from_thread_to_thread() {
+    async fn session<S: Store>(store: Arc<S>, user: UserName) -> Result<u64, Error> {
+        let mut mailbox = store.open(&user, &Folder::Inbox, Access::Exclusive).await?;
+        let (mut reader, mut octets) = (<S::Mailbox as Mailbox>::Reader::default(), 0);
+        for index in 0..mailbox.len() {
+            let _ = (mailbox.octets(index).await?, mailbox.unique_id(index).await?);
+            mailbox.read(index, &mut reader).await?;
+            while let chunk @ [_, ..] = reader.chunk().await? {
+                let taken = chunk.len();
+                octets += taken as u64;
+                reader.consume(taken);
+            }
+        }
+        mailbox.commit(&Update::new()).await?;
+        Ok(octets)
+    }
+
+    fn spawn<S: Store + 'static>(store: S, user: UserName) -> Result<u64, Error> {
+        let session: Box<dyn Future<Output = _> + Send + 'static> = Box::new(session(Arc::new(store), user));
+        std::thread::spawn(|| ready(Box::into_pin(session))).join().unwrap()
+    }
+
+    for format in FORMATS {
+        let bench = Bench::with(format, &[&message("a"), &message("b")]);
+        assert_eq!(spawn(bench.store.clone(), bench.alice.clone()).unwrap(), 2 * 25, "{format}");
+    }
+}
+
 #[test]
 fn a_user_without_mail_has_an_empty_inbox() {
     for format in FORMATS {
@@ -292,12 +322,14 @@ fn a_message_that_vanished_is_an_error_of_its_own_and_removing_it_is_none() {
         assert!(ready(reader.octets(2)).is_ok(), "{format}");
     }
     for format in FORMATS {
-        let bench = Bench::new(format);
-        numbered(&bench, 3);
-        let session = bench.open();
-        remove_behind_its_back(&bench, 1);
-        ready(session.commit(&removing(&[1, 2]))).unwrap();
-        assert_eq!(bench.subjects(), ["0"], "{format}");
+        for (removed, left) in [(&[1, 2][..], &["0"][..]), (&[0], &["2"]), (&[0, 1], &["2"])] {
+            let bench = Bench::new(format);
+            numbered(&bench, 3);
+            let session = bench.open();
+            remove_behind_its_back(&bench, 1);
+            ready(session.commit(&removing(removed))).unwrap();
+            assert_eq!(bench.subjects(), left, "{format} {removed:?}");
+        }
     }
 }
 
@@ -319,7 +351,12 @@ fn remove_behind_its_back(bench: &Bench, index: usize) {
             parts.remove(index);
             std::fs::write(home.join("mbox"), parts.concat()).unwrap();
         }
-        _ => {}
+        _ => {
+            let mut store = bench.try_open(Access::ReadOnly).unwrap();
+            let id = ready(store.unique_id(index)).unwrap();
+            let AnyStore::Memory(memory) = &bench.store else { unreachable!() };
+            assert!(memory.remove(&bench.alice, &Folder::Inbox, &id));
+        }
     }
 }
 

@@ -78,6 +78,9 @@ impl Store for MaildirStore {
 
 /// A session with a Maildir or one of its folders. Unique identifiers are the names of the files without flags, which is
 /// Dovecot's `pop3_uidl_format = %f`; a digest stands for a name that RFC 1939 does not allow as one.
+///
+/// An empty file `maildrop.session` in the Maildir is what exclusive sessions lock; `maildrop.removing` is there while
+/// several messages are being removed.
 pub struct MaildirMailbox {
     maildir: Maildir,
     cur: OwnedFd,

@@ -120,8 +120,11 @@ impl Store for MboxStore {
 
 /// A session with an mbox. Unique identifiers are digests of the messages with their From_ lines, but for the header fields
 /// that mail readers write; of messages that are the same to the octet, a number behind the digest tells which.
+///
+/// An empty file `.NAME.maildrop.session` beside the mbox is what exclusive sessions lock; `.NAME.maildrop.update` is there
+/// while it is being replaced.
 pub struct MboxMailbox {
-    mbox: Mbox,
+    mbox: Box<Mbox>,
     path: Arc<Path>,
     access: Access,
     entries: Vec<Entry>,
@@ -176,8 +179,13 @@ impl Mbox {
     /// read, and given up then.
     ///
     /// # Errors
-    /// [`Error::InUse`], [`Error::LockHeld`], [`Error::NotAnMbox`] or [`Error::Io`].
+    /// [`Error::InUse`], [`Error::LockHeld`], [`Error::NotAFile`], [`Error::NotAnMbox`] or [`Error::Io`].
     pub fn mailbox(&self, access: Access) -> Result<MboxMailbox, Error> {
+        let mbox = Mbox { path: self.path.clone(), options: self.options.clone().files_only(true) };
+        mbox.session(access)
+    }
+
+    fn session(&self, access: Access) -> Result<MboxMailbox, Error> {
         // Where a link leads is the file that is locked and replaced.
         let real = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
         let lock = match access {
@@ -203,7 +211,7 @@ impl Mbox {
             gone: false,
         };
         Ok(MboxMailbox {
-            mbox: self.clone(),
+            mbox: Box::new(self.clone()),
             path: Arc::from(&*self.path),
             access,
             entries: messages.into_iter().map(entry).collect(),

@@ -82,9 +82,9 @@ pub struct MboxOptions {
     quoting: Quoting,
     separation: Separation,
     content_length: bool,
+    unquoting: Unquoting,
     files_only: bool,
     waiting: Waiting,
-    unquoting: Unquoting,
     faults: Option<Arc<dyn Faults>>,
 }
 
@@ -108,9 +108,9 @@ impl Default for MboxOptions {
             quoting: Quoting::default(),
             separation: Separation::default(),
             content_length: true,
+            unquoting: Unquoting::default(),
             files_only: false,
             waiting: Waiting(Arc::new(|waited| waited < PIPE_PATIENCE)),
-            unquoting: Unquoting::default(),
             faults: None,
         }
     }
@@ -167,6 +167,12 @@ impl MboxOptions {
         MboxOptions { content_length: heeded, ..self }
     }
 
+    /// What becomes of `>From ` at the start of a line when a message is read.
+    #[must_use]
+    pub fn unquoting(self, unquoting: Unquoting) -> MboxOptions {
+        MboxOptions { unquoting, ..self }
+    }
+
     /// Whether anything but a regular file, or a symbolic link to one, is refused with [`Error::NotAFile`]. Otherwise (the
     /// default) messages are written to devices and named pipes too.
     #[must_use]
@@ -179,12 +185,6 @@ impl MboxOptions {
     #[must_use]
     pub fn waiting(self, goes_on: impl Fn(Duration) -> bool + Send + Sync + 'static) -> MboxOptions {
         MboxOptions { waiting: Waiting(Arc::new(goes_on)), ..self }
-    }
-
-    /// What becomes of `>From ` at the start of a line when a message is read.
-    #[must_use]
-    pub fn unquoting(self, unquoting: Unquoting) -> MboxOptions {
-        MboxOptions { unquoting, ..self }
     }
 
     /// Sets a fault hook for all steps on the file.

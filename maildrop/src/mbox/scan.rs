@@ -195,8 +195,15 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
     fn message(&mut self, start: u64, heeded: bool) -> io::Result<(MboxMessage, bool)> {
         let mut text = Text { hash: DefaultHasher::new(), octets: 0, last: b'\n' };
         let mut header = self.pass_line(start, |line| text.hash.write(line))?;
-        // Older From_ lines.
-        while self.piece(header, 6)?.starts_with(b">From ") {
+        // Older From_ lines. One that is not quoted may be among them, as with Dovecot.
+        let mut unquoted = 0;
+        loop {
+            if !self.piece(header, 6)?.starts_with(b">From ") {
+                unquoted += 1;
+                if unquoted > 1 || !self.is_from_line(header)? {
+                    break;
+                }
+            }
             header = self.pass_line(header, |line| text.hash.write(line))?;
         }
         let mut fields = Fields::default();

@@ -105,7 +105,10 @@ impl Store for MhStore {
 }
 
 /// A session with an MH folder. Unique identifiers are digests of the messages, since numbers change; of messages that
-/// are the same to the octet, a number behind the digest tells which.
+/// are the same to the octet, a number behind the digest tells which. A message is seen unless it is in the sequence `unseen`.
+///
+/// An empty file `.maildrop.session` in the folder is what exclusive sessions lock; `.maildrop.removing` is there while
+/// several messages are being removed.
 pub struct MhMailbox {
     folder: MessageDir,
     access: Access,

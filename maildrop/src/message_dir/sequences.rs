@@ -35,10 +35,10 @@ impl MhSequences {
     /// Reads what the file holds. Lines that begin with a blank go on with the one before.
     pub fn parse(content: &str) -> MhSequences {
         let mut unfolded: Vec<String> = Vec::new();
-        for line in content.lines() {
+        for line in content.split('\n').map(str::trim_end) {
             match unfolded.last_mut() {
+                _ if line.is_empty() => {}
                 Some(before) if line.starts_with([' ', '\t']) => before.push_str(line),
-                _ if line.trim().is_empty() => {}
                 _ => unfolded.push(line.to_owned()),
             }
         }
@@ -159,6 +159,7 @@ mod tests {
             ("unseen: 9 1-3\n  5\n\t6\ncur: 1", "unseen: 1-3 5-6 9\ncur: 1\n"),
             ("odd line\nunseen: a\n\nold: 3-1\n", "odd line\nunseen: a\nold: 3-1\n"),
             ("x: -3 +4\n", "x: -3 +4\n"),
+            ("x: 1\r\nodd\r\r\n \t\r\n 2\r", "x: 1\nodd 2\n"),
         ];
         for (given, expected) in table {
             assert_eq!(MhSequences::parse(given).to_string(), expected, "{given:?}");

@@ -1,11 +1,13 @@
 //! Mail in memory, for tests and for programs that hand mail on at once.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use super::{Access, Folder, LocalReader, Mailbox, Message, Store, UniqueId, Update};
-use crate::error::Error;
+use crate::error::{Error, Operation};
 use crate::flags::Flags;
 use crate::line_endings::expand;
 use crate::user::UserName;
@@ -65,6 +67,13 @@ impl MemoryStore {
         mails.messages.insert(number, Stored { text: text.into(), flags: Flags::EMPTY, arrived });
     }
 
+    /// Removes a message, also while it is listed in a session. Answers whether it was there.
+    pub fn remove(&self, user: &UserName, folder: &Folder, id: &UniqueId) -> bool {
+        let number = id.as_str().parse().ok();
+        let shared = self.shared(user, folder, false);
+        number.zip(shared).is_some_and(|(number, shared)| lock(&shared).messages.remove(&number).is_some())
+    }
+
     fn shared(&self, user: &UserName, folder: &Folder, make: bool) -> Option<Shared> {
         let mut mailboxes = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (user.clone(), folder.clone());
@@ -84,9 +93,9 @@ impl Store for MemoryStore {
     type Mailbox = MemoryMailbox;
 
     async fn open(&self, user: &UserName, folder: &Folder, access: Access) -> Result<MemoryMailbox, Error> {
-        let path = || std::path::PathBuf::from(user.as_str());
+        let path = || PathBuf::from(user.as_str());
         let Some(shared) = self.shared(user, folder, false) else {
-            return Err(Error::NotAMaildir { path: path(), missing: path() });
+            return Err(Error::io(Operation::Open, path(), io::ErrorKind::NotFound));
         };
         let mut mails = lock(&shared);
         if access == Access::Exclusive {

@@ -140,8 +140,18 @@ fn what_others_write_into_headers_leaves_messages_what_they_are() {
     assert_eq!(after, before[1..2]);
 }
 
+#[test]
+fn a_pipe_is_no_mailbox_and_is_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("box");
+    let mode = Mode::RUSR | Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let error = Mbox::with_options(&path, quick()).mailbox(Access::Exclusive).unwrap_err();
+    assert!(matches!(error, Error::NotAFile { .. }), "{error}");
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn what_was_written_is_read(

@@ -18,7 +18,7 @@ fn texts(mbox: &[u8], content_length: bool) -> Vec<String> {
 #[test]
 fn messages_begin_with_from_lines_and_nothing_else() {
     // (file, messages); `@` stands for a From_ line
-    let table: [(&str, &[&str]); 20] = [
+    let table: [(&str, &[&str]); 21] = [
         ("", &[]),
         ("\n\n", &[]),
         ("@", &[""]),
@@ -27,7 +27,8 @@ fn messages_begin_with_from_lines_and_nothing_else() {
         ("@S: x\n\nbody\n\n@S: y\n\n", &["S: x\n\nbody\n", "S: y\n\n"]),
         ("\n@S: x\n\nbody\n@S: y\n\nno newline", &["S: x\n\nbody\n", "S: y\n\nno newline"]),
         ("@S: x\n\nFrom me\nFrom you to me\n\n", &["S: x\n\nFrom me\nFrom you to me\n"]),
-        ("@S: x\n\nbody\n\n\n@@S: y\n\n", &["S: x\n\nbody\n\n", "", "S: y\n\n"]),
+        ("@S: x\n\nbody\n\n\n@@S: y\n\n", &["S: x\n\nbody\n\n", "S: y\n\n"]),
+        ("@@@@>From x\nS: y\n\n", &["", "S: y\n\n"]),
         ("@S: x\n@S: y\n\n\n@", &["S: x\n", "S: y\n\n", ""]),
         ("@>From root Tue\n>From x\nS: x\n\n>From y\n", &["S: x\n\n>From y\n"]),
         ("@S: x\r\n\r\nbody\r\n\r\n@S: y\r\n\r\n", &["S: x\r\n\r\nbody\r\n", "S: y\r\n\r\n"]),

@@ -1,0 +1,61 @@
+//! Where the messages of an mbox begin and end.
+
+use maildrop::MboxMessage;
+
+use crate::Knobs;
+
+/// The messages cover the file in order, their octets are counted to the last, and taking some out leaves the others as they
+/// are.
+pub fn check(data: &[u8]) {
+    let (mut knobs, file) = Knobs::split(data);
+    for content_length in [true, false] {
+        let Some(messages) = MboxMessage::all_in(file, content_length) else {
+            let start = file.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(file.len());
+            assert!(!file[start..].starts_with(b"From "), "an mbox is taken for none");
+            continue;
+        };
+        let mut at = None;
+        for message in &messages {
+            let MboxMessage { start, header, body, end, next, .. } = *message;
+            assert!(at.is_none_or(|at| at == start), "a gap before {start}");
+            assert!(start < header && header <= body && body <= end && end <= next);
+            assert!(next - end <= 4, "more than line ends between {end} and {next}");
+            let line = slice(file, start, header);
+            assert!(line.starts_with(b"From "));
+            assert_eq!(message.octets, wire_octets(slice(file, header, end)));
+            assert!(content_length || !message.counted);
+            at = Some(next);
+        }
+        assert!(at.is_none_or(|at| at == file.len() as u64), "the end of the file is in no message");
+    }
+    remove_some(file, &mut knobs);
+}
+
+fn remove_some(file: &[u8], knobs: &mut Knobs) {
+    // What is the first message only, since others were taken out, may be none.
+    let hidden = file.windows(6).any(|window| window.eq_ignore_ascii_case(b"x-imap"));
+    let Some(messages) = MboxMessage::all_in(file, false).filter(|_| !hidden) else { return };
+    let (mut left, mut kept, mut at) = (Vec::new(), Vec::new(), 0);
+    for message in &messages {
+        if knobs.one_in(2) {
+            left.extend_from_slice(slice(file, at, message.start));
+            at = message.next;
+        } else {
+            kept.push(slice(file, message.header, message.end).to_vec());
+        }
+    }
+    left.extend_from_slice(slice(file, at, file.len() as u64));
+    let again = MboxMessage::all_in(&left, false).expect("what is left is an mbox");
+    let texts: Vec<Vec<u8>> =
+        again.iter().map(|message| slice(&left, message.header, message.end).to_vec()).collect();
+    assert_eq!(texts, kept);
+}
+
+fn slice(file: &[u8], start: u64, end: u64) -> &[u8] {
+    &file[start as usize..end as usize]
+}
+
+fn wire_octets(text: &[u8]) -> u64 {
+    let lone = |at: &usize| text[*at] == b'\n' && (*at == 0 || text[*at - 1] != b'\r');
+    (text.len() + (0..text.len()).filter(lone).count()) as u64
+}
