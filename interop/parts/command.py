@@ -52,7 +52,7 @@ def demo_session(setting):
     child = children.start([setting.postoffice, "serve"], log, stdout=subprocess.PIPE, cwd=folder)
     try:
         ports = read_listeners(child, lambda: children.tail(log))
-        equal(ports, {"smtp": 2525, "submission": 2587, "submissions": 2465, "lmtp": 2024}, "the listeners")
+        equal(ports, {"smtp": 2525, "submission": 2587, "submissions": 2465, "lmtp": 2024, "pop3": 2110, "pop3s": 2995}, "the listeners")
         with Wire(2525) as wire:
             wire.hello()
             wire.envelope("demo@localhost")

@@ -11,6 +11,7 @@ mod delivery;
 mod housekeeping;
 mod lifecycle;
 mod login;
+mod pop3;
 mod rules;
 mod smtp;
 mod trusted;

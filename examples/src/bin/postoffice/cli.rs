@@ -10,7 +10,7 @@ use mailwright::users::Scheme;
 use smtp_proto::types::Domain;
 
 /// A mail server: takes mail by SMTP, submission and LMTP, and delivers it into Maildirs, each message safe on disk before
-/// it is acknowledged.
+/// it is acknowledged. Users collect theirs by POP3.
 #[derive(Debug, Parser)]
 #[command(name = "postoffice", version, propagate_version = true, max_term_width = 100, after_help = CODES)]
 pub(crate) struct Cli {
@@ -33,8 +33,8 @@ pub(crate) enum Command {
 
 /// Serve mail until SIGTERM or SIGINT.
 ///
-/// Without any option this is a demo on loopback: ports 2525 (smtp), 2587 (submission), 2465 (submissions) and 2024
-/// (lmtp), domain localhost, user demo with password demo, data in ./postoffice-data, and a self-signed certificate made
+/// Without any option this is a demo on loopback: ports 2525 (smtp), 2587 (submission), 2465 (submissions), 2024
+/// (lmtp), 2110 (pop3) and 2995 (pop3s), domain localhost, user demo with password demo, data in ./postoffice-data, and a self-signed certificate made
 /// there.
 ///
 /// Mail for user U lies in DATA/mail/U/Maildir. Mail for local users is taken from anyone; mail for anybody else is
@@ -71,8 +71,8 @@ pub(crate) struct Serve {
     /// User who gets mail for postmaster [default: the first user]
     #[arg(long, value_name = "NAME")]
     pub(crate) postmaster: Option<String>,
-    /// Where to listen, such as smtp=127.0.0.1:2525; may be repeated. Services: smtp, submission, submissions, lmtp. Port 0
-    /// takes any that is free
+    /// Where to listen, such as smtp=127.0.0.1:2525; may be repeated. Services: smtp, submission, submissions, lmtp,
+    /// pop3, pop3s. Port 0 takes any that is free
     #[arg(long, value_name = "SERVICE=ADDRESS:PORT")]
     pub(crate) listen: Vec<Listen>,
     /// Certificate chain for TLS [default: a self-signed certificate, made in the data folder and
