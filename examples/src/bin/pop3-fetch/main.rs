@@ -1,0 +1,273 @@
+//! `pop3-fetch`: collects mail by POP3. See `pop3-fetch --help`.
+
+mod exit;
+mod options;
+mod session;
+mod store;
+mod transcript;
+
+use std::collections::VecDeque;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pop3_proto::client::{CommandId, Event, RefusalKind, Request};
+use pop3_proto::types::{MessageNumber, Reply};
+
+use exit::{Exit, Failure, of_refusal};
+use options::Options;
+use session::Connection;
+use store::{Incoming, Seen, Store};
+
+/// Commands that wait at a time.
+const AHEAD: usize = 200;
+/// Messages that are made safe together.
+const BATCH: usize = 100;
+
+fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => {
+            // Help goes to standard output, and is no failure.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let _ = error.print();
+            return ExitCode::from(exit as u8);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let ran = runtime
+        .map_err(|error| Failure::new(Exit::OsErr, error))
+        .and_then(|runtime| runtime.block_on(run(&options)));
+    let exit = ran.unwrap_or_else(|failure| {
+        eprintln!("pop3-fetch: {failure}");
+        failure.exit
+    });
+    ExitCode::from(exit as u8)
+}
+
+async fn run(options: &Options) -> Result<Exit, Failure> {
+    // What cannot be written to is better known before anything is fetched.
+    let mut store = options.to.as_ref().map(Store::open).transpose()?;
+    let mut seen = options.seen.as_deref().map(Seen::open).transpose()?;
+    let mut conn = session::open(options).await?;
+    let mut messages = listing(&mut conn).await?;
+    if seen.is_some() || store.is_none() {
+        unique_ids(&mut conn, &mut messages).await?;
+    }
+    let exit = match &mut store {
+        None => {
+            tell(&messages);
+            Exit::Ok
+        }
+        Some(store) => {
+            if let Some(seen) = &seen {
+                messages.retain(|message| message.id.as_ref().is_none_or(|id| !seen.contains(id)));
+            }
+            Fetch::new(options, messages).run(&mut conn, store, seen.as_mut()).await?
+        }
+    };
+    quit(&mut conn).await?;
+    Ok(exit)
+}
+
+/// A message on the server.
+struct Message {
+    number: MessageNumber,
+    octets: u64,
+    id: Option<String>,
+}
+
+async fn listing(conn: &mut Connection) -> Result<Vec<Message>, Failure> {
+    submit(conn, Request::List(None))?;
+    let mut messages = Vec::new();
+    loop {
+        match conn.next().await? {
+            Event::Listed { listing, .. } => {
+                messages.push(Message { number: listing.number, octets: listing.octets, id: None });
+            }
+            Event::Done { .. } => return Ok(messages),
+            Event::Refused { reply, .. } => return Err(refused("LIST", &reply)),
+            _ => {}
+        }
+    }
+}
+
+async fn unique_ids(conn: &mut Connection, messages: &mut [Message]) -> Result<(), Failure> {
+    submit(conn, Request::Uidl(None))?;
+    loop {
+        match conn.next().await? {
+            Event::UniqueId { listing, .. } => {
+                let found = messages.binary_search_by_key(&listing.number, |message| message.number);
+                if let Some(message) = found.ok().and_then(|at| messages.get_mut(at)) {
+                    message.id = Some(listing.id.as_str().to_owned());
+                }
+            }
+            Event::Done { .. } => return Ok(()),
+            Event::Refused { reply, .. } => return Err(refused("UIDL", &reply)),
+            _ => {}
+        }
+    }
+}
+
+fn tell(messages: &[Message]) {
+    let mut out = std::io::stdout().lock();
+    for Message { number, octets, id } in messages {
+        // Whoever stops reading has seen enough.
+        if writeln!(out, "{number} {octets} {}", id.as_deref().unwrap_or("-")).is_err() {
+            return;
+        }
+    }
+}
+
+/// Messages being fetched.
+struct Fetch<'o> {
+    options: &'o Options,
+    /// Not asked for yet.
+    wanted: VecDeque<Message>,
+    /// Asked for, in order.
+    asked: VecDeque<(CommandId, Message)>,
+    /// Stored, and not safe yet.
+    stored: Vec<Message>,
+    /// Deletions that are not answered.
+    deleting: usize,
+    fetched: u64,
+    octets: u64,
+    worst: Exit,
+    bar: ProgressBar,
+}
+
+impl<'o> Fetch<'o> {
+    fn new(options: &'o Options, messages: Vec<Message>) -> Self {
+        let octets = messages.iter().map(|message| message.octets).sum();
+        let shown = !options.quiet && !options.verbose && std::io::stderr().is_terminal();
+        let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(octets), target).with_style(
+            ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {msg}")
+                .expect("the template is well-formed"),
+        );
+        Self {
+            options,
+            wanted: messages.into(),
+            asked: VecDeque::new(),
+            stored: Vec::new(),
+            deleting: 0,
+            fetched: 0,
+            octets: 0,
+            worst: Exit::Ok,
+            bar,
+        }
+    }
+
+    async fn run(
+        mut self,
+        conn: &mut Connection,
+        store: &mut Store,
+        mut seen: Option<&mut Seen>,
+    ) -> Result<Exit, Failure> {
+        let mut incoming: Option<Incoming> = None;
+        loop {
+            while conn.client.waiting() < AHEAD
+                && let Some(message) = self.wanted.pop_front()
+            {
+                let id = submit(conn, Request::Retr(message.number))?;
+                self.asked.push_back((id, message));
+            }
+            if store.waiting() >= BATCH || self.asked.is_empty() {
+                self.commit(conn, store, seen.as_deref_mut())?;
+            }
+            if self.asked.is_empty() && self.deleting == 0 {
+                break;
+            }
+            match conn.next().await? {
+                Event::Message { .. } => incoming = Some(store.begin()?),
+                Event::Body => {
+                    let body = conn.client.body();
+                    let taken = body.len();
+                    if let Some(incoming) = &mut incoming {
+                        incoming.append(body)?;
+                    }
+                    conn.client.consume(taken);
+                    self.octets += taken as u64;
+                    self.bar.inc(taken as u64);
+                }
+                Event::Done { id, .. } if self.is_next(id) => {
+                    if let (Some(incoming), Some((_, message))) = (incoming.take(), self.asked.pop_front()) {
+                        store.end(incoming)?;
+                        self.stored.push(message);
+                        self.fetched += 1;
+                    }
+                }
+                Event::Refused { id, reply } if self.is_next(id) => {
+                    if let Some((_, message)) = self.asked.pop_front() {
+                        self.skip("not fetched", message.number, &reply);
+                    }
+                }
+                Event::Done { .. } => self.deleting -= 1,
+                Event::Refused { reply, .. } => {
+                    self.deleting -= 1;
+                    eprintln!("pop3-fetch: a message was not deleted: {reply}");
+                    self.worst = of_refusal(RefusalKind::of(&reply));
+                }
+                _ => {}
+            }
+        }
+        self.bar.finish_and_clear();
+        if !self.options.quiet {
+            let gone = if self.options.delete { ", deleted on the server" } else { "" };
+            println!("fetched {} messages, {} octets{gone}", self.fetched, self.octets);
+        }
+        Ok(self.worst)
+    }
+
+    /// Whether this command asked for the message that comes next.
+    fn is_next(&self, id: CommandId) -> bool {
+        self.asked.front().is_some_and(|(asked, _)| *asked == id)
+    }
+
+    fn skip(&mut self, what: &str, number: MessageNumber, reply: &Reply) {
+        self.bar.suspend(|| eprintln!("pop3-fetch: message {number} {what}: {reply}"));
+        self.worst = of_refusal(RefusalKind::of(reply));
+    }
+
+    /// Makes safe what is stored, then has it deleted.
+    fn commit(
+        &mut self,
+        conn: &mut Connection,
+        store: &mut Store,
+        seen: Option<&mut Seen>,
+    ) -> Result<(), Failure> {
+        store.commit()?;
+        let stored = std::mem::take(&mut self.stored);
+        if let Some(seen) = seen {
+            stored.iter().filter_map(|message| message.id.clone()).for_each(|id| seen.add(id));
+            seen.commit()?;
+        }
+        if self.options.delete {
+            for message in stored {
+                submit(conn, Request::Dele(message.number))?;
+                self.deleting += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn submit(conn: &mut Connection, request: Request) -> Result<CommandId, Failure> {
+    conn.client.submit(request).map_err(|error| Failure::new(Exit::Software, error))
+}
+
+async fn quit(conn: &mut Connection) -> Result<(), Failure> {
+    conn.client.quit().map_err(|error| Failure::new(Exit::Software, error))?;
+    loop {
+        match conn.next().await {
+            Ok(_) => {}
+            Err(mailwright::driver::Closed::Done) => return Ok(()),
+            Err(closed) => return Err(closed.into()),
+        }
+    }
+}
+
+fn refused(verb: &str, reply: &Reply) -> Failure {
+    Failure::new(of_refusal(RefusalKind::of(reply)), format!("expected an answer to {verb}, found {reply}"))
+}

@@ -1,0 +1,203 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use mail_wire::sasl::Mechanism;
+use mailwright::config::Span;
+use pop3_proto::client::TlsPolicy;
+
+/// Collect mail by POP3: list it, or store it in a Maildir or an mbox, and delete it on the server if that is wanted.
+///
+/// Without --to the messages are listed: number, octets, unique-id. With --to they are fetched, by as many commands at a time
+/// as the server takes. A message is deleted only once it is safe on disk here; if anything goes wrong before the end, the
+/// server keeps it, and the next run fetches it again.
+///
+/// With -v the whole conversation is shown on standard error, without passwords and without messages.
+#[derive(Debug, Parser)]
+#[command(name = "pop3-fetch", version, max_term_width = 100, after_help = AFTER)]
+pub(crate) struct Options {
+    /// Where to connect: host, host:port or `[2001:db8::1]:port`. Without a port 110, with --tls implicit 995
+    #[arg(value_name = "HOST[:PORT]")]
+    pub(crate) server: Target,
+
+    /// User to log in as
+    #[arg(long, value_name = "NAME", help_heading = "Logging in")]
+    pub(crate) user: String,
+    /// File with the password in its first line; - is standard input
+    #[arg(long, value_name = "FILE", help_heading = "Logging in")]
+    pub(crate) password_file: PathBuf,
+    /// SASL mechanism that may be used, such as SCRAM-SHA-256; may be repeated. APOP and USER are not used then [default: all,
+    /// the strongest first]
+    #[arg(long, value_name = "MECHANISM", value_parser = mechanism, help_heading = "Logging in")]
+    pub(crate) auth: Vec<Mechanism>,
+    /// Send the password even where anybody on the way can read it
+    #[arg(long, help_heading = "Logging in")]
+    pub(crate) plaintext_auth: bool,
+
+    /// What to do about TLS
+    #[arg(long, value_name = "WHEN", default_value = "require", help_heading = "TLS")]
+    pub(crate) tls: Tls,
+    /// Certificate authorities to trust, as PEM; a self-signed certificate will do [default: those of the system]
+    #[arg(long, value_name = "PEM", help_heading = "TLS")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Name that the certificate must have [default: the host]
+    #[arg(long, value_name = "NAME", help_heading = "TLS")]
+    pub(crate) tls_name: Option<String>,
+    /// Take any certificate, as --tls try does without --ca-file
+    #[arg(long, help_heading = "TLS", conflicts_with = "ca_file")]
+    pub(crate) insecure: bool,
+
+    /// Fetch the messages to maildir:DIR, which is made if it is not there, or to mbox:FILE
+    #[arg(long, value_name = "FORMAT:PATH")]
+    pub(crate) to: Option<Place>,
+    /// Delete on the server what was fetched
+    #[arg(long, requires = "to")]
+    pub(crate) delete: bool,
+    /// Fetch only what is not named in this file, one unique-id a line, and add what was fetched. Made if it is not there
+    #[arg(long, value_name = "FILE", requires = "to")]
+    pub(crate) seen: Option<PathBuf>,
+    /// Wait for each reply before the next command, even where the server offers PIPELINING
+    #[arg(long)]
+    pub(crate) no_pipelining: bool,
+    /// Give up on a connection or a reply after that long, such as 30s [default: 5 minutes mostly]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) timeout: Option<Span>,
+    /// Show the conversation
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// Print nothing but errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+}
+
+const AFTER: &str = "\
+Exit codes are those of sysexits(3):
+  0  done                              64  bad usage              68  no such host
+  69 the server refuses for good       70  a bug in here          71  the operating system failed
+  73 the Maildir or mbox would not     75  failed for now, try again later
+  76 the server broke the protocol, or TLS failed                 77  the login was refused
+  78 bad certificate authorities, password file or policy
+
+Examples:
+  pop3-fetch 127.0.0.1:2110 --user demo --password-file pw --insecure
+  pop3-fetch pop.example.org --user alice --password-file pw --to maildir:Maildir --delete
+  pop3-fetch pop.example.org --tls implicit --user alice --password-file pw --to mbox:inbox --seen inbox.seen";
+
+/// What `--tls` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Tls {
+    /// In the clear
+    Never,
+    /// STLS where it is offered, with any certificate
+    Try,
+    /// STLS, with a certificate that is valid for the host
+    Require,
+    /// TLS from the first byte, with a valid certificate
+    Implicit,
+}
+
+impl From<Tls> for TlsPolicy {
+    fn from(tls: Tls) -> Self {
+        match tls {
+            Tls::Never => TlsPolicy::Never,
+            Tls::Try => TlsPolicy::Opportunistic,
+            Tls::Require => TlsPolicy::Required,
+            Tls::Implicit => TlsPolicy::Implicit,
+        }
+    }
+}
+
+/// Where messages are stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    Maildir(PathBuf),
+    Mbox(PathBuf),
+}
+
+impl core::str::FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("maildir", path)) if !path.is_empty() => Ok(Self::Maildir(path.into())),
+            Some(("mbox", path)) if !path.is_empty() => Ok(Self::Mbox(path.into())),
+            _ => Err(format!("expected maildir:DIR or mbox:FILE, found {text:?}")),
+        }
+    }
+}
+
+/// Host and port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) host: String,
+    port: Option<u16>,
+}
+
+impl core::str::FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let error = || format!("expected host, host:port or [IPv6]:port, found {text:?}");
+        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+            let (host, rest) = rest.split_once(']').ok_or_else(error)?;
+            match rest.strip_prefix(':') {
+                Some(port) => (host, Some(port)),
+                None if rest.is_empty() => (host, None),
+                None => return Err(error()),
+            }
+        } else if text.parse::<core::net::Ipv6Addr>().is_ok() {
+            (text, None)
+        } else {
+            text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)))
+        };
+        let port = port.map(|port| port.parse().map_err(|_| error())).transpose()?;
+        if host.is_empty() || host.contains(['/', ' ']) {
+            return Err(error());
+        }
+        Ok(Self { host: host.to_owned(), port })
+    }
+}
+
+impl Options {
+    /// The port, given or not.
+    pub(crate) fn port(&self) -> u16 {
+        self.server.port.unwrap_or(if self.tls == Tls::Implicit { 995 } else { 110 })
+    }
+}
+
+fn mechanism(text: &str) -> Result<Mechanism, String> {
+    let all = || Mechanism::ALL.map(Mechanism::name).join(", ");
+    Mechanism::parse(text).ok_or_else(|| format!("expected one of {}", all()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn servers_and_places_are_read_in_each_form() {
+        for (text, host, port) in [
+            ("pop.example", "pop.example", None),
+            ("pop.example:2110", "pop.example", Some(2110)),
+            ("::1", "::1", None),
+            ("[::1]", "::1", None),
+            ("[::1]:110", "::1", Some(110)),
+        ] {
+            assert_eq!(text.parse(), Ok(Target { host: host.into(), port }), "{text}");
+        }
+        for text in ["", ":1", "host:x", "[::1", "[::1]1", "a b"] {
+            assert!(text.parse::<Target>().is_err(), "{text}");
+        }
+        assert_eq!("mbox:a:b".parse(), Ok(Place::Mbox("a:b".into())));
+        for text in ["", "mbox:", "mh:x", "Maildir"] {
+            assert!(text.parse::<Place>().is_err(), "{text}");
+        }
+    }
+}
