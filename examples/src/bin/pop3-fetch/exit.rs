@@ -66,7 +66,12 @@ fn of_error(error: &ClientError) -> Exit {
     match error {
         _ if error.is_temporary() => Exit::TempFail,
         ClientError::LoginRefused { .. } => Exit::NoPerm,
-        ClientError::Refused { .. } => Exit::Unavailable,
+        ClientError::NoMechanism(_) | ClientError::PlaintextForbidden => Exit::Config,
+        ClientError::Refused { .. } | ClientError::TlsNotOffered | ClientError::NotRemoved { .. } => {
+            Exit::Unavailable
+        }
+        // Whoever calls must look.
+        ClientError::Uncertain { .. } => Exit::TempFail,
         _ => Exit::Protocol,
     }
 }
@@ -74,4 +79,25 @@ fn of_error(error: &ClientError) -> Exit {
 /// The exit code for a command that was refused.
 pub(crate) fn of_refusal(kind: RefusalKind) -> Exit {
     if kind.is_temporary() { Exit::TempFail } else { Exit::Unavailable }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pop3_proto::codec::ReplyLine;
+
+    #[test]
+    fn what_may_pass_is_told_from_what_will_not() {
+        let reply = |text: &str| ReplyLine::parse(text.as_bytes()).unwrap().to_reply().unwrap();
+        for (text, exit) in [
+            ("-ERR [IN-USE] open", Exit::TempFail),
+            ("-ERR [SYS/TEMP] disk", Exit::TempFail),
+            ("-ERR [SYS/PERM] disk", Exit::Unavailable),
+            ("-ERR no", Exit::Unavailable),
+        ] {
+            assert_eq!(of_refusal(RefusalKind::of(&reply(text))), exit, "{text}");
+            assert_eq!(of_error(&ClientError::NotRemoved { reply: reply(text) }), exit, "{text}");
+        }
+        assert_eq!(of_error(&ClientError::PlaintextForbidden), Exit::Config);
+    }
 }
