@@ -1,4 +1,4 @@
-"""A private Dovecot: LMTP delivery into Maildirs, and SASL for a private Postfix. On loopback, in a folder of its own."""
+"""A private Dovecot: LMTP delivery into Maildirs, POP3 to collect from them, and SASL for a private Postfix. On loopback, in a folder of its own."""
 
 import signal
 
@@ -9,7 +9,7 @@ CONFIG = """
 base_dir = {folder}/run
 state_dir = {folder}/state
 log_path = {folder}/log
-protocols = lmtp
+protocols = lmtp pop3
 listen = 127.0.0.1
 mail_location = maildir:{folder}/mail/%n
 mail_uid = nobody
@@ -17,6 +17,7 @@ mail_gid = nogroup
 first_valid_uid = 1
 first_valid_gid = 1
 mail_plugins = quota
+pop3_uidl_format = %f
 default_internal_user = dovecot
 default_login_user = dovenull
 ssl = yes
@@ -49,6 +50,16 @@ service lmtp {{
     mode = 0
   }}
 }}
+service pop3-login {{
+  inet_listener pop3 {{
+    address = 127.0.0.1
+    port = {pop3_port}
+  }}
+  inet_listener pop3s {{
+    address = 127.0.0.1
+    port = {pop3s_port}
+  }}
+}}
 service auth {{
   unix_listener {folder}/auth-for-postfix {{
     mode = 0666
@@ -75,7 +86,7 @@ class Dovecot:
 
     def __init__(self, setting):
         self.folder = setting.folder(f"dovecot-{children.free_port()}")
-        self.lmtp_port = children.free_port()
+        self.lmtp_port, self.pop3_port, self.pop3s_port = (children.free_port() for _ in range(3))
         (self.folder / "users").write_text(
             "".join(f"{user}:{{PLAIN}}{word}::::::\n" for user, word in USERS.items() if ":" not in word)
             + "full:{PLAIN}x::::::userdb_quota_rule=*:bytes=2000\n"
@@ -87,6 +98,8 @@ class Dovecot:
             CONFIG.format(
                 folder=self.folder,
                 lmtp_port=self.lmtp_port,
+                pop3_port=self.pop3_port,
+                pop3s_port=self.pop3s_port,
                 certificate=setting.certificates.server,
                 key=setting.certificates.server_key,
             )

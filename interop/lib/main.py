@@ -29,6 +29,7 @@ PARTS = [
     "attacks_on_messages",
     "attacks_on_logins",
     "pop_clients",
+    "pop3_fetch",
     "slow",
     "lifecycle",
     "disk_full",
@@ -56,6 +57,7 @@ class Setting:
         self.certificates = Certificates(scratch / "certificates")
         self.postoffice = Path(os.environ["INTEROP_BIN"]) / "postoffice"
         self.smtp_send = Path(os.environ["INTEROP_BIN"]) / "smtp-send"
+        self.pop3_fetch = Path(os.environ["INTEROP_BIN"]) / "pop3-fetch"
         self.procmail = Path(os.environ["INTEROP_BIN"]) / "procmail"
         self.node_modules = Path(os.environ["INTEROP_NODE_MODULES"])
         self._office = None

@@ -3,7 +3,7 @@
 packages=(
     swaks libauthen-sasl-perl libnet-ssleay-perl
     curl msmtp s-nail gsasl openssl
-    postfix dovecot-core dovecot-lmtpd dovecot-imapd dovecot-sieve
+    postfix dovecot-core dovecot-lmtpd dovecot-pop3d dovecot-imapd dovecot-sieve
     procmail procmail-lib fetchmail mpop getmail6 mutt spamassassin spamc
     python3 ca-certificates
 )
