@@ -1,5 +1,6 @@
 """pop3-fetch against a private Dovecot and against `postoffice`: what it lists, fetches and deletes."""
 
+import itertools
 import mailbox
 import shutil
 
@@ -39,12 +40,15 @@ def against(setting, name, port, tls_port, inbox):
         equal(ran.code, code, "the exit code of pop3-fetch")
         return ran
 
+    serials = itertools.count(1)
+
     def fill(contents):
         for part in ("tmp", "new", "cur"):
             (inbox / part).mkdir(parents=True, exist_ok=True)
             for old in (inbox / part).iterdir():
                 old.unlink()
-        for serial, content in enumerate(contents, 1):
+        # Dovecot wonders at names that come again.
+        for serial, content in zip(serials, contents):
             text = content.replace(b"\r\n", b"\n")
             path = inbox / "new" / f"{1_700_000_000 + serial}.M{serial}P1.host,S={len(text)},W={len(content)}"
             path.write_bytes(text)
