@@ -391,7 +391,7 @@ impl Builder {
 
     /// Where mail goes, and from where it is collected.
     fn build_sink(&self) -> Result<(Sink, AnyStore), StartError> {
-        let memory = MemoryStore::new();
+        let memory = MemoryStore::with_room(REMEMBERED_BYTES);
         if self.config.discard {
             return Ok((Sink::Discard(Arc::default()), AnyStore::Memory(memory)));
         }

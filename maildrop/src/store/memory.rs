@@ -28,17 +28,27 @@ use crate::user::UserName;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
-    mailboxes: Arc<Mutex<HashMap<(UserName, Folder), Shared>>>,
+    shared: Arc<Mutex<Mailboxes>>,
 }
 
-type Shared = Arc<Mutex<Mails>>;
+/// Whose mailbox, and which.
+type Key = (UserName, Folder);
+
+#[derive(Debug)]
+struct Mailboxes {
+    mailboxes: HashMap<Key, Mails>,
+    delivered: u64,
+    /// Octets of all messages.
+    octets: u64,
+    /// How many there may be.
+    most: u64,
+}
 
 /// A mailbox.
 #[derive(Debug, Default)]
 struct Mails {
     /// By the number of their delivery.
     messages: BTreeMap<u64, Stored>,
-    delivered: u64,
     /// Whether there is an exclusive session.
     in_use: bool,
 }
@@ -50,42 +60,65 @@ struct Stored {
     arrived: SystemTime,
 }
 
+impl Default for Mailboxes {
+    fn default() -> Mailboxes {
+        Mailboxes { mailboxes: HashMap::new(), delivered: 0, octets: 0, most: u64::MAX }
+    }
+}
+
 impl MemoryStore {
-    /// No mail.
+    /// No mail, and room for as much as there is memory.
     pub fn new() -> MemoryStore {
         MemoryStore::default()
+    }
+
+    /// No mail, and room for so many octets of all users together: then the oldest messages are forgotten, but never the one
+    /// that came last.
+    pub fn with_room(octets: u64) -> MemoryStore {
+        let mailboxes = Mailboxes { most: octets, ..Mailboxes::default() };
+        MemoryStore { shared: Arc::new(Mutex::new(mailboxes)) }
     }
 
     /// Adds a message, whose lines may end with LF or CRLF.
     pub fn deliver(&self, user: &UserName, folder: &Folder, message: &[u8], arrived: SystemTime) {
         let mut text = Vec::new();
         expand(message, &mut 0, &mut text);
-        let shared = self.shared(user, folder, true).unwrap_or_default();
-        let mut mails = lock(&shared);
-        mails.delivered += 1;
-        let number = mails.delivered;
-        mails.messages.insert(number, Stored { text: text.into(), flags: Flags::EMPTY, arrived });
+        let stored = Stored { text: text.into(), flags: Flags::EMPTY, arrived };
+        lock(&self.shared).add((user.clone(), folder.clone()), stored);
     }
 
     /// Removes a message, also while it is listed in a session. Answers whether it was there.
     pub fn remove(&self, user: &UserName, folder: &Folder, id: &UniqueId) -> bool {
-        let number = id.as_str().parse().ok();
-        let shared = self.shared(user, folder, false);
-        number.zip(shared).is_some_and(|(number, shared)| lock(&shared).messages.remove(&number).is_some())
-    }
-
-    fn shared(&self, user: &UserName, folder: &Folder, make: bool) -> Option<Shared> {
-        let mut mailboxes = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (user.clone(), folder.clone());
-        if make || *folder == Folder::Inbox {
-            return Some(Arc::clone(mailboxes.entry(key).or_default()));
-        }
-        mailboxes.get(&key).cloned()
+        id.as_str().parse().is_ok_and(|number| lock(&self.shared).remove(&key, number))
     }
 }
 
-fn lock(shared: &Shared) -> MutexGuard<'_, Mails> {
-    // Each change is one step, so what a thread that panicked left is whole.
+impl Mailboxes {
+    fn add(&mut self, key: Key, stored: Stored) {
+        self.delivered += 1;
+        self.octets += stored.text.len() as u64;
+        self.mailboxes.entry(key).or_default().messages.insert(self.delivered, stored);
+        while self.octets > self.most {
+            let oldest = |(key, mails): (&Key, &Mails)| {
+                mails.messages.first_key_value().map(|(number, _)| (*number, key.clone()))
+            };
+            match self.mailboxes.iter().filter_map(oldest).min_by_key(|(number, _)| *number) {
+                Some((number, key)) if number < self.delivered => self.remove(&key, number),
+                _ => return,
+            };
+        }
+    }
+
+    fn remove(&mut self, key: &Key, number: u64) -> bool {
+        let removed = self.mailboxes.get_mut(key).and_then(|mails| mails.messages.remove(&number));
+        self.octets -= removed.as_ref().map_or(0, |stored| stored.text.len() as u64);
+        removed.is_some()
+    }
+}
+
+fn lock(shared: &Mutex<Mailboxes>) -> MutexGuard<'_, Mailboxes> {
+    // Each change is whole before anything can panic.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -94,10 +127,12 @@ impl Store for MemoryStore {
 
     async fn open(&self, user: &UserName, folder: &Folder, access: Access) -> Result<MemoryMailbox, Error> {
         let path = || PathBuf::from(user.as_str());
-        let Some(shared) = self.shared(user, folder, false) else {
+        let key = (user.clone(), folder.clone());
+        let mut mailboxes = lock(&self.shared);
+        if *folder != Folder::Inbox && !mailboxes.mailboxes.contains_key(&key) {
             return Err(Error::io(Operation::Open, path(), io::ErrorKind::NotFound));
-        };
-        let mut mails = lock(&shared);
+        }
+        let mails = mailboxes.mailboxes.entry(key.clone()).or_default();
         if access == Access::Exclusive {
             if mails.in_use {
                 return Err(Error::InUse { path: path() });
@@ -105,24 +140,25 @@ impl Store for MemoryStore {
             mails.in_use = true;
         }
         let messages = mails.messages.iter().map(|(number, stored)| (*number, stored.clone())).collect();
-        drop(mails);
-        Ok(MemoryMailbox { user: user.clone(), shared, access, messages })
+        Ok(MemoryMailbox { key, shared: Arc::clone(&self.shared), access, messages })
     }
 }
 
 /// A session with a mailbox in memory. Unique identifiers are the numbers of the deliveries.
 #[derive(Debug)]
 pub struct MemoryMailbox {
-    user: UserName,
-    shared: Shared,
+    key: Key,
+    shared: Arc<Mutex<Mailboxes>>,
     access: Access,
     messages: Vec<(u64, Stored)>,
 }
 
 impl Drop for MemoryMailbox {
     fn drop(&mut self) {
-        if self.access == Access::Exclusive {
-            lock(&self.shared).in_use = false;
+        if self.access == Access::Exclusive
+            && let Some(mails) = lock(&self.shared).mailboxes.get_mut(&self.key)
+        {
+            mails.in_use = false;
         }
     }
 }
@@ -150,8 +186,9 @@ impl Mailbox for MemoryMailbox {
     async fn read(&mut self, index: usize, reader: &mut LocalReader) -> Result<(), Error> {
         reader.end();
         let (number, stored) = &self.messages[index];
-        if !lock(&self.shared).messages.contains_key(number) {
-            return Err(Error::Vanished { path: self.user.as_str().into() });
+        let mailboxes = lock(&self.shared);
+        if !mailboxes.mailboxes.get(&self.key).is_some_and(|mails| mails.messages.contains_key(number)) {
+            return Err(Error::Vanished { path: self.key.0.as_str().into() });
         }
         reader.begin_memory(Arc::clone(&stored.text));
         Ok(())
@@ -162,17 +199,55 @@ impl Mailbox for MemoryMailbox {
             return Ok(());
         }
         if self.access == Access::ReadOnly {
-            return Err(Error::ReadOnly { path: self.user.as_str().into() });
+            return Err(Error::ReadOnly { path: self.key.0.as_str().into() });
         }
-        let mut mails = lock(&self.shared);
+        let mut mailboxes = lock(&self.shared);
         for index in update.removed() {
-            mails.messages.remove(&self.messages[index].0);
+            mailboxes.remove(&self.key, self.messages[index].0);
         }
         for index in update.marked_seen() {
-            if let Some(stored) = mails.messages.get_mut(&self.messages[index].0) {
+            let mails = mailboxes.mailboxes.get_mut(&self.key);
+            if let Some(stored) = mails.and_then(|mails| mails.messages.get_mut(&self.messages[index].0)) {
                 stored.flags |= Flags::SEEN;
             }
         }
+        drop(mailboxes);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::ready;
+
+    #[test]
+    fn the_oldest_messages_of_all_users_make_room_but_never_the_last_one() {
+        let user = |name: &str| UserName::parse(name).unwrap();
+        let store = MemoryStore::with_room(30);
+        let deliver = |name: &str, text: &str| {
+            store.deliver(&user(name), &Folder::Inbox, text.as_bytes(), SystemTime::UNIX_EPOCH);
+        };
+        let held = |name: &str| -> Vec<u64> {
+            let mailbox = ready(store.open(&user(name), &Folder::Inbox, Access::ReadOnly)).unwrap();
+            (0..mailbox.len()).filter_map(|index| mailbox.message(index).octets).collect()
+        };
+        deliver("alice", "1234567890");
+        deliver("bob", "12345678901");
+        deliver("alice", "123456789");
+        assert_eq!((held("alice"), held("bob")), (vec![10, 9], vec![11]));
+        // What is removed makes room as well.
+        let mailbox = ready(store.open(&user("alice"), &Folder::Inbox, Access::Exclusive)).unwrap();
+        let mut update = Update::new();
+        update.remove(1);
+        ready(mailbox.commit(&update)).unwrap();
+        deliver("bob", "123456789");
+        assert_eq!((held("alice"), held("bob")), (vec![10], vec![11, 9]));
+        deliver("bob", "1");
+        assert_eq!((held("alice"), held("bob")), (vec![], vec![11, 9, 1]));
+        deliver("alice", &"x".repeat(100));
+        assert_eq!((held("alice"), held("bob")), (vec![100], vec![]));
+        deliver("alice", "1");
+        assert_eq!(held("alice"), [1]);
     }
 }

@@ -23,7 +23,7 @@ pub(crate) enum Store {
 /// A message that is being written.
 pub(crate) enum Incoming {
     Maildir(Delivery),
-    Mbox { append: MboxAppend, last: Option<u8> },
+    Mbox { append: Box<MboxAppend>, last: Option<u8> },
 }
 
 impl Store {
@@ -42,7 +42,7 @@ impl Store {
                 let mut append = mbox.begin()?;
                 // POP3 does not tell the sender, nor the time zone of the mailbox.
                 append.append(FromLine::new(b"MAILER-DAEMON", SystemTime::now(), 0).as_bytes())?;
-                Incoming::Mbox { append, last: None }
+                Incoming::Mbox { append: Box::new(append), last: None }
             }
         })
     }

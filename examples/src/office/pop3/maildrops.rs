@@ -55,11 +55,11 @@ impl Maildrops {
             for index in 0..mailbox.len() {
                 maildrop.push(match mailbox.message(index) {
                     Message { octets: Some(octets), .. } => octets,
-                    _ => match ready(mailbox.octets(index)) {
-                        // It has a number all the same; who asks for it is told.
-                        Err(Error::Vanished { .. }) => 0,
-                        octets => octets?,
-                    },
+                    // Where it cannot be read it has a number all the same, and whoever asks for it is told.
+                    _ => ready(mailbox.octets(index)).unwrap_or_else(|error| {
+                        tracing::warn!(%user, %error, "a message cannot be read");
+                        0
+                    }),
                 });
             }
             Ok((mailbox, maildrop))
