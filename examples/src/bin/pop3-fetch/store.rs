@@ -22,7 +22,7 @@ pub(crate) enum Store {
 
 /// A message that is being written.
 pub(crate) enum Incoming {
-    Maildir(Delivery),
+    Maildir(Box<Delivery>),
     Mbox { append: Box<MboxAppend>, last: Option<u8> },
 }
 
@@ -37,7 +37,9 @@ impl Store {
     /// Begins a message.
     pub(crate) fn begin(&self) -> Result<Incoming, Failure> {
         Ok(match self {
-            Self::Maildir { maildir, .. } => Incoming::Maildir(maildir.deliver(&DeliveryOptions::new())?),
+            Self::Maildir { maildir, .. } => {
+                Incoming::Maildir(Box::new(maildir.deliver(&DeliveryOptions::new())?))
+            }
             Self::Mbox(mbox) => {
                 let mut append = mbox.begin()?;
                 // POP3 does not tell the sender, nor the time zone of the mailbox.
