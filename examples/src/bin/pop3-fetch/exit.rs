@@ -43,7 +43,7 @@ impl fmt::Display for Failure {
 impl From<maildrop::Error> for Failure {
     fn from(error: maildrop::Error) -> Self {
         let exit =
-            if error.is_transient() || error.is_storage_full() { Exit::TempFail } else { Exit::CantCreate };
+            if error.is_storage_full() || error.is_over_quota() { Exit::TempFail } else { Exit::CantCreate };
         Self::new(exit, error)
     }
 }
