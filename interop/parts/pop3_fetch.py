@@ -90,6 +90,11 @@ def against(setting, name, port, tls_port, inbox):
         equal(fetch(*arguments).out, b"fetched 0 messages, 0 octets\n", "the second time")
         equal(len(mailbox.mbox(mbox)), 3, "messages in the mbox")
         equal(len(left()), 3, "messages that are left")
+    with check(f"pop3-fetch from {name}: more messages than commands may wait, to an mbox, and deleted"):
+        fill([contents[0]] * 1300)
+        mbox = folder / "many"
+        expect(b"fetched 1300 messages" in fetch(*ca, "--to", f"mbox:{mbox}", "--delete").out, "a summary", "")
+        equal((len(mailbox.mbox(mbox)), left()), (1300, []), "messages here, and those that are left")
     with check(f"pop3-fetch from {name}: failures have their codes, and say what is wrong"):
         fill(contents[:1])
         password.write_text("wrong\n")

@@ -173,7 +173,7 @@ impl<'o> Fetch<'o> {
                 let id = submit(conn, Request::Retr(message.number))?;
                 self.asked.push_back((id, message));
             }
-            if store.waiting() >= BATCH || self.asked.is_empty() {
+            if self.stored.len() >= BATCH || self.asked.is_empty() {
                 self.commit(conn, store, seen.as_deref_mut())?;
             }
             if self.asked.is_empty() && self.deleting == 0 {

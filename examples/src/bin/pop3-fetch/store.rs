@@ -59,14 +59,6 @@ impl Store {
         Ok(())
     }
 
-    /// How many messages wait for [`Store::commit`].
-    pub(crate) fn waiting(&self) -> usize {
-        match self {
-            Self::Maildir { staged, .. } => staged.len(),
-            Self::Mbox(_) => 0,
-        }
-    }
-
     /// Makes all messages safe that were ended.
     pub(crate) fn commit(&mut self) -> Result<(), Failure> {
         if let Self::Maildir { staged, .. } = self {
