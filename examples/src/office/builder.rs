@@ -165,7 +165,7 @@ impl Builder {
     }
 
     /// Expects a PROXY protocol header, version 1 or 2, at the beginning of each connection from these addresses, and only
-    /// there. May be called for several.
+    /// there, but not for POP3. May be called for several.
     pub fn trust_proxy(mut self, network: impl Into<Network>) -> Self {
         self.config.trusted.proxy_protocol.push(network.into());
         self
