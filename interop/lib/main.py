@@ -30,6 +30,7 @@ PARTS = [
     "attacks_on_logins",
     "pop_clients",
     "pop3_fetch",
+    "pop3_concurrent",
     "slow",
     "lifecycle",
     "disk_full",
