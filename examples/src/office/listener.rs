@@ -52,15 +52,6 @@ enum Session {
     Pop3(pop3::Session),
 }
 
-impl Session {
-    async fn run(self, stop: watch::Receiver<bool>) {
-        match self {
-            Self::Smtp(session) => session.run(stop).await,
-            Self::Pop3(session) => session.run(stop).await,
-        }
-    }
-}
-
 impl Endpoint {
     /// Serves until told to stop, and then until the last session has ended. Dropping it ends the sessions at once.
     pub(super) async fn serve(self, listener: TcpListener, mut stop: watch::Receiver<bool>) {
@@ -79,7 +70,11 @@ impl Endpoint {
                     Ok((stream, address)) => {
                         if let Some(session) = self.admit(stream, address) {
                             let span = info_span!("session", service = %self.service, peer = %address);
-                            sessions.spawn(session.run(stopped.clone()).instrument(span));
+                            // Each in a task of its own size.
+                            match session {
+                                Session::Smtp(smtp) => sessions.spawn(smtp.run(stopped.clone()).instrument(span)),
+                                Session::Pop3(pop3) => sessions.spawn(pop3.run(stopped.clone()).instrument(span)),
+                            };
                         }
                     }
                     Err(error) => {
