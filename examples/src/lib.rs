@@ -9,11 +9,13 @@
 //! | [`filter`] | a host for the procmail engine: rc files that file mail for real |
 //! | [`formail`] | headers rewritten, mailboxes split, replies begun: what the program `formail` does |
 //! | [`config`] | the configuration as TOML |
+//! | [`client`] | what the command-line clients share |
 //! | [`users`] | users and their passwords |
 //! | [`limits`] | how many connections at a time |
 //!
-//! The programs `postoffice`, `smtp-send`, `procmail`, `formail` and `lockfile` are thin shells around it.
+//! The programs `postoffice`, `smtp-send`, `pop3-fetch`, `procmail`, `formail` and `lockfile` are thin shells around it.
 
+pub mod client;
 pub mod config;
 mod delivery;
 pub mod driver;

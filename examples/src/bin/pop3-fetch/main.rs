@@ -1,6 +1,5 @@
 //! `pop3-fetch`: collects mail by POP3. See `pop3-fetch --help`.
 
-mod exit;
 mod options;
 mod session;
 mod store;
@@ -10,12 +9,11 @@ use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use mailwright::client::exit::{self, Exit, Failure};
 use pop3_proto::client::{CommandId, Event, RefusalKind, Request};
 use pop3_proto::types::{MessageNumber, Reply};
 
-use exit::{Exit, Failure, of_refusal};
 use options::Options;
 use session::Connection;
 use store::{Incoming, Seen, Store};
@@ -26,24 +24,10 @@ const AHEAD: usize = 200;
 const BATCH: usize = 100;
 
 fn main() -> ExitCode {
-    let options = match Options::try_parse() {
-        Ok(options) => options,
-        Err(error) => {
-            // Help goes to standard output, and is no failure.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
-            let _ = error.print();
-            return ExitCode::from(exit as u8);
-        }
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ran = runtime
-        .map_err(|error| Failure::new(Exit::OsErr, error))
-        .and_then(|runtime| runtime.block_on(run(&options)));
-    let exit = ran.unwrap_or_else(|failure| {
-        eprintln!("pop3-fetch: {failure}");
-        failure.exit
-    });
-    ExitCode::from(exit as u8)
+    exit::main("pop3-fetch", |options| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(|error| Failure::new(Exit::OsErr, error))?.block_on(run(options))
+    })
 }
 
 async fn run(options: &Options) -> Result<Exit, Failure> {
@@ -207,7 +191,7 @@ impl<'o> Fetch<'o> {
                 Event::Refused { reply, .. } => {
                     self.deleting -= 1;
                     eprintln!("pop3-fetch: a message was not deleted: {reply}");
-                    self.worst = of_refusal(RefusalKind::of(&reply));
+                    self.went_wrong(&reply);
                 }
                 _ => {}
             }
@@ -227,7 +211,14 @@ impl<'o> Fetch<'o> {
 
     fn skip(&mut self, what: &str, number: MessageNumber, reply: &Reply) {
         self.bar.suspend(|| eprintln!("pop3-fetch: message {number} {what}: {reply}"));
-        self.worst = of_refusal(RefusalKind::of(reply));
+        self.went_wrong(reply);
+    }
+
+    fn went_wrong(&mut self, reply: &Reply) {
+        let exit = Exit::of_pop3_refusal(RefusalKind::of(reply));
+        if exit.is_worse(self.worst) {
+            self.worst = exit;
+        }
     }
 
     /// Makes safe what is stored, then has it deleted.
@@ -269,5 +260,8 @@ async fn quit(conn: &mut Connection) -> Result<(), Failure> {
 }
 
 fn refused(verb: &str, reply: &Reply) -> Failure {
-    Failure::new(of_refusal(RefusalKind::of(reply)), format!("expected an answer to {verb}, found {reply}"))
+    Failure::new(
+        Exit::of_pop3_refusal(RefusalKind::of(reply)),
+        format!("expected an answer to {verb}, found {reply}"),
+    )
 }

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use mail_wire::sasl::Mechanism;
+use mailwright::client::connect::HostPort;
+use mailwright::client::options::{Certificates, Tls, mechanism};
 use mailwright::config::Span;
-use pop3_proto::client::TlsPolicy;
 
 /// Collect mail by POP3: list it, or store it in a Maildir or an mbox, and delete it on the server if that is wanted.
 ///
@@ -19,7 +20,7 @@ use pop3_proto::client::TlsPolicy;
 pub(crate) struct Options {
     /// Where to connect: host, host:port or `[2001:db8::1]:port`. Without a port 110, with --tls implicit 995
     #[arg(value_name = "HOST[:PORT]")]
-    pub(crate) server: Target,
+    pub(crate) server: HostPort,
 
     /// User to log in as
     #[arg(long, value_name = "NAME", help_heading = "Logging in")]
@@ -38,15 +39,8 @@ pub(crate) struct Options {
     /// What to do about TLS
     #[arg(long, value_name = "WHEN", default_value = "require", help_heading = "TLS")]
     pub(crate) tls: Tls,
-    /// Certificate authorities to trust, as PEM; a self-signed certificate will do [default: those of the system]
-    #[arg(long, value_name = "PEM", help_heading = "TLS")]
-    pub(crate) ca_file: Option<PathBuf>,
-    /// Name that the certificate must have [default: the host]
-    #[arg(long, value_name = "NAME", help_heading = "TLS")]
-    pub(crate) tls_name: Option<String>,
-    /// Take any certificate, as --tls try does without --ca-file
-    #[arg(long, help_heading = "TLS", conflicts_with = "ca_file")]
-    pub(crate) insecure: bool,
+    #[command(flatten)]
+    pub(crate) certificates: Certificates,
 
     /// Fetch the messages to maildir:DIR, which is made if it is not there, or to mbox:FILE
     #[arg(long, value_name = "FORMAT:PATH")]
@@ -84,30 +78,6 @@ Examples:
   pop3-fetch pop.example.org --user alice --password-file pw --to maildir:Maildir --delete
   pop3-fetch pop.example.org --tls implicit --user alice --password-file pw --to mbox:inbox --seen inbox.seen";
 
-/// What `--tls` says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Tls {
-    /// In the clear
-    Never,
-    /// STLS where it is offered, with any certificate
-    Try,
-    /// STLS, with a certificate that is valid for the host
-    Require,
-    /// TLS from the first byte, with a valid certificate
-    Implicit,
-}
-
-impl From<Tls> for TlsPolicy {
-    fn from(tls: Tls) -> Self {
-        match tls {
-            Tls::Never => TlsPolicy::Never,
-            Tls::Try => TlsPolicy::Opportunistic,
-            Tls::Require => TlsPolicy::Required,
-            Tls::Implicit => TlsPolicy::Implicit,
-        }
-    }
-}
-
 /// Where messages are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -127,48 +97,11 @@ impl core::str::FromStr for Place {
     }
 }
 
-/// Host and port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Target {
-    pub(crate) host: String,
-    port: Option<u16>,
-}
-
-impl core::str::FromStr for Target {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let error = || format!("expected host, host:port or [IPv6]:port, found {text:?}");
-        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-            let (host, rest) = rest.split_once(']').ok_or_else(error)?;
-            match rest.strip_prefix(':') {
-                Some(port) => (host, Some(port)),
-                None if rest.is_empty() => (host, None),
-                None => return Err(error()),
-            }
-        } else if text.parse::<core::net::Ipv6Addr>().is_ok() {
-            (text, None)
-        } else {
-            text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)))
-        };
-        let port = port.map(|port| port.parse().map_err(|_| error())).transpose()?;
-        if host.is_empty() || host.contains(['/', ' ']) {
-            return Err(error());
-        }
-        Ok(Self { host: host.to_owned(), port })
-    }
-}
-
 impl Options {
     /// The port, given or not.
     pub(crate) fn port(&self) -> u16 {
         self.server.port.unwrap_or(if self.tls == Tls::Implicit { 995 } else { 110 })
     }
-}
-
-fn mechanism(text: &str) -> Result<Mechanism, String> {
-    let all = || Mechanism::ALL.map(Mechanism::name).join(", ");
-    Mechanism::parse(text).ok_or_else(|| format!("expected one of {}", all()))
 }
 
 #[cfg(test)]
@@ -182,19 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_and_places_are_read_in_each_form() {
-        for (text, host, port) in [
-            ("pop.example", "pop.example", None),
-            ("pop.example:2110", "pop.example", Some(2110)),
-            ("::1", "::1", None),
-            ("[::1]", "::1", None),
-            ("[::1]:110", "::1", Some(110)),
-        ] {
-            assert_eq!(text.parse(), Ok(Target { host: host.into(), port }), "{text}");
-        }
-        for text in ["", ":1", "host:x", "[::1", "[::1]1", "a b"] {
-            assert!(text.parse::<Target>().is_err(), "{text}");
-        }
+    fn places_are_read_in_each_form() {
         assert_eq!("mbox:a:b".parse(), Ok(Place::Mbox("a:b".into())));
         for text in ["", "mbox:", "mh:x", "Maildir"] {
             assert!(text.parse::<Place>().is_err(), "{text}");

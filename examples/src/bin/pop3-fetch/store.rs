@@ -10,8 +10,8 @@ use std::time::SystemTime;
 use maildrop::{
     Delivery, DeliveryOptions, FromLine, LineEndings, Maildir, Mbox, MboxAppend, Staged, commit_all,
 };
+use mailwright::client::exit::{Exit, Failure};
 
-use crate::exit::{Exit, Failure};
 use crate::options::Place;
 
 /// A Maildir or an mbox that takes messages.

@@ -1,87 +1,15 @@
-//! [`Tapped`]: a client whose conversation can be listened to.
+//! [`Tap`]: shows a POP3 conversation.
 //!
-//! It sits between driver and client, where there is no TLS any more. What is shown holds no password: what follows PASS, APOP
-//! and the mechanism of AUTH is masked, as is what answers a challenge. Of a message its size is told.
+//! What follows PASS, APOP and the mechanism of AUTH is masked, as is what answers a challenge. Of a message its size is told.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
-use std::time::Instant;
 
-use mail_wire::{Connection, Escaped, Io, LayerInfo, Step};
-use pop3_proto::client::{Client, ClientError, Event};
-
-/// Longest part of a line that is kept to be shown.
-const LONGEST: usize = 1024;
-
-/// A client, with its transcript on standard error if one is wanted.
-#[derive(Debug)]
-pub(crate) struct Tapped {
-    pub(crate) client: Client,
-    tap: Option<Box<Tap>>,
-}
-
-impl Tapped {
-    pub(crate) fn new(client: Client, verbose: bool) -> Self {
-        Self { client, tap: verbose.then(Box::default) }
-    }
-}
-
-impl Connection for Tapped {
-    type Event = Event;
-    type Error = ClientError;
-
-    fn io(&mut self) -> Io<'_> {
-        self.client.io()
-    }
-
-    fn received(&mut self, n: usize, now: Instant) {
-        if let Some(tap) = &mut self.tap {
-            tap.received(&self.client.io().recv[..n], &mut show);
-        }
-        self.client.received(n, now);
-    }
-
-    fn sent(&mut self, n: usize, now: Instant) {
-        if let Some(tap) = &mut self.tap {
-            tap.sent(&self.client.io().send[..n], &mut show);
-        }
-        self.client.sent(n, now);
-    }
-
-    fn poll(&mut self) -> Step<Event, ClientError> {
-        let step = self.client.poll();
-        if let (Some(tap), Step::Upgrade(_)) = (&mut self.tap, &step) {
-            **tap = Tap { tls: true, ..Tap::default() };
-            show("-- TLS handshake");
-        }
-        step
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.client.deadline()
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.client.handle_timeout(now);
-    }
-
-    fn upgraded(&mut self, layer: LayerInfo, now: Instant) {
-        if let (Some(_), LayerInfo::Tls(info)) = (&self.tap, &layer) {
-            let of = |fact: &Option<String>| fact.clone().unwrap_or_else(|| "unknown".to_owned());
-            show(&format!("-- {} with {}", of(&info.version), of(&info.cipher)));
-        }
-        self.client.upgraded(layer, now);
-    }
-}
-
-fn show(line: &str) {
-    // Nothing is lost if nobody reads it.
-    let _ = writeln!(io::stderr(), "{line}");
-}
+use mail_wire::Escaped;
+use mailwright::client::transcript::{self, Line};
 
 /// What is known from what went by.
 #[derive(Debug, Default)]
-struct Tap {
+pub(crate) struct Tap {
     from_server: Line,
     from_client: Line,
     /// What kind of answer each command that was sent will get, the oldest first.
@@ -93,13 +21,6 @@ struct Tap {
     tls: bool,
     /// Whether the next line of the client's answers a challenge.
     secret: bool,
-}
-
-/// A line as it comes: its length, and the beginning of its text.
-#[derive(Debug, Default)]
-struct Line {
-    text: Vec<u8>,
-    length: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,24 +37,10 @@ enum Following {
     Message(u64),
 }
 
-impl Line {
-    /// Takes bytes up to the end of a line; says whether that is there.
-    fn take(&mut self, bytes: &mut &[u8]) -> bool {
-        let end = bytes.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
-        let (part, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
-        self.length += part.len() as u64;
-        let room = LONGEST.saturating_sub(self.text.len());
-        self.text.extend_from_slice(&part[..part.len().min(room)]);
-        *bytes = rest;
-        end.is_some()
-    }
-}
-
-impl Tap {
+impl transcript::Tap for Tap {
     fn received(&mut self, mut bytes: &[u8], show: &mut impl FnMut(&str)) {
-        while self.from_server.take(&mut bytes) {
-            let line = std::mem::take(&mut self.from_server);
-            let text = line.text.trim_ascii_end();
+        while let Some(line) = self.from_server.take(&mut bytes) {
+            let text = line.text();
             match self.following {
                 Some(Following::Message(size)) if text == b"." => {
                     show(&format!("S: [{size} bytes of a message]"));
@@ -141,7 +48,7 @@ impl Tap {
                     self.following = None;
                 }
                 Some(Following::Message(size)) => {
-                    self.following = Some(Following::Message(size + line.length));
+                    self.following = Some(Following::Message(size + line.length()));
                 }
                 Some(Following::Listing) => {
                     show(&format!("S: {}", Escaped(text)));
@@ -152,29 +59,9 @@ impl Tap {
         }
     }
 
-    fn status(&mut self, text: &[u8], show: &mut impl FnMut(&str)) {
-        show(&format!("S: {}", Escaped(text)));
-        if text.first() == Some(&b'+') && !text.starts_with(b"+OK") {
-            self.secret = true;
-            return;
-        }
-        if !std::mem::replace(&mut self.greeted, true) && !self.tls {
-            return;
-        }
-        let answer = self.expected.pop_front().unwrap_or(Answer::Status);
-        if text.starts_with(b"+OK") {
-            self.following = match answer {
-                Answer::Status => None,
-                Answer::Listing => Some(Following::Listing),
-                Answer::Message => Some(Following::Message(0)),
-            };
-        }
-    }
-
     fn sent(&mut self, mut bytes: &[u8], show: &mut impl FnMut(&str)) {
-        while self.from_client.take(&mut bytes) {
-            let line = std::mem::take(&mut self.from_client);
-            let text = line.text.trim_ascii_end();
+        while let Some(line) = self.from_client.take(&mut bytes) {
+            let text = line.text();
             if std::mem::take(&mut self.secret) {
                 show(if text == b"*" { "C: *" } else { "C: [secret]" });
                 continue;
@@ -197,11 +84,37 @@ impl Tap {
             });
         }
     }
+
+    fn encrypted(&mut self) {
+        *self = Self { tls: true, ..Self::default() };
+    }
+}
+
+impl Tap {
+    fn status(&mut self, text: &[u8], show: &mut impl FnMut(&str)) {
+        show(&format!("S: {}", Escaped(text)));
+        if text.first() == Some(&b'+') && !text.starts_with(b"+OK") {
+            self.secret = true;
+            return;
+        }
+        if !std::mem::replace(&mut self.greeted, true) && !self.tls {
+            return;
+        }
+        let answer = self.expected.pop_front().unwrap_or(Answer::Status);
+        if text.starts_with(b"+OK") {
+            self.following = match answer {
+                Answer::Status => None,
+                Answer::Listing => Some(Following::Listing),
+                Answer::Message => Some(Following::Message(0)),
+            };
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mailwright::client::transcript::Tap as _;
 
     #[test]
     fn a_conversation_is_shown_without_its_secrets_and_messages() {

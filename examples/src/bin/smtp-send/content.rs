@@ -5,9 +5,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use mailwright::client::exit::{Exit, Failure};
 use memchr::{memchr, memmem};
-
-use crate::exit::{Exit, Failure};
 
 /// Up to here a message is kept in memory, in bytes.
 const IN_MEMORY: u64 = 1 << 20;

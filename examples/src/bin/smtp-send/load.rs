@@ -7,8 +7,9 @@ use std::thread;
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use mailwright::client::exit::{Exit, Failure};
 
-use crate::exit::{Exit, Failure, worst};
+use crate::exit::worst;
 use crate::message::Message;
 use crate::options::Options;
 use crate::report::{Latencies, Report};

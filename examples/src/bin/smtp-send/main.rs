@@ -12,29 +12,15 @@ mod transcript;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
+use mailwright::client::exit::{Exit, Failure};
 use smtp_proto::client::Outcome;
 
-use exit::{Exit, Failure};
 use message::Message;
 use options::Options;
 use session::{Delivery, Route, Session};
 
 fn main() -> ExitCode {
-    let options = match Options::try_parse() {
-        Ok(options) => options,
-        Err(error) => {
-            // Help goes to standard output, and is no failure.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
-            let _ = error.print();
-            return ExitCode::from(exit as u8);
-        }
-    };
-    let exit = run(&options).unwrap_or_else(|failure| {
-        eprintln!("smtp-send: {failure}");
-        failure.exit
-    });
-    ExitCode::from(exit as u8)
+    mailwright::client::exit::main("smtp-send", run)
 }
 
 fn run(options: &Options) -> Result<Exit, Failure> {

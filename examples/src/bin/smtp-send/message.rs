@@ -2,11 +2,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use mailwright::client::exit::{Exit, Failure};
 use smtp_proto::client::Transaction;
 use smtp_proto::types::{Body, DateTime};
 
 use crate::content::{Content, Facts};
-use crate::exit::{Exit, Failure};
 use crate::options::Options;
 
 /// A message as it goes out, with an envelope for it.

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use mail_wire::sasl::Mechanism;
+use mailwright::client::connect::HostPort;
+use mailwright::client::options::{Certificates, Tls, mechanism};
 use mailwright::config::{ByteSize, Span};
-use smtp_proto::client::{Chunking, TlsPolicy};
+use smtp_proto::client::Chunking;
 use smtp_proto::codec::Leniency;
 use smtp_proto::types::{Command, ForwardPath, HelloName, MailParams, Mailbox, RcptParams, ReversePath};
 
@@ -43,20 +45,13 @@ pub(crate) struct Options {
     /// What to do about TLS [default: try, or require with --user]
     #[arg(long, value_name = "WHEN", help_heading = "TLS")]
     pub(crate) tls: Option<Tls>,
-    /// Certificate authorities to trust, as PEM; a self-signed certificate will do [default: those of the system]
-    #[arg(long, value_name = "PEM", help_heading = "TLS")]
-    pub(crate) ca_file: Option<PathBuf>,
-    /// Name that the certificate must have [default: the host of --server]
-    #[arg(long, value_name = "NAME", help_heading = "TLS")]
-    pub(crate) tls_name: Option<String>,
-    /// Take any certificate, as --tls try does without --ca-file
-    #[arg(long, help_heading = "TLS", conflicts_with = "ca_file")]
-    pub(crate) insecure: bool,
+    #[command(flatten)]
+    pub(crate) certificates: Certificates,
 
     /// User to log in as
     #[arg(long, value_name = "NAME", help_heading = "Logging in")]
     pub(crate) user: Option<String>,
-    /// File with the password in its first line
+    /// File with the password in its first line; - is standard input, if the message is not
     #[arg(long, value_name = "FILE", requires = "user", help_heading = "Logging in")]
     pub(crate) password_file: Option<PathBuf>,
     /// File with an OAuth 2.0 access token in its first line, in place of a password
@@ -130,30 +125,6 @@ Examples:
   smtp-send --from '<>' --to bob@localhost --server unix:/run/dovecot/lmtp --lmtp mail.eml
   smtp-send --from a@localhost --to demo@localhost --server 127.0.0.1:2525 --size 4KiB --count 100000 --connections 50";
 
-/// What `--tls` says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Tls {
-    /// In the clear
-    Never,
-    /// STARTTLS where it is offered, with any certificate
-    Try,
-    /// STARTTLS, with a certificate that is valid for the host
-    Require,
-    /// TLS from the first byte, with a valid certificate
-    Implicit,
-}
-
-impl From<Tls> for TlsPolicy {
-    fn from(tls: Tls) -> Self {
-        match tls {
-            Tls::Never => TlsPolicy::Never,
-            Tls::Try => TlsPolicy::Opportunistic,
-            Tls::Require => TlsPolicy::Required,
-            Tls::Implicit => TlsPolicy::Implicit,
-        }
-    }
-}
-
 /// What `--chunking` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Bdat {
@@ -178,7 +149,7 @@ impl From<Bdat> for Chunking {
 /// What `--server` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
-    Tcp { host: String, port: Option<u16> },
+    Tcp(HostPort),
     Unix(PathBuf),
 }
 
@@ -186,23 +157,10 @@ impl core::str::FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return Ok(Self::Unix(path.into()));
+        match text.strip_prefix("unix:") {
+            Some(path) => Ok(Self::Unix(path.into())),
+            None => text.parse().map(Self::Tcp).map_err(|error| format!("{error}; or unix:/path")),
         }
-        let error = || format!("expected host, host:port, [IPv6]:port or unix:/path, found {text:?}");
-        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-            let (host, rest) = rest.split_once(']').ok_or_else(error)?;
-            (host, rest.strip_prefix(':').map(str::to_owned).or((!rest.is_empty()).then(String::new)))
-        } else if text.parse::<core::net::Ipv6Addr>().is_ok() {
-            (text, None)
-        } else {
-            text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port.to_owned())))
-        };
-        let port = port.map(|port| port.parse().map_err(|_| error())).transpose()?;
-        if host.is_empty() || host.contains(['/', ' ']) {
-            return Err(error());
-        }
-        Ok(Self::Tcp { host: host.to_owned(), port })
     }
 }
 
@@ -255,11 +213,6 @@ fn hello(text: &str) -> Result<HelloName, String> {
     HelloName::parse(text).map_err(|error| error.to_string())
 }
 
-fn mechanism(text: &str) -> Result<Mechanism, String> {
-    let all = || Mechanism::ALL.map(Mechanism::name).join(", ");
-    Mechanism::parse(text).ok_or_else(|| format!("expected one of {}", all()))
-}
-
 fn mail_params(text: &str) -> Result<Box<MailParams>, String> {
     match parse(&format!("MAIL FROM:<> {text}"))? {
         Command::Mail { params, .. } => Ok(Box::new(params)),
@@ -289,22 +242,12 @@ mod tests {
     }
 
     #[test]
-    fn servers_are_read_in_each_form() {
-        let tcp = |host: &str, port| Ok(Target::Tcp { host: host.into(), port });
-        for (text, expected) in [
-            ("localhost", tcp("localhost", None)),
-            ("mx.example:2525", tcp("mx.example", Some(2525))),
-            ("192.0.2.1:25", tcp("192.0.2.1", Some(25))),
-            ("::1", tcp("::1", None)),
-            ("[::1]", tcp("::1", None)),
-            ("[2001:db8::1]:25", tcp("2001:db8::1", Some(25))),
-            ("unix:/run/lmtp", Ok(Target::Unix("/run/lmtp".into()))),
-        ] {
-            assert_eq!(text.parse(), expected, "{text}");
-        }
-        for text in ["", ":25", "host:", "host:x", "host:70000", "[::1", "[::1]25", "a b", "/run/lmtp"] {
-            assert!(text.parse::<Target>().is_err(), "{text}");
-        }
+    fn servers_are_hosts_or_sockets() {
+        let tcp = HostPort { host: "::1".into(), port: Some(25) };
+        assert_eq!("[::1]:25".parse(), Ok(Target::Tcp(tcp)));
+        assert_eq!("unix:/run/lmtp".parse(), Ok(Target::Unix("/run/lmtp".into())));
+        let error = "/run/lmtp".parse::<Target>().unwrap_err();
+        assert!(error.ends_with("found \"/run/lmtp\"; or unix:/path"), "{error}");
     }
 
     #[test]

@@ -8,22 +8,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use mail_wire::Secret;
 use mail_wire::sasl::Credentials;
+use mailwright::client::connect;
+use mailwright::client::exit::{Exit, Failure};
+use mailwright::client::options::{first_line, settings};
+use mailwright::client::transcript::Tapped;
 use mailwright::driver::{Conn, Settings};
-use mailwright::tls::{ClientTls, Trust};
 use smtp_proto::client::{Client, ClientConfig, Event, Outcome, Timeouts};
 use smtp_proto::types::{HelloName, Protocol};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::exit::{Exit, Failure};
 use crate::message::Message;
-use crate::options::{Options, Target, Tls};
-use crate::transcript::Tapped;
-
-/// How long to try to connect to one address.
-const CONNECT: Duration = Duration::from_secs(30);
+use crate::options::{Options, Target};
+use crate::transcript::Tap;
 
 /// Where to connect and how: made once, used for each connection.
 #[derive(Debug)]
@@ -47,7 +45,7 @@ impl Route {
     /// Reads what is to be read, and looks up the server.
     pub(crate) async fn of(options: &Options) -> Result<Self, Failure> {
         let host = match &options.server {
-            Target::Tcp { host, .. } => host.as_str(),
+            Target::Tcp(server) => server.host.as_str(),
             Target::Unix(_) => "localhost",
         };
         let hello = HelloName::parse("localhost").map_err(|error| Failure::new(Exit::Software, error))?;
@@ -64,44 +62,27 @@ impl Route {
         config.plaintext_auth_without_tls = options.plaintext_auth;
         config.pipelining = !options.no_pipelining;
         config.chunking = options.chunking.into();
-        let mut settings = Settings::client();
-        if let Some(tls) = client_tls(options, host)? {
-            settings = settings.with_tls(tls);
+        let limit = options.timeout.map(|limit| limit.0);
+        if let Some(limit) = limit {
+            config.timeouts = at_most(config.timeouts, limit);
         }
-        let mut connect_timeout = CONNECT;
-        if let Some(limit) = options.timeout {
-            config.timeouts = at_most(config.timeouts, limit.0);
-            settings.handshake_timeout = settings.handshake_timeout.min(limit.0);
-            settings.write_timeout = settings.write_timeout.min(limit.0);
-            connect_timeout = limit.0;
-        }
+        let settings = settings(options.certificates.tls(options.tls(), host)?, limit);
         Ok(Self {
             addresses: look_up(options).await?,
             config,
             hello: options.hello.clone(),
             settings: Arc::new(settings),
-            connect_timeout,
+            connect_timeout: limit.unwrap_or(connect::TIMEOUT),
             verbose: options.verbose,
         })
     }
 
     async fn connect(&self) -> Result<Stream, Failure> {
-        let mut failure = Failure::new(Exit::NoHost, "expected an address to connect to, found none");
-        for address in &self.addresses {
-            let connecting = async {
-                match address {
-                    Address::Tcp(address) => TcpStream::connect(address).await.map(Stream::Tcp),
-                    Address::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
-                }
-            };
-            let why = match tokio::time::timeout(self.connect_timeout, connecting).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => format!("no answer within {:?}", self.connect_timeout),
-            };
-            failure = Failure::new(Exit::TempFail, format!("expected to connect to {address}, found: {why}"));
-        }
-        Err(failure)
+        connect::first(&self.addresses, self.connect_timeout, async |address| match address {
+            Address::Tcp(address) => TcpStream::connect(address).await.map(Stream::Tcp),
+            Address::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
+        })
+        .await
     }
 }
 
@@ -115,46 +96,29 @@ impl core::fmt::Display for Address {
 }
 
 async fn look_up(options: &Options) -> Result<Vec<Address>, Failure> {
-    let (host, port) = match &options.server {
-        Target::Unix(path) => return Ok(vec![Address::Unix(path.clone())]),
-        Target::Tcp { host, port } => (host, port.unwrap_or(options.default_port())),
-    };
-    let no_host =
-        |why: &str| Failure::new(Exit::NoHost, format!("expected addresses of {host}, found: {why}"));
-    let found = tokio::net::lookup_host((host.as_str(), port)).await;
-    let addresses: Vec<Address> =
-        found.map_err(|error| no_host(&error.to_string()))?.map(Address::Tcp).collect();
-    if addresses.is_empty() { Err(no_host("none")) } else { Ok(addresses) }
+    match &options.server {
+        Target::Unix(path) => Ok(vec![Address::Unix(path.clone())]),
+        Target::Tcp(server) => {
+            let port = server.port.unwrap_or(options.default_port());
+            let addresses = connect::look_up(&server.host, port).await?;
+            Ok(addresses.into_iter().map(Address::Tcp).collect())
+        }
+    }
 }
 
 fn credentials(options: &Options, user: &str) -> Result<Credentials, Failure> {
+    let standard_input = Some(Path::new("-"));
+    if options.file.as_deref() == standard_input
+        && [&options.password_file, &options.token_file].map(|file| file.as_deref()).contains(&standard_input)
+    {
+        let text = "expected one thing from standard input, found the message and the password";
+        return Err(Failure::new(Exit::Usage, text));
+    }
     match (&options.password_file, &options.token_file) {
         (Some(path), _) => Ok(Credentials::password(user, first_line(path)?)),
         (None, Some(path)) => Ok(Credentials::token(user, first_line(path)?)),
         (None, None) => Err(Failure::new(Exit::Usage, "--user needs --password-file or --token-file")),
     }
-}
-
-fn first_line(path: &Path) -> Result<Secret, Failure> {
-    let failure = |why: &str| {
-        Failure::new(Exit::Config, format!("expected a password in {}, found: {why}", path.display()))
-    };
-    let content = Secret::new(std::fs::read(path).map_err(|error| failure(&error.to_string()))?);
-    let line = content.expose().split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    if line.is_empty() { Err(failure("an empty first line")) } else { Ok(Secret::new(line)) }
-}
-
-fn client_tls(options: &Options, host: &str) -> Result<Option<ClientTls>, Failure> {
-    let trust = match (options.tls(), &options.ca_file) {
-        (Tls::Never, _) => return Ok(None),
-        (_, Some(path)) => Trust::CaFile(path.clone()),
-        (Tls::Try, None) => Trust::AnyCertificate,
-        (Tls::Require | Tls::Implicit, None) if options.insecure => Trust::AnyCertificate,
-        (Tls::Require | Tls::Implicit, None) => Trust::System,
-    };
-    let name = options.tls_name.as_deref().unwrap_or(host);
-    ClientTls::new(&trust, name).map(Some).map_err(|error| Failure::new(Exit::Config, error))
 }
 
 /// No wait longer than `limit`.
@@ -168,7 +132,7 @@ fn at_most(mut timeouts: Timeouts, limit: Duration) -> Timeouts {
 
 /// A connection that is ready for messages.
 pub(crate) struct Session {
-    conn: Conn<Tapped, Stream>,
+    conn: Conn<Tapped<Client, Tap>, Stream>,
     /// Messages that were sent over it.
     sent: u64,
 }

@@ -1,0 +1,248 @@
+//! How a client ends: [`Failure`], and which exit code of sysexits(3) that is.
+
+use core::fmt;
+use std::process::ExitCode;
+
+use clap::Parser;
+use pop3_proto::client as pop3;
+use smtp_proto::client as smtp;
+
+use crate::driver::Closed;
+
+/// The codes of sysexits(3) that come up. Where several do, the [worst](Exit::is_worse) counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Ok = 0,
+    /// The command line is not understood.
+    Usage = 64,
+    /// The server cannot take such a message.
+    DataErr = 65,
+    /// What was to be sent cannot be read.
+    NoInput = 66,
+    /// No such recipient.
+    NoUser = 67,
+    /// No such host.
+    NoHost = 68,
+    /// Refused for good.
+    Unavailable = 69,
+    /// A bug.
+    Software = 70,
+    /// The operating system failed.
+    OsErr = 71,
+    /// What was fetched cannot be stored.
+    CantCreate = 73,
+    /// Failed for now.
+    TempFail = 75,
+    /// The server broke the protocol, or TLS failed.
+    Protocol = 76,
+    /// The login was refused.
+    NoPerm = 77,
+    /// Bad certificate authorities, password file or policy.
+    Config = 78,
+}
+
+impl Exit {
+    /// From the best to the worst: what may pass, what is refused for good, what is amiss on this side.
+    const ORDER: [Self; 14] = [
+        Self::Ok,
+        Self::TempFail,
+        Self::Protocol,
+        Self::NoUser,
+        Self::Unavailable,
+        Self::DataErr,
+        Self::NoPerm,
+        Self::NoHost,
+        Self::Config,
+        Self::Usage,
+        Self::NoInput,
+        Self::CantCreate,
+        Self::OsErr,
+        Self::Software,
+    ];
+
+    /// Whether this is worse than the other.
+    pub fn is_worse(self, other: Self) -> bool {
+        let rank = |exit| Self::ORDER.iter().position(|known| *known == exit);
+        rank(self) > rank(other)
+    }
+
+    /// For a command that a POP3 server refused.
+    pub fn of_pop3_refusal(kind: pop3::RefusalKind) -> Self {
+        if kind.is_temporary() { Self::TempFail } else { Self::Unavailable }
+    }
+
+    fn of_smtp(error: &smtp::ClientError) -> Self {
+        use smtp::ClientError::{
+            Aborted, AuthRefused, EarlyReply, NoMechanism, Refused, Sasl, TlsNotOffered, Uncertain,
+        };
+        match error {
+            _ if error.is_temporary() => Self::TempFail,
+            AuthRefused { .. } | Sasl { .. } => Self::NoPerm,
+            NoMechanism(_) => Self::Config,
+            Refused { .. } | TlsNotOffered | EarlyReply { .. } => Self::Unavailable,
+            // Nothing may be lost: whoever calls must look, or send it again.
+            Uncertain { .. } => Self::TempFail,
+            Aborted => Self::DataErr,
+            _ => Self::Protocol,
+        }
+    }
+
+    fn of_pop3(error: &pop3::ClientError) -> Self {
+        use pop3::ClientError::{
+            LoginRefused, NoMechanism, NotRemoved, PlaintextForbidden, Refused, TlsNotOffered, Uncertain,
+        };
+        match error {
+            _ if error.is_temporary() => Self::TempFail,
+            LoginRefused { .. } => Self::NoPerm,
+            NoMechanism(_) | PlaintextForbidden => Self::Config,
+            Refused { .. } | TlsNotOffered | NotRemoved { .. } => Self::Unavailable,
+            // Whoever calls must look.
+            Uncertain { .. } => Self::TempFail,
+            _ => Self::Protocol,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// What the user is told, and the exit code.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What was expected, and what was found.
+    pub text: String,
+}
+
+impl Failure {
+    /// With this text.
+    pub fn new(exit: Exit, text: impl fmt::Display) -> Self {
+        Self { exit, text: text.to_string() }
+    }
+
+    fn of_closed<X: core::error::Error>(closed: &Closed<X>, of_protocol: impl FnOnce(&X) -> Exit) -> Self {
+        let exit = match closed {
+            Closed::Done | Closed::Transport(_) | Closed::Stalled(_) | Closed::HandshakeTimeout(_) => {
+                Exit::TempFail
+            }
+            Closed::Protocol(error) => of_protocol(error),
+            Closed::Handshake(_) => Exit::Protocol,
+            _ => Exit::Software,
+        };
+        Self::new(exit, closed)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<Closed<smtp::ClientError>> for Failure {
+    fn from(closed: Closed<smtp::ClientError>) -> Self {
+        Self::of_closed(&closed, Exit::of_smtp)
+    }
+}
+
+impl From<Closed<pop3::ClientError>> for Failure {
+    fn from(closed: Closed<pop3::ClientError>) -> Self {
+        Self::of_closed(&closed, Exit::of_pop3)
+    }
+}
+
+impl From<smtp::SendError> for Failure {
+    fn from(error: smtp::SendError) -> Self {
+        use smtp::SendError::{Busy, NotOffered, TooLarge};
+        let exit = match error {
+            TooLarge { .. } => Exit::DataErr,
+            NotOffered { extension: "8BITMIME" | "SMTPUTF8" | "BINARYMIME" | "CHUNKING", .. } => {
+                Exit::DataErr
+            }
+            Busy => Exit::Software,
+            error if error.needs_reconnect() => Exit::TempFail,
+            _ => Exit::Unavailable,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<smtp::BodyError> for Failure {
+    fn from(error: smtp::BodyError) -> Self {
+        let exit = match error {
+            // Where the parameters given for MAIL are not true, or the file has changed.
+            smtp::BodyError::EightBit { .. } => Exit::DataErr,
+            _ => Exit::Software,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<maildrop::Error> for Failure {
+    fn from(error: maildrop::Error) -> Self {
+        let passes = error.is_storage_full() || error.is_over_quota();
+        Self::new(if passes { Exit::TempFail } else { Exit::CantCreate }, error)
+    }
+}
+
+/// Reads the command line, runs the program, and says on standard error why it failed.
+pub fn main<O: Parser>(program: &str, run: impl FnOnce(&O) -> Result<Exit, Failure>) -> ExitCode {
+    let options = match O::try_parse() {
+        Ok(options) => options,
+        Err(error) => {
+            // Help goes to standard output, and is no failure.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let exit = run(&options).unwrap_or_else(|failure| {
+        eprintln!("{program}: {failure}");
+        failure.exit
+    });
+    exit.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pop3_proto::client::RefusalKind;
+    use pop3_proto::codec::ReplyLine;
+
+    #[test]
+    fn what_is_for_good_is_worse_than_what_may_pass() {
+        for (worse, other) in [
+            (Exit::TempFail, Exit::Ok),
+            (Exit::Protocol, Exit::TempFail),
+            (Exit::NoUser, Exit::TempFail),
+            (Exit::Unavailable, Exit::NoUser),
+            (Exit::DataErr, Exit::Unavailable),
+            (Exit::NoPerm, Exit::DataErr),
+            (Exit::CantCreate, Exit::NoPerm),
+            (Exit::Software, Exit::OsErr),
+        ] {
+            assert!(worse.is_worse(other) && !other.is_worse(worse), "{worse:?} {other:?}");
+            assert!(!worse.is_worse(worse));
+        }
+    }
+
+    #[test]
+    fn what_a_pop3_server_may_take_back_is_told_from_what_it_will_not() {
+        let reply = |text: &str| ReplyLine::parse(text.as_bytes()).unwrap().to_reply().unwrap();
+        for (text, exit) in [
+            ("-ERR [IN-USE] open", Exit::TempFail),
+            ("-ERR [SYS/TEMP] disk", Exit::TempFail),
+            ("-ERR [SYS/PERM] disk", Exit::Unavailable),
+            ("-ERR no", Exit::Unavailable),
+        ] {
+            assert_eq!(Exit::of_pop3_refusal(RefusalKind::of(&reply(text))), exit, "{text}");
+            assert_eq!(Exit::of_pop3(&pop3::ClientError::NotRemoved { reply: reply(text) }), exit, "{text}");
+        }
+        assert_eq!(Exit::of_pop3(&pop3::ClientError::PlaintextForbidden), Exit::Config);
+    }
+}
