@@ -40,10 +40,10 @@ fn a_reply_that_comes_before_its_command_is_fatal() {
         embedder.feed(first.as_bytes(), usize::MAX);
         embedder.sent.clear();
         embedder.feed(second.as_bytes(), usize::MAX);
-        let error = embedder.end.unwrap().unwrap_err();
+        let error = embedder.played.end.unwrap().unwrap_err();
         let fine = matches!(error, ClientError::Unsolicited { .. } | ClientError::TlsNotOffered);
         assert!(fine, "{second:?}: {error}");
-        assert!(!String::from_utf8(embedder.sent).unwrap().contains("STLS"), "{second:?}");
+        assert!(!String::from_utf8(embedder.played.sent).unwrap().contains("STLS"), "{second:?}");
     }
 }
 
@@ -170,14 +170,14 @@ fn a_message_without_end_is_cut_off() {
     embedder.feed(&b"0123456\r\n..\r\n".repeat(416), 100);
     assert!(embedder.end.is_none());
     embedder.feed(&b"0123456\r\n".repeat(30), 100);
-    let error = embedder.end.unwrap().unwrap_err();
+    let error = embedder.played.end.unwrap().unwrap_err();
     assert_eq!(error, ClientError::MessageTooLarge { number: number(7), limit: 5000 });
 }
 
 #[test]
 fn a_message_is_read_no_faster_than_it_is_taken() {
     let mut embedder = asking(config(), Request::Retr(number(1)));
-    let (client, now) = (&mut embedder.client, embedder.now);
+    let (client, now) = (&mut embedder.played.client, embedder.played.now);
     let mut fed = 0;
     loop {
         let recv = client.io().recv;
@@ -199,7 +199,7 @@ fn a_message_is_read_no_faster_than_it_is_taken() {
 #[test]
 fn a_hundred_thousand_lines_pass_through_little_memory() {
     let mut embedder = asking(config(), Request::Uidl(None));
-    let (client, now) = (&mut embedder.client, embedder.now);
+    let (client, now) = (&mut embedder.played.client, embedder.played.now);
     let (mut seen, mut next, mut rest) = (0, 1, Vec::new());
     let lines = 100_000;
     loop {
@@ -251,7 +251,7 @@ fn capabilities_that_cannot_be_read_are_passed_over() {
 #[test]
 fn tls_in_mid_protocol_is_misuse() {
     let result = std::panic::catch_unwind(|| {
-        let mut client = play(&config(), &[], "S: +OK\nC: CAPA\nS: -ERR\n= ready").client;
+        let mut client = play(&config(), &[], "S: +OK\nC: CAPA\nS: -ERR\n= ready").played.client;
         client.upgraded(LayerInfo::Tls(TlsInfo::new()), Instant::now());
     });
     assert!(result.is_err());
@@ -351,7 +351,7 @@ fn outcome(config: &ClientConfig, wire: &[u8], chunk: usize) -> (Vec<String>, Ve
     while !rest.is_empty() && embedder.end.is_none() {
         if embedder.wants_tls {
             clear = Some(embedder.sent.clone());
-            embedder.client.upgraded(LayerInfo::Tls(TlsInfo::new()), embedder.now);
+            embedder.played.client.upgraded(LayerInfo::Tls(TlsInfo::new()), embedder.played.now);
             embedder.run();
             continue;
         }
@@ -361,11 +361,11 @@ fn outcome(config: &ClientConfig, wire: &[u8], chunk: usize) -> (Vec<String>, Ve
         rest = later;
     }
     if embedder.end.is_none() && !embedder.wants_tls {
-        embedder.client.received(0, embedder.now);
+        embedder.played.client.received(0, embedder.played.now);
         embedder.run();
         assert!(embedder.end.is_some(), "the end of the connection is the end");
     }
-    (embedder.events, clear.unwrap_or(embedder.sent))
+    (embedder.played.events, clear.unwrap_or(embedder.played.sent))
 }
 
 proptest! {

@@ -72,11 +72,11 @@ fn a_server_that_refuses_at_once_is_left() {
         [("-ERR [SYS/TEMP] busy", true), ("-ERR [SYS/PERM] moved", false), ("-ERR go away", false)]
     {
         let script = format!("S: {greeting}\nC: QUIT\n= failed: refused in the greeting: {greeting}");
-        let error = play(&config(), &[], &script).end.unwrap().unwrap_err();
+        let error = play(&config(), &[], &script).played.end.unwrap().unwrap_err();
         assert_eq!(error.is_temporary(), temporary);
     }
     let lost = "EOF\n= failed: the connection was lost waiting for the greeting";
-    assert!(play(&config(), &[], lost).end.unwrap().unwrap_err().is_temporary());
+    assert!(play(&config(), &[], lost).played.end.unwrap().unwrap_err().is_temporary());
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn a_refused_login_says_by_what_and_why() {
         ("-ERR x", RefusalKind::Unknown, false),
     ] {
         let script = format!("{login}S: {reply}\nC: QUIT\n= failed: login by USER and PASS refused: {reply}");
-        let error = play(&allowed(), &[], &script).end.unwrap().unwrap_err();
+        let error = play(&allowed(), &[], &script).played.end.unwrap().unwrap_err();
         assert_eq!(error.reply().map(RefusalKind::of), Some(kind));
         assert_eq!(error.is_temporary(), temporary);
     }
@@ -358,7 +358,7 @@ fn the_reason_for_a_refused_token_is_told() {
            S: -ERR no
            C: QUIT
            = failed: login by XOAUTH2 refused: -ERR no";
-    let error = play(&config, &[], &script).end.unwrap().unwrap_err();
+    let error = play(&config, &[], &script).played.end.unwrap().unwrap_err();
     let ClientError::LoginRefused { token_error: Some(error), .. } = error else { panic!("{error}") };
     assert_eq!(error.status, "401");
 }

@@ -7,7 +7,7 @@ use client_support::*;
 use pop3_proto::client::*;
 
 /// Without the quirk this is the end of it, with it the whole.
-fn quirk(set: fn(&mut Quirks), actions: &[Action], common: &str, refused: &str, taken: &str) -> Played {
+fn quirk(set: fn(&mut Quirks), actions: &[Action], common: &str, refused: &str, taken: &str) -> Embedder {
     play_with(Quirks::NONE, None, actions, format!("{common}\n{refused}"));
     let mut quirks = Quirks::NONE;
     set(&mut quirks);

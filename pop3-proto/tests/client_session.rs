@@ -336,7 +336,7 @@ fn quit_says_what_became_of_the_deletions() {
         ),
     ] {
         let script = format!("{}{end}", if deletes { deleted } else { nothing });
-        let result = play_after(None, &quit(deletes), script).end.unwrap();
+        let result = play_after(None, &quit(deletes), script).played.end.unwrap();
         assert_eq!(result.err().map(|error| error.deletions()), deletions, "{end}");
     }
 }
@@ -349,9 +349,10 @@ fn a_quit_that_never_left_removed_nothing() {
     }
     embedder.client.quit().unwrap();
     assert!(matches!(mail_wire::Connection::poll(&mut embedder.client), mail_wire::Step::Blocked));
-    mail_wire::Connection::received(&mut embedder.client, 0, embedder.now);
+    let now = embedder.now;
+    mail_wire::Connection::received(&mut embedder.client, 0, now);
     embedder.run();
-    let error = embedder.end.unwrap().unwrap_err();
+    let error = embedder.played.end.unwrap().unwrap_err();
     assert_eq!((error.deletions(), error.is_temporary()), (Deletions::None, true));
 }
 
@@ -369,7 +370,7 @@ fn a_connection_that_ends_without_quit_removes_nothing() {
             false,
         ),
     ] {
-        let error = play_after(None, &[dele(1)], script).end.unwrap().unwrap_err();
+        let error = play_after(None, &[dele(1)], script).played.end.unwrap().unwrap_err();
         assert_eq!((error.deletions(), error.is_temporary()), (Deletions::None, temporary), "{script}");
     }
 }

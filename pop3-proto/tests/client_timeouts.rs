@@ -145,7 +145,7 @@ fn the_time_that_the_embedder_takes_for_an_event_does_not_count() {
 
 #[test]
 fn an_idle_connection_has_no_deadline_and_does_not_spoil_the_next() {
-    let mut client = play_after(None, &[], "WAIT 1000000").client;
+    let mut client = play_after(None, &[], "WAIT 1000000").played.client;
     assert_eq!(client.deadline(), None);
     client.submit(Request::Noop).unwrap();
     assert!(matches!(client.poll(), Step::Blocked));

@@ -4,7 +4,7 @@
 mod client_support;
 mod support;
 
-use client_support::{Action, Embedder, config as client_config, number, submit, tls_info};
+use client_support::{Action, Embed, Embedder, config as client_config, number, submit, tls_info};
 use mail_wire::sasl::{Credentials, Mechanism, MechanismSet};
 use mail_wire::{AuthenticatedPeer, Connection, LayerInfo};
 use pop3_proto::client::{
@@ -13,7 +13,7 @@ use pop3_proto::client::{
 use pop3_proto::server::{ServerConfig, TransportLogin, Utf8};
 use pop3_proto::types::{LanguageRange, UserName};
 use proptest::prelude::*;
-use support::{Driven, config as server_config, wire_size};
+use support::{Drive, Driven, config as server_config, wire_size};
 
 /// Both sides, each with its application.
 struct Pair {
@@ -34,7 +34,7 @@ impl Pair {
             self.embedder.run();
             if self.embedder.wants_tls && self.embedder.sent.is_empty() {
                 let info = LayerInfo::Tls(self.embedder.tls.clone());
-                self.embedder.client.upgraded(info, self.embedder.now);
+                self.embedder.played.client.upgraded(info, self.embedder.played.now);
                 continue;
             }
             let up: Vec<u8> = take(&mut self.embedder.sent, self.chop);
@@ -181,7 +181,7 @@ fn a_wrong_password_fails_once_and_is_known_for_what_it_is() {
     client.plaintext_auth_without_tls = true;
     let mut pair = Pair::new(client, server, &[], 7);
     pair.run();
-    let error = pair.embedder.end.unwrap().unwrap_err();
+    let error = pair.embedder.played.end.unwrap().unwrap_err();
     assert_eq!(error.reply().map(RefusalKind::of), Some(RefusalKind::Credentials));
     assert!(matches!(error, ClientError::LoginRefused { method: LoginMethod::Sasl(Mechanism::CramMd5), .. }));
     assert_eq!(pair.driven.failed_users.len(), 1);
@@ -196,7 +196,7 @@ fn a_maildrop_that_cannot_be_opened_is_tried_later() {
         client.plaintext_auth_without_tls = true;
         let mut pair = Pair::new(client, server_config(), &[], usize::MAX);
         pair.run();
-        let error = pair.embedder.end.unwrap().unwrap_err();
+        let error = pair.embedder.played.end.unwrap().unwrap_err();
         assert_eq!(error.reply().map(RefusalKind::of), Some(kind), "{error}");
         assert!(error.is_temporary());
     }
@@ -210,7 +210,7 @@ fn messages_that_cannot_be_removed_are_told_of() {
     let mut pair = Pair::new(client, server_config(), &actions, usize::MAX);
     pair.driven.messages[1] = b"stuck".to_vec();
     pair.run();
-    let error = pair.embedder.end.unwrap().unwrap_err();
+    let error = pair.embedder.played.end.unwrap().unwrap_err();
     assert_eq!((error.deletions(), error.is_temporary()), (Deletions::Partial, true), "{error}");
 }
 

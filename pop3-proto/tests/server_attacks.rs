@@ -7,7 +7,7 @@ use mail_wire::{AuthenticatedPeer, Connection, LayerInfo, Step, TlsInfo};
 use pop3_proto::server::{Peer, Server, ServerConfig, ServerError, Stage, TransportLogin, Utf8};
 use pop3_proto::types::ApopTimestamp;
 use std::time::{Duration, Instant};
-use support::{Driven, config, messages};
+use support::{Drive, Driven, config, messages};
 
 fn secure() -> ServerConfig {
     let mut config = config();

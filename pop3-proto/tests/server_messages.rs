@@ -9,7 +9,7 @@ use pop3_proto::server::{Event, Peer, Server};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Instant;
-use support::{Driven, config, wire_size};
+use support::{Drive, Driven, config, wire_size};
 
 /// The text of a multi-line reply, un-stuffed, and what comes behind it.
 fn unstuff(reply: &[u8]) -> (Vec<u8>, &[u8]) {
@@ -81,10 +81,10 @@ fn more_is_asked_for_when_there_is_room_for_a_good_piece() {
     let before = driven.handed;
     assert!(!driven.server.wants_body(), "there is no room");
     let some_room = driven.server.io().send.len() - (64 << 10) + 1000;
-    driven.server.sent(some_room, driven.now);
+    driven.played.server.sent(some_room, driven.played.now);
     driven.run();
     assert_eq!(driven.handed, before, "not for a few bytes");
-    driven.server.sent(40_000, driven.now);
+    driven.played.server.sent(40_000, driven.played.now);
     driven.run();
     assert!(driven.handed > before);
 }
@@ -229,7 +229,7 @@ fn a_client_that_pipelines_without_reading_is_not_read_from() {
         }
         let n = room.len().min(8);
         room[..n].copy_from_slice(&b"RETR 1\r\n"[..n]);
-        driven.server.received(n, driven.now);
+        driven.played.server.received(n, driven.played.now);
         driven.run();
     }
     assert!(driven.server.io().recv.is_empty(), "back-pressure");

@@ -7,7 +7,7 @@ use mail_wire::{Connection, Step};
 use pop3_proto::server::{Event, Maildrop, Peer, Server, ServerConfig, ServerError, Stage};
 use pop3_proto::types::Refusal;
 use std::time::{Duration, Instant};
-use support::{Driven, config, messages};
+use support::{Drive, Driven, config, messages};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -334,7 +334,7 @@ fn a_slow_reader_is_not_logged_out_in_the_midst_of_a_message() {
         driven.wait(5 * MINUTE);
         assert_eq!(driven.result, None, "after {rounds} rounds");
         let n = driven.server.io().send.len().min(10_000);
-        driven.server.sent(n, driven.now);
+        driven.played.server.sent(n, driven.played.now);
         driven.run();
         rounds += 1;
     }

@@ -1,10 +1,5 @@
-//! Sessions written down as `C:` and `S:` lines, in `transcripts/`, played against the server.
-//!
-//! `C:` lines are what the client sends, `S:` lines all that the server sends, in order and nothing else. `\xHH`, `\r`,
-//! `\n`, `\0` and `\\` stand for bytes; a `C:` line ends with CRLF unless it ends with `\` and nothing behind it. `M:` is a
-//! message of the maildrop, where those of RFC 1939 §10 are not meant. `config:` names features that the server is to have,
-//! `removed:` the messages that QUIT removes; without it nothing must be removed. Each transcript is played line by line and byte
-//! by byte; where it says `pipelined: yes`, also with all client lines sent at once.
+//! Sessions written down in `transcripts/`, which [`testkit::server`] plays. `M:` is a message of the maildrop, where those of RFC
+//! 1939 §10 are not meant; `removed:` are the messages that QUIT removes, without which nothing must be removed.
 
 mod support;
 
@@ -14,70 +9,8 @@ use mail_wire::{AuthenticatedPeer, Connection, LayerInfo};
 use pop3_proto::server::{Language, Phrase, ServerConfig, TransportLogin, Utf8};
 use pop3_proto::types::{Expire, LanguageTag, LoginDelay};
 use support::Driven;
-
-#[derive(Default)]
-struct Transcript {
-    config: Vec<String>,
-    pipelined: bool,
-    turns: Vec<(Vec<u8>, String)>,
-    messages: Vec<Vec<u8>>,
-    removed: Option<Vec<u32>>,
-}
-
-fn unescape(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('\\') {
-        bytes.extend_from_slice(&rest.as_bytes()[..at]);
-        let (byte, len) = match &rest[at + 1..] {
-            "" => return bytes,
-            tail if tail.starts_with('x') => {
-                (u8::from_str_radix(&tail[1..3], 16).expect("two hexadecimal digits"), 3)
-            }
-            tail if tail.starts_with('r') => (b'\r', 1),
-            tail if tail.starts_with('n') => (b'\n', 1),
-            tail if tail.starts_with('0') => (0, 1),
-            tail if tail.starts_with('\\') => (b'\\', 1),
-            tail => panic!("unknown escape \\{tail}"),
-        };
-        bytes.push(byte);
-        rest = &rest[at + 1 + len..];
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    bytes.extend_from_slice(b"\r\n");
-    bytes
-}
-
-fn read(text: &str) -> Transcript {
-    let mut transcript = Transcript { turns: vec![(Vec::new(), String::new())], ..Transcript::default() };
-    let mut last_was_server = true;
-    for line in text.lines() {
-        let (kind, rest) = line.split_once(':').unwrap_or((line, ""));
-        let rest = rest.strip_prefix(' ').unwrap_or(rest);
-        match kind {
-            "config" => transcript.config = rest.split(' ').map(Into::into).collect(),
-            "pipelined" => transcript.pipelined = true,
-            "removed" => {
-                let numbers = rest.split(' ').filter(|word| !word.is_empty());
-                transcript.removed = Some(numbers.map(|word| word.parse().expect("a number")).collect());
-            }
-            "M" => transcript.messages.push(unescape(&format!("{rest}\\"))),
-            "C" => {
-                if last_was_server {
-                    transcript.turns.push((Vec::new(), String::new()));
-                }
-                transcript.turns.last_mut().expect("there is a first turn").0.extend(unescape(rest));
-                last_was_server = false;
-            }
-            "S" => {
-                transcript.turns.last_mut().expect("there is a first turn").1 += &format!("{rest}\r\n");
-                last_was_server = true;
-            }
-            _ => assert!(line.is_empty() || line.starts_with('#'), "not a transcript line: {line}"),
-        }
-    }
-    transcript
-}
+use testkit::server::Transcript;
+use testkit::unescape;
 
 fn server_for(transcript: &Transcript) -> Driven {
     let mut config: ServerConfig = support::config();
@@ -120,8 +53,10 @@ fn server_for(transcript: &Transcript) -> Driven {
             server.upgraded(LayerInfo::Authenticated(transport), std::time::Instant::now());
         }
     });
-    if !transcript.messages.is_empty() {
-        driven.messages = transcript.messages.clone();
+    let messages = transcript.facts.iter().filter(|(word, _)| word == "M");
+    let messages: Vec<Vec<u8>> = messages.map(|(_, text)| unescape(text).0).collect();
+    if !messages.is_empty() {
+        driven.messages = messages;
         driven.ids = (1..=driven.messages.len()).map(|number| format!("id-{number}")).collect();
     }
     driven
@@ -142,40 +77,22 @@ fn languages() -> Vec<Language> {
     ]
 }
 
-fn play(name: &str, transcript: &Transcript, chunk: usize) {
-    let mut driven = server_for(transcript);
-    for (number, (client, expected)) in transcript.turns.iter().enumerate() {
-        driven.feed(client, chunk);
-        let sent = driven.sent();
-        assert_eq!(sent, *expected, "{name}: turn {number}, after {} (by {chunk})", client.escape_ascii());
-    }
-    assert_eq!(driven.removed, transcript.removed, "{name}: messages removed");
-}
-
-fn play_pipelined(name: &str, transcript: &Transcript) {
-    let mut driven = server_for(transcript);
-    let input: Vec<u8> = transcript.turns.iter().flat_map(|(client, _)| client.clone()).collect();
-    let expected: String = transcript.turns.iter().map(|(_, server)| server.as_str()).collect();
-    driven.feed(&input, usize::MAX);
-    assert_eq!(driven.sent(), expected, "{name}: all at once");
-    assert_eq!(driven.removed, transcript.removed, "{name}: messages removed");
-}
-
 #[test]
 fn every_transcript_plays_as_written() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts");
-    let mut played = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let transcript = read(&std::fs::read_to_string(&path).unwrap());
-        for chunk in [usize::MAX, 1, 7] {
-            play(&name, &transcript, chunk);
+    testkit::server::play_folder(folder.as_ref(), 15, server_for, |name, transcript, driven| {
+        let numbers = |rest: &str| {
+            rest.split(' ').filter(|word| !word.is_empty()).map(|word| word.parse().unwrap()).collect()
+        };
+        let (mut removed, mut messages) = (None::<Vec<u32>>, 0);
+        for (word, rest) in &transcript.facts {
+            match word.as_str() {
+                "removed" => removed = Some(numbers(rest)),
+                "M" => messages += 1,
+                _ => panic!("{name}: not a transcript line: {word}"),
+            }
         }
-        if transcript.pipelined {
-            play_pipelined(&name, &transcript);
-        }
-        played += 1;
-    }
-    assert!(played >= 15, "found only {played} transcripts");
+        assert!(messages == 0 || messages == driven.messages.len(), "{name}: messages");
+        assert_eq!(driven.removed, removed, "{name}: messages removed");
+    });
 }

@@ -8,7 +8,7 @@ use client_support::*;
 use mail_wire::{Connection, Step};
 use smtp_proto::client::*;
 
-fn play_two(extensions: &[&str], script: &str) -> Played {
+fn play_two(extensions: &[&str], script: &str) -> Embedder {
     let actions = [message(&["b@mx"], "x\r\n"), message(&["d@mx", "e@mx"], "y\r\n")];
     play_eagerly(&config(), &actions, &(greeted(extensions) + script))
 }
@@ -108,7 +108,7 @@ fn without_pipelining_nothing_follows() {
          = sent | 250 queued
          C: MAIL FROM:<a@c>";
     play_two(&[], script);
-    let client = about_to_send("250 mx\r\n", &["250 ok\r\n", "250 ok\r\n", "354 go\r\n"]).client;
+    let client = about_to_send("250 mx\r\n", &["250 ok\r\n", "250 ok\r\n", "354 go\r\n"]).played.client;
     assert!(!client.can_send());
 }
 
@@ -188,7 +188,7 @@ fn about_to_send_both() -> Embedder {
 
 #[test]
 fn only_one_transaction_follows_and_no_other_command() {
-    let mut client = about_to_send_both().client;
+    let mut client = about_to_send_both().played.client;
     assert!(!client.can_send());
     assert_eq!(client.send(to(&["e@mx"])), Err(SendError::Busy));
     assert_eq!(client.noop(), Err(SendError::Busy));
@@ -210,7 +210,7 @@ fn a_message_is_uncertain_once_its_dot_has_left_whatever_is_behind_it() {
 
 #[test]
 fn breaking_off_takes_both() {
-    let mut client = about_to_send_both().client;
+    let mut client = about_to_send_both().played.client;
     client.abort().unwrap();
     assert!(matches!(client.poll(), Step::Close(Err(ClientError::Aborted))));
 }

@@ -19,7 +19,7 @@ const GREETED: &str = "S: 220 mx
     = ready
     ";
 
-fn play_greeted(actions: &[Action], script: &str) -> Played {
+fn play_greeted(actions: &[Action], script: &str) -> Embedder {
     play(&config(), actions, &(GREETED.to_owned() + script))
 }
 
@@ -127,7 +127,7 @@ fn an_idle_connection_that_the_server_closes_is_told_as_such() {
          S: 421 4.4.2 bye
          = failed: the server closed the idle connection: 421 4.4.2 timeout 4.4.2 bye",
     );
-    assert!(played.end.unwrap().unwrap_err().is_temporary());
+    assert!(played.played.end.unwrap().unwrap_err().is_temporary());
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn what_the_peer_says_after_it_was_turned_is_not_lost() {
     embedder.feed(b"250-mx\r\n250 ATRN\r\n", 100);
     embedder.feed(b"250 turned\r\nEHLO early\r\n", 100);
     assert_eq!(embedder.events, ["ready", "turned"]);
-    assert_eq!(embedder.client.into_unread(), b"EHLO early\r\n");
+    assert_eq!(embedder.played.client.into_unread(), b"EHLO early\r\n");
 }
 
 #[test]

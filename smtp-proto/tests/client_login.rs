@@ -88,7 +88,7 @@ fn a_server_that_does_not_greet_is_left() {
         ("EOF\n= failed: the connection was lost waiting for the greeting", true),
     ];
     for (script, temporary) in cases {
-        let error = play(&config(), &[], script).end.unwrap().unwrap_err();
+        let error = play(&config(), &[], script).played.end.unwrap().unwrap_err();
         assert_eq!(error.is_temporary(), temporary, "{script}");
     }
 }
@@ -324,7 +324,7 @@ fn wrong_credentials_are_not_tried_by_another_mechanism() {
                  = failed: authentication by PLAIN refused: {code}"
             ),
         );
-        let error = played.end.unwrap().unwrap_err();
+        let error = played.played.end.unwrap().unwrap_err();
         assert_eq!(error.is_temporary(), temporary, "{code}");
         assert!(!format!("{error:?}{error}").contains("pencil"));
     }
@@ -428,7 +428,7 @@ fn what_the_server_says_of_a_token_is_told() {
          C: QUIT
          = failed: authentication by OAUTHBEARER refused: 535 no",
     );
-    let Err(ClientError::AuthRefused { token_error: Some(error), .. }) = played.end.unwrap() else {
+    let Err(ClientError::AuthRefused { token_error: Some(error), .. }) = played.played.end.unwrap() else {
         panic!()
     };
     assert_eq!(error.status, "invalid_token");

@@ -76,7 +76,7 @@ fn a_reply_that_trickles_does_not_stop_the_clock() {
 #[test]
 fn an_idle_connection_has_no_deadline_and_does_not_spoil_the_next() {
     let script = "S: 220 mx\nC: EHLO c\nS: 250 mx\n= ready\nWAIT 1000000";
-    let mut client = play(&config(), &[], script).client;
+    let mut client = play(&config(), &[], script).played.client;
     assert_eq!(client.deadline(), None);
     client.noop().unwrap();
     assert_eq!(client.deadline(), None, "until it has left, at a time that the client does not know");

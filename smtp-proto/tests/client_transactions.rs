@@ -128,7 +128,7 @@ fn no_message_makes_a_bare_cr_or_lf_or_an_undoubled_dot_leave() {
             if chunking == Chunking::Never {
                 embedder.feed(b"354 go\r\n", 1000);
             }
-            let sent = embedder.sent;
+            let sent = embedder.played.sent;
             for (at, byte) in sent.iter().enumerate() {
                 match byte {
                     b'\r' => assert_eq!(sent.get(at + 1), Some(&b'\n'), "{end:?} {}", sent.escape_ascii()),

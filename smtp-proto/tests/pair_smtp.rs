@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod client_support;
 
-use client_support::{Action, Embedder, config as client_config, mailbox, to};
+use client_support::{Action, Embed, Embedder, config as client_config, mailbox, to};
 use mail_wire::sasl::{
     Answer, ChannelBinding, ChannelBindingKind, Credentials, Hash, Mechanism, MechanismSet, Question,
     ScramKeys, Stored,
@@ -93,8 +93,8 @@ impl Pair {
     /// One piece each way. Whether anything moved.
     fn carry(&mut self) -> bool {
         let now = self.embedder.now;
-        let (client, server, chop) = (&mut self.embedder.client, &mut self.server, self.chop);
-        let up = move_bytes(&mut self.embedder.sent, server, chop, now);
+        let (client, server, chop) = (&mut self.embedder.played.client, &mut self.server, self.chop);
+        let up = move_bytes(&mut self.embedder.played.sent, server, chop, now);
         let n = {
             let (source, target) = (server.io().send, client.io().recv);
             let n = source.len().min(target.len()).min(chop);

@@ -5,7 +5,7 @@ mod support;
 use mail_wire::{Connection, Step};
 use smtp_proto::server::{BareNewlines, EarlyTalkers, NulPolicy, ServerError, Stage};
 use std::time::Duration;
-use support::{Driven, config, with_auth};
+use support::{Drive, Driven, config, with_auth};
 
 const ENVELOPE: &[u8] = b"EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<bob@mx.example>\r\n";
 
@@ -348,7 +348,7 @@ fn replies_are_still_given_after_a_half_close() {
     let room = driven.server.io().recv;
     let end = b"hi\r\n.\r\nQUIT\r\n";
     room[..end.len()].copy_from_slice(end);
-    driven.server.received(end.len(), driven.now);
+    driven.played.server.received(end.len(), driven.played.now);
     driven.end_of_input();
     assert_eq!(driven.sent(), "250 2.0.0 ok, message accepted\r\n221 2.0.0 bye\r\n");
     assert_eq!((driven.result, driven.messages.len()), (Some(Ok(())), 1));
@@ -692,7 +692,7 @@ fn what_is_shown_for_debugging_holds_no_secret_and_no_message() {
     driven.feed(b"\r\nMAIL FROM:<a@b>\r\nRCPT TO:<bob@mx.example>\r\nDATA\r\n", usize::MAX);
     let room = driven.server.io().recv;
     room[..6].copy_from_slice(b"secret");
-    driven.server.received(6, driven.now);
+    driven.played.server.received(6, driven.played.now);
     let text = format!("{:?}", driven.server);
     assert!(!text.contains("secret") && !text.contains("115, 101"), "{text}");
 }

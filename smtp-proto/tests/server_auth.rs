@@ -5,7 +5,7 @@ mod support;
 use mail_wire::TlsInfo;
 use mail_wire::sasl::{Mechanism, wire};
 use smtp_proto::server::{Peer, ServerConfig};
-use support::{Driven, config, with_auth};
+use support::{Drive, Driven, config, with_auth};
 
 /// A peer whose identity the embedder knows, or not.
 fn peer(identity: Option<&str>) -> Peer {

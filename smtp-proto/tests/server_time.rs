@@ -6,7 +6,7 @@ use mail_wire::{Connection, Step};
 use smtp_proto::server::{Delivered, Event, Peer, Server, ServerError, Stage};
 use smtp_proto::types::Verdict;
 use std::time::{Duration, Instant};
-use support::{Driven, config};
+use support::{Drive, Driven, config};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

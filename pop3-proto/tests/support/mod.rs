@@ -1,12 +1,14 @@
 //! A server with a fixed policy, driven in memory with virtual time.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+use mail_wire::Secret;
 use mail_wire::sasl::{Answer, Decoy, Question, Stored};
-use mail_wire::{Connection, Layer, LayerInfo, Secret, Step, TlsInfo};
-use pop3_proto::server::{Event, LoginMethod, Maildrop, Peer, Server, ServerConfig, ServerError, UniqueIds};
+use pop3_proto::server::{Event, LoginMethod, Maildrop, Peer, Server, ServerConfig, UniqueIds};
 use pop3_proto::types::{ApopTimestamp, Refusal};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+pub(crate) use testkit::server::Drive;
 
 /// Passwords in plain text, no delays.
 pub(crate) fn config() -> ServerConfig {
@@ -43,28 +45,18 @@ pub(crate) fn wire_size(message: &[u8]) -> u64 {
 
 /// A server and what has come out of it.
 pub(crate) struct Driven {
-    pub(crate) server: Server,
-    pub(crate) now: Instant,
-    pub(crate) output: Vec<u8>,
+    pub(crate) played: testkit::server::Played<Server>,
     pub(crate) messages: Vec<Vec<u8>>,
     /// Unique-ids, one for each message.
     pub(crate) ids: Vec<String>,
     /// Numbers removed by QUIT, once it came.
     pub(crate) removed: Option<Vec<u32>>,
-    pub(crate) result: Option<Result<(), ServerError>>,
     /// Names of events in the order they came.
     pub(crate) events: Vec<&'static str>,
     /// The user of each login that failed.
     pub(crate) failed_users: Vec<Option<Box<str>>>,
     /// How many bytes of messages were handed to the machine.
     pub(crate) handed: usize,
-    /// Largest amount that waited to be sent.
-    pub(crate) most_waiting: usize,
-    /// Whether what is sent is taken at once.
-    pub(crate) reads: bool,
-    /// What is known of TLS once it is on.
-    pub(crate) tls: TlsInfo,
-    upgrades: bool,
     sending: Option<(usize, usize)>,
     writes: usize,
 }
@@ -76,28 +68,21 @@ impl Driven {
 
     /// `prepare` gets the server before it is polled.
     pub(crate) fn with(config: ServerConfig, prepare: impl FnOnce(&mut Server)) -> Self {
-        let now = Instant::now();
         let peer = Peer::new("192.0.2.7:50000".parse().expect("an address"));
-        let mut server = Server::new(Arc::new(config), peer, [7; Server::RANDOM], now);
-        server.set_apop_timestamp(
+        let mut inner =
+            testkit::server::Played::new(|now| Server::new(Arc::new(config), peer, [7; Server::RANDOM], now));
+        inner.server.set_apop_timestamp(
             ApopTimestamp::new("<1896.697170952@dbc.mtview.ca.us>").expect("a timestamp"),
         );
-        prepare(&mut server);
+        prepare(&mut inner.server);
         let mut driven = Self {
-            server,
-            now,
-            output: Vec::new(),
+            played: inner,
             messages: messages(),
             ids: vec!["whqtswO00WBw418f9t5JxYwZ".into(), "QhdPYR:00WBw1Ph7x7".into()],
             removed: None,
-            result: None,
             events: Vec::new(),
             failed_users: Vec::new(),
             handed: 0,
-            most_waiting: 0,
-            reads: true,
-            tls: TlsInfo::new(),
-            upgrades: true,
             sending: None,
             writes: usize::MAX,
         };
@@ -119,83 +104,27 @@ impl Driven {
         self.writes = bytes;
         self
     }
+}
 
-    /// Feeds bytes in chunks of `chunk`.
-    pub(crate) fn feed(&mut self, mut input: &[u8], chunk: usize) {
-        while !input.is_empty() && self.result.is_none() {
-            let room = self.server.io().recv;
-            let n = room.len().min(chunk).min(input.len());
-            assert!(n > 0, "the server takes no input and is not closed");
-            room[..n].copy_from_slice(&input[..n]);
-            input = &input[n..];
-            self.server.received(n, self.now);
-            self.run();
-        }
+impl Deref for Driven {
+    type Target = testkit::server::Played<Server>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.played
     }
+}
 
-    pub(crate) fn end_of_input(&mut self) {
-        self.server.received(0, self.now);
-        self.run();
+impl DerefMut for Driven {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.played
     }
+}
 
-    /// Lets time pass, telling the server of each deadline on the way.
-    pub(crate) fn wait(&mut self, time: Duration) {
-        let until = self.now + time;
-        while let Some(deadline) = self.server.deadline().filter(|deadline| *deadline <= until) {
-            self.now = self.now.max(deadline);
-            self.server.handle_timeout(self.now);
-            self.run();
-        }
-        self.now = until;
-    }
+impl Drive for Driven {
+    type Server = Server;
 
-    /// What was sent since the last call, as text.
-    pub(crate) fn sent(&mut self) -> String {
-        String::from_utf8(std::mem::take(&mut self.output)).expect("replies are UTF-8")
-    }
-
-    pub(crate) fn run(&mut self) {
-        loop {
-            match self.server.poll() {
-                Step::Event(event) => self.event(event),
-                Step::Blocked => {
-                    if self.flush() == 0 {
-                        return;
-                    }
-                }
-                Step::Upgrade(layer) => {
-                    assert_eq!(layer, Layer::Tls);
-                    self.flush();
-                    if !self.upgrades {
-                        return;
-                    }
-                    self.server.upgraded(LayerInfo::Tls(self.tls.clone()), self.now);
-                }
-                Step::Close(result) => {
-                    self.flush();
-                    self.result = Some(result);
-                    return;
-                }
-            }
-        }
-    }
-
-    fn flush(&mut self) -> usize {
-        let send = self.server.io().send;
-        self.most_waiting = self.most_waiting.max(send.len());
-        if !self.reads {
-            return 0;
-        }
-        self.output.extend_from_slice(send);
-        let n = send.len();
-        if n > 0 {
-            self.server.sent(n, self.now);
-        }
-        n
-    }
-
-    fn event(&mut self, event: Event) {
-        let server = &mut self.server;
+    fn on_event(&mut self, event: Event) {
+        let server = &mut self.played.server;
         self.events.push(match event {
             Event::Connected(pending) => {
                 server.accept(pending);

@@ -1,26 +1,15 @@
-//! Plays transcripts against a client: whole, and byte by byte.
-//!
-//! A transcript has a line for each thing that happens:
-//!
-//! | line | meaning |
-//! |---|---|
-//! | `S: text` | the server sends a line; `\xNN`, `\r`, `\n` stand for bytes, and with `~` at the end there is no CRLF |
-//! | `C: text` | the client has sent this line since the last `S:` |
-//! | `= text` | an event, as [`shown`] has it |
-//! | `TLS` | the client asks for TLS, and gets it |
-//! | `EOF` | the server closes |
-//! | `WAIT n` | n seconds pass |
-//!
-//! Whatever the client sends or tells beyond the transcript fails the test.
+//! An embedder of the client, whose scripts [`testkit::client`] plays.
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
-use mail_wire::{Connection, Layer, LayerInfo, Step, TlsInfo};
+use mail_wire::TlsInfo;
 use smtp_proto::client::*;
 use smtp_proto::types::*;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::ops::{Deref, DerefMut};
+pub(crate) use testkit::client::Embed;
+use testkit::client::Played;
 
 /// What the embedder does when the client is idle.
 #[derive(Clone)]
@@ -121,88 +110,58 @@ pub(crate) fn shown(event: &Event) -> String {
     }
 }
 
-/// What became of a transcript.
-pub(crate) struct Played {
-    pub(crate) client: Client,
-    pub(crate) end: Option<Result<(), ClientError>>,
-}
-
 pub(crate) struct Embedder {
-    pub(crate) client: Client,
-    pub(crate) now: Instant,
+    pub(crate) played: Played<Client>,
     actions: VecDeque<Action>,
     body: Vec<u8>,
     abort: bool,
     holds: bool,
     /// Whether the next message is sent behind the one before, where the client lets it.
     pub(crate) eager: bool,
-    pub(crate) sent: Vec<u8>,
-    pub(crate) events: Vec<String>,
-    pub(crate) wants_tls: bool,
-    tls: TlsInfo,
-    end: Option<Result<(), ClientError>>,
+}
+
+impl Deref for Embedder {
+    type Target = Played<Client>;
+
+    fn deref(&self) -> &Played<Client> {
+        &self.played
+    }
+}
+
+impl DerefMut for Embedder {
+    fn deref_mut(&mut self) -> &mut Played<Client> {
+        &mut self.played
+    }
+}
+
+impl Embed for Embedder {
+    type Client = Client;
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Body if self.holds => {}
+            Event::Body => self.write(),
+            event => {
+                let idle =
+                    matches!(event, Event::Ready | Event::Sent(_) | Event::Aborted | Event::Reply { .. });
+                self.events.push(shown(&event));
+                if idle {
+                    self.act();
+                }
+            }
+        }
+    }
 }
 
 impl Embedder {
     pub(crate) fn new(config: ClientConfig, actions: &[Action]) -> Self {
-        let now = Instant::now();
         Self {
-            client: Client::new(config, [7; Client::RANDOM], now),
-            now,
+            played: Played::new(|now| Client::new(config, [7; Client::RANDOM], now)),
             actions: actions.iter().cloned().collect(),
             body: Vec::new(),
             abort: false,
             holds: false,
             eager: false,
-            sent: Vec::new(),
-            events: Vec::new(),
-            wants_tls: false,
-            tls: TlsInfo::new(),
-            end: None,
-        }
-    }
-
-    /// Polls until nothing more happens.
-    pub(crate) fn run(&mut self) {
-        self.wants_tls = false;
-        loop {
-            match self.client.poll() {
-                Step::Event(Event::Body) if self.holds => {}
-                Step::Event(Event::Body) => self.write(),
-                Step::Event(event) => {
-                    let idle =
-                        matches!(event, Event::Ready | Event::Sent(_) | Event::Aborted | Event::Reply { .. });
-                    self.events.push(shown(&event));
-                    if idle {
-                        self.act();
-                    }
-                }
-                Step::Upgrade(layer) => {
-                    assert_eq!(layer, Layer::Tls);
-                    self.wants_tls = true;
-                    self.flush();
-                    return;
-                }
-                Step::Blocked => {
-                    if !self.flush() {
-                        return;
-                    }
-                }
-                Step::Close(result) => {
-                    self.flush();
-                    if self.end.is_none() {
-                        self.events.push(match &result {
-                            Ok(()) => "closed".into(),
-                            Err(error) => format!("failed: {error}").trim_end().into(),
-                        });
-                    }
-                    self.end = Some(result);
-                    assert!(matches!(self.client.poll(), Step::Close(_)), "closed is closed");
-                    assert!(self.client.io().recv.is_empty());
-                    assert_eq!(self.client.deadline(), None);
-                    return;
-                }
-            }
         }
     }
 
@@ -228,7 +187,7 @@ impl Embedder {
                 self.note(result);
             }
             Some(Action::Call(call)) => {
-                let result = call(&mut self.client);
+                let result = call(&mut self.played.client);
                 self.note(result.map(|()| Vec::new()));
             }
         }
@@ -245,7 +204,7 @@ impl Embedder {
     }
 
     fn write(&mut self) {
-        match self.client.write_body(&self.body) {
+        match self.played.client.write_body(&self.body) {
             Ok(n) => drop(self.body.drain(..n)),
             Err(error) => {
                 self.events.push(format!("body refused: {error}"));
@@ -259,31 +218,6 @@ impl Embedder {
             if self.eager && self.client.can_send() {
                 self.act();
             }
-        }
-    }
-
-    fn flush(&mut self) -> bool {
-        let send = self.client.io().send;
-        let n = send.len();
-        self.sent.extend_from_slice(send);
-        if n > 0 {
-            self.client.sent(n, self.now);
-        }
-        n > 0
-    }
-
-    /// Hands bytes in, `chunk` at a time.
-    pub(crate) fn feed(&mut self, mut bytes: &[u8], chunk: usize) {
-        while !bytes.is_empty() {
-            let recv = self.client.io().recv;
-            let n = bytes.len().min(recv.len()).min(chunk);
-            if n == 0 {
-                return;
-            }
-            recv[..n].copy_from_slice(&bytes[..n]);
-            self.client.received(n, self.now);
-            bytes = &bytes[n..];
-            self.run();
         }
     }
 }
@@ -301,17 +235,17 @@ pub(crate) fn in_the_middle() -> Embedder {
 }
 
 /// Plays a transcript both ways.
-pub(crate) fn play(config: &ClientConfig, actions: &[Action], script: &str) -> Played {
+pub(crate) fn play(config: &ClientConfig, actions: &[Action], script: &str) -> Embedder {
     play_tls(config, actions, script, &TlsInfo::new())
 }
 
 /// The same by an embedder that sends messages behind one another.
-pub(crate) fn play_eagerly(config: &ClientConfig, actions: &[Action], script: &str) -> Played {
-    play_by(|| Embedder { eager: true, ..Embedder::new(config.clone(), actions) }, script)
+pub(crate) fn play_eagerly(config: &ClientConfig, actions: &[Action], script: &str) -> Embedder {
+    testkit::client::play(|| Embedder { eager: true, ..Embedder::new(config.clone(), actions) }, script)
 }
 
 /// Plays a transcript from behind EHLO on.
-pub(crate) fn play_after(extensions: &[&str], actions: &[Action], script: impl AsRef<str>) -> Played {
+pub(crate) fn play_after(extensions: &[&str], actions: &[Action], script: impl AsRef<str>) -> Embedder {
     play(&config(), actions, &(greeted(extensions) + script.as_ref()))
 }
 
@@ -321,91 +255,16 @@ pub(crate) fn play_lmtp(
     extensions: &[&str],
     actions: &[Action],
     script: impl AsRef<str>,
-) -> Played {
+) -> Embedder {
     play(config, actions, &(greeted(extensions).replace("EHLO", "LHLO") + script.as_ref()))
 }
 
 /// As [`play`], with what is known of the TLS session.
-pub(crate) fn play_tls(config: &ClientConfig, actions: &[Action], script: &str, tls: &TlsInfo) -> Played {
-    play_by(|| Embedder { tls: tls.clone(), ..Embedder::new(config.clone(), actions) }, script)
-}
-
-fn play_by(embedder: impl Fn() -> Embedder, script: &str) -> Played {
-    play_in_chunks(embedder(), script, 1);
-    play_in_chunks(embedder(), script, 7);
-    play_in_chunks(embedder(), script, usize::MAX)
-}
-
-fn play_in_chunks(mut embedder: Embedder, script: &str, chunk: usize) -> Played {
-    embedder.run();
-    let mut lines = script.lines().map(str::trim_start).filter(|line| !line.is_empty()).peekable();
-    loop {
-        let (mut sent, mut events) = (Vec::new(), Vec::new());
-        while let Some(line) = lines.next_if(|line| line.starts_with("C:") || line.starts_with('=')) {
-            match line.strip_prefix("C:") {
-                Some(text) => sent.extend(bytes(text)),
-                None => events.push(line[1..].trim().to_owned()),
-            }
-        }
-        let context = format!("before {:?} in chunks of {chunk}\n{script}", lines.peek());
-        let (expected, found) = (sent.escape_ascii().to_string(), embedder.sent.escape_ascii().to_string());
-        assert_eq!(lines_of(&found), lines_of(&expected), "sent (left) {context}");
-        assert_eq!(embedder.events, events, "told (left) {context}");
-        embedder.sent.clear();
-        embedder.events.clear();
-        let Some(line) = lines.next() else { break };
-        if let Some(text) = line.strip_prefix("S:") {
-            let mut input = bytes(text);
-            while let Some(text) = lines.peek().and_then(|line| line.strip_prefix("S:")) {
-                input.extend(bytes(text));
-                lines.next();
-            }
-            embedder.feed(&input, chunk);
-        } else if line == "TLS" {
-            assert!(embedder.wants_tls, "TLS asked for {context}");
-            assert!(embedder.client.io().recv.is_empty(), "nothing read in plain text {context}");
-            let info = LayerInfo::Tls(embedder.tls.clone());
-            embedder.client.upgraded(info, embedder.now);
-            embedder.run();
-        } else if line == "EOF" {
-            embedder.client.received(0, embedder.now);
-            embedder.run();
-        } else if let Some(seconds) = line.strip_prefix("WAIT ") {
-            embedder.now += Duration::from_secs(seconds.parse().unwrap());
-            let now = embedder.now;
-            embedder.client.handle_timeout(now);
-            embedder.run();
-        } else {
-            panic!("no such line: {line}");
-        }
-        assert!(!embedder.wants_tls || line != "TLS", "TLS asked for once {context}");
-    }
-    Played { client: embedder.client, end: embedder.end }
-}
-
-fn lines_of(text: &str) -> Vec<String> {
-    text.split_inclusive("\\n").map(ToOwned::to_owned).collect()
-}
-
-/// The bytes that a line of a transcript stands for.
-fn bytes(text: &str) -> Vec<u8> {
-    let text = text.strip_prefix(' ').unwrap_or(text);
-    let (text, end) = text.strip_suffix('~').map_or((text, "\r\n"), |text| (text, ""));
-    let mut bytes = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('\\') {
-        bytes.extend_from_slice(&rest.as_bytes()[..at]);
-        let escape = &rest[at + 1..];
-        let (byte, used) = match escape.as_bytes() {
-            [b'r', ..] => (b'\r', 1),
-            [b'n', ..] => (b'\n', 1),
-            [b'x', ..] => (u8::from_str_radix(&escape[1..3], 16).unwrap(), 3),
-            _ => panic!("no such escape: {rest}"),
-        };
-        bytes.push(byte);
-        rest = &escape[used..];
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    bytes.extend_from_slice(end.as_bytes());
-    bytes
+pub(crate) fn play_tls(config: &ClientConfig, actions: &[Action], script: &str, tls: &TlsInfo) -> Embedder {
+    let embedder = || {
+        let mut embedder = Embedder::new(config.clone(), actions);
+        embedder.tls = tls.clone();
+        embedder
+    };
+    testkit::client::play(embedder, script)
 }

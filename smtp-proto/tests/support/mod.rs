@@ -2,11 +2,13 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use mail_wire::sasl::{Answer, Mechanism, Question, Stored};
-use mail_wire::{Connection, Layer, LayerInfo, ReplyText, Secret, Step, TlsInfo};
-use smtp_proto::server::{Delivered, Event, Peer, Protocol, Server, ServerConfig, ServerError, VerifyAnswer};
+use mail_wire::{ReplyText, Secret};
+use smtp_proto::server::{Delivered, Event, Peer, Protocol, Server, ServerConfig, VerifyAnswer};
 use smtp_proto::types::{Domain, ForwardPath, Refusal, Verdict};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+pub(crate) use testkit::server::Drive;
 
 pub(crate) fn config() -> ServerConfig {
     ServerConfig::new(Domain::parse("mx.example").expect("a domain"))
@@ -29,23 +31,17 @@ pub(crate) fn with_auth() -> ServerConfig {
 
 /// A server and what has come out of it.
 pub(crate) struct Driven {
-    pub(crate) server: Server,
-    pub(crate) now: Instant,
-    pub(crate) output: Vec<u8>,
+    pub(crate) played: testkit::server::Played<Server>,
     /// Messages that were accepted.
     pub(crate) messages: Vec<Vec<u8>>,
     /// Messages that were given up: refused, or dropped by RSET or the end.
     pub(crate) dropped: usize,
-    pub(crate) result: Option<Result<(), ServerError>>,
     /// Names of events in the order they came, without bodies.
     pub(crate) events: Vec<&'static str>,
     /// The user of each login that failed.
     pub(crate) failed_users: Vec<Option<Box<str>>>,
     recipients: Vec<String>,
     message: Option<Vec<u8>>,
-    upgrades: bool,
-    /// What is known of TLS once it is on.
-    pub(crate) tls: TlsInfo,
 }
 
 impl Driven {
@@ -54,100 +50,46 @@ impl Driven {
     }
 
     pub(crate) fn from_peer(config: ServerConfig, peer: Peer) -> Self {
-        let now = Instant::now();
+        let server = |now| Server::new(Arc::new(config), peer, [7; Server::RANDOM], now);
         let mut driven = Self {
-            server: Server::new(Arc::new(config), peer, [7; Server::RANDOM], now),
-            now,
-            output: Vec::new(),
+            played: testkit::server::Played::new(server),
             messages: Vec::new(),
             dropped: 0,
-            result: None,
             events: Vec::new(),
             failed_users: Vec::new(),
             recipients: Vec::new(),
             message: None,
-            upgrades: true,
-            tls: TlsInfo::new(),
         };
         driven.run();
         driven
     }
+}
 
-    /// Feeds bytes in chunks of `chunk`.
-    pub(crate) fn feed(&mut self, mut input: &[u8], chunk: usize) {
-        while !input.is_empty() && self.result.is_none() {
-            let room = self.server.io().recv;
-            let n = room.len().min(chunk).min(input.len());
-            assert!(n > 0, "the server takes no input and is not closed");
-            room[..n].copy_from_slice(&input[..n]);
-            input = &input[n..];
-            self.server.received(n, self.now);
-            self.run();
+impl Deref for Driven {
+    type Target = testkit::server::Played<Server>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.played
+    }
+}
+
+impl DerefMut for Driven {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.played
+    }
+}
+
+impl Drive for Driven {
+    type Server = Server;
+
+    fn on_close(&mut self) {
+        if self.message.take().is_some() {
+            self.dropped += 1;
         }
     }
 
-    pub(crate) fn end_of_input(&mut self) {
-        self.server.received(0, self.now);
-        self.run();
-    }
-
-    /// Lets time pass, telling the server of each deadline on the way.
-    pub(crate) fn wait(&mut self, time: Duration) {
-        let until = self.now + time;
-        while let Some(deadline) = self.server.deadline().filter(|deadline| *deadline <= until) {
-            self.now = self.now.max(deadline);
-            self.server.handle_timeout(self.now);
-            self.run();
-        }
-        self.now = until;
-    }
-
-    /// What was sent since the last call, as text.
-    pub(crate) fn sent(&mut self) -> String {
-        String::from_utf8(std::mem::take(&mut self.output)).expect("replies are UTF-8")
-    }
-
-    pub(crate) fn run(&mut self) {
-        loop {
-            match self.server.poll() {
-                Step::Event(event) => self.event(event),
-                Step::Blocked => {
-                    if self.flush() == 0 {
-                        return;
-                    }
-                }
-                Step::Upgrade(layer) => {
-                    assert_eq!(layer, Layer::Tls);
-                    self.flush();
-                    if !self.upgrades {
-                        return;
-                    }
-                    self.server.upgraded(LayerInfo::Tls(self.tls.clone()), self.now);
-                }
-                Step::Close(result) => {
-                    self.flush();
-                    if self.message.take().is_some() {
-                        self.dropped += 1;
-                    }
-                    self.result = Some(result);
-                    return;
-                }
-            }
-        }
-    }
-
-    fn flush(&mut self) -> usize {
-        let send = self.server.io().send;
-        self.output.extend_from_slice(send);
-        let n = send.len();
-        if n > 0 {
-            self.server.sent(n, self.now);
-        }
-        n
-    }
-
-    fn event(&mut self, event: Event) {
-        let server = &mut self.server;
+    fn on_event(&mut self, event: Event) {
+        let server = &mut self.played.server;
         self.events.push(match event {
             Event::Connected(pending) => {
                 server.accept(pending);
