@@ -62,7 +62,7 @@ pub(crate) trait Sink {
 #[derive(Clone, Debug)]
 pub(crate) struct Converter {
     mode: LineEndings,
-    /// The last octet stored: tells whether an LF at the start of the next chunk has a CR before it.
+    /// The last octet stored, an LF before the first: tells whether an LF at the start of the next chunk has a CR before it.
     last: u8,
     /// A CR at the end of the last chunk, not stored yet.
     held_cr: bool,
@@ -72,7 +72,7 @@ pub(crate) struct Converter {
 
 impl Converter {
     pub(crate) fn new(mode: LineEndings) -> Converter {
-        Converter { mode, last: 0, held_cr: false, lone_lfs: 0 }
+        Converter { mode, last: b'\n', held_cr: false, lone_lfs: 0 }
     }
 
     pub(crate) fn mode(&self) -> LineEndings {
@@ -82,6 +82,11 @@ impl Converter {
     /// Octets by which the message is longer with each line ended by CRLF than as stored so far.
     pub(crate) fn lone_lfs(&self) -> u64 {
         self.lone_lfs
+    }
+
+    /// Whether what is stored so far ends with a whole line.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.last == b'\n'
     }
 
     pub(crate) fn push<S: Sink>(&mut self, chunk: &[u8], sink: &mut S) -> Result<(), S::Error> {

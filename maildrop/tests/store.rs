@@ -428,6 +428,44 @@ fn named_folders_are_mailboxes_of_their_own_and_must_exist() {
 }
 
 #[test]
+fn a_last_line_without_its_end_gets_one_and_it_is_counted() {
+    for format in FORMATS {
+        // The last one lies in memory and on disk as it came; an mbox gives its messages ends.
+        for (text_in, expected) in
+            [("Subject: 1\n\nbody", "Subject: 1\r\n\r\nbody\r\n"), ("Subject: 2", "Subject: 2\r\n")]
+        {
+            let bench = Bench::with(format, &[text_in]);
+            if format == StoreFormat::Mbox {
+                let path = bench.root.join("alice/mbox");
+                let from = "From bob Tue Jan  2 03:04:05 2001\n";
+                std::fs::write(path, format!("{from}{text_in}")).unwrap();
+            }
+            let mut mailbox = bench.open();
+            assert_eq!(text(&mut mailbox, 0).unwrap(), expected, "{format}");
+            assert_eq!(ready(mailbox.octets(0)).unwrap(), expected.len() as u64, "{format}");
+        }
+    }
+}
+
+#[test]
+fn a_delivery_tells_the_size_on_the_wire_only_if_it_ends_with_a_line() {
+    let bench = Bench::with(StoreFormat::Maildir, &["Subject: 1\n\nbody", "Subject: 1\n\nbody\n", ""]);
+    let AnyStore::Maildir(store) = &bench.store else { unreachable!() };
+    let maildir = store.root().open(&bench.alice).unwrap();
+    let names = files(&maildir.path().join("new"));
+    let with_size = names.iter().filter(|path| path.to_string_lossy().contains(",W=")).count();
+    assert_eq!((names.len(), with_size), (3, 2));
+    for (body, told) in [("x", false), ("x\r\n", true), ("", true)] {
+        let mut delivery = maildir.deliver(&DeliveryOptions::new().prefix(b"A: b")).unwrap();
+        delivery.append(body.as_bytes()).unwrap();
+        let staged = delivery.stage().unwrap();
+        let copy = staged.duplicate(&maildir, b"C: d").unwrap().commit().unwrap();
+        assert_eq!(copy.name().crlf_size().is_some(), told, "{body:?}");
+        assert_eq!(staged.commit().unwrap().name().crlf_size().is_some(), told, "{body:?}");
+    }
+}
+
+#[test]
 fn files_with_crlf_are_served_as_they_are() {
     let crlf = message("crlf").replace('\n', "\r\n");
     for format in [StoreFormat::Maildir, StoreFormat::Mbox, StoreFormat::Mh] {

@@ -66,7 +66,7 @@ impl Delivered {
         self.sizes.stored
     }
 
-    /// Octets of the message with each line ended by CRLF.
+    /// Octets of the message with each line end as CRLF.
     pub fn crlf_size(&self) -> u64 {
         self.sizes.crlf
     }

@@ -70,6 +70,9 @@ pub struct Delivery {
 pub(super) struct Sizes {
     pub(super) stored: u64,
     pub(super) crlf: u64,
+    /// Whether the last line has an end. One that has none gets one where the message is read, and `crlf` is not what a
+    /// server sends.
+    pub(super) ended: bool,
 }
 
 impl Maildir {
@@ -131,7 +134,7 @@ impl Delivery {
 
     fn sizes(&self) -> Sizes {
         let stored = self.spool.size();
-        Sizes { stored, crlf: stored + self.converter.lone_lfs() }
+        Sizes { stored, crlf: stored + self.converter.lone_lfs(), ended: self.converter.is_ended() }
     }
 
     fn incomplete(&self) -> Error {
@@ -324,7 +327,10 @@ impl TmpFile {
 
     fn name(&self, unique: &Unique, sizes: Sizes) -> MessageName {
         match self.maildir.names {
-            Names::WithSizes => MessageName::delivered(&unique.text, sizes.stored, sizes.crlf),
+            Names::WithSizes => {
+                let crlf = Some(sizes.crlf).filter(|_| sizes.ended);
+                MessageName::delivered(&unique.text, sizes.stored, crlf)
+            }
             Names::Short => MessageName::plain(&unique.text),
         }
     }

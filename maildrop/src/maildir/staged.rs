@@ -43,7 +43,7 @@ impl Staged {
         self.sizes.stored
     }
 
-    /// Octets of the message with each line ended by CRLF: `W` in its name.
+    /// Octets of the message with each line end as CRLF: `W` in its name, where it is left out if the last line has no end.
     pub fn crlf_size(&self) -> u64 {
         self.sizes.crlf
     }
@@ -92,10 +92,11 @@ impl Staged {
         if prefix.last().is_some_and(|&last| last != b'\n') {
             converter.push(b"\r\n", &mut spool)?;
         }
-        let prefix = Sizes { stored: spool.size(), crlf: spool.size() + converter.lone_lfs() };
+        let prefix = Sizes { stored: spool.size(), crlf: spool.size() + converter.lone_lfs(), ended: true };
         let body = Sizes {
             stored: self.sizes.stored - self.prefix.stored,
             crlf: self.sizes.crlf - self.prefix.crlf,
+            ended: self.sizes.ended || self.sizes.stored == self.prefix.stored,
         };
         if body.stored <= SMALL {
             self.copy_through_buffer(&mut spool, self.prefix.stored)?;
@@ -104,7 +105,8 @@ impl Staged {
             self.copy_in_kernel(&mut spool)?;
         }
         spool.flush()?;
-        let sizes = Sizes { stored: prefix.stored + body.stored, crlf: prefix.crlf + body.crlf };
+        let sizes =
+            Sizes { stored: prefix.stored + body.stored, crlf: prefix.crlf + body.crlf, ended: body.ended };
         Staged::new(spool.into_file(), sizes, prefix, self.line_endings)
     }
 

@@ -233,7 +233,8 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
                 self.take(body, message.end, &mut text)?;
             }
         }
-        message.octets = text.octets;
+        // Readers are lent an end of the last line too.
+        message.octets = text.octets + if text.last == b'\n' { 0 } else { 2 };
         message.fingerprint = text.hash.finish();
         Ok((message, fields.internal))
     }

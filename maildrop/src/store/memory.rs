@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use super::reader::missing_end;
 use super::{Access, Folder, LocalReader, Mailbox, Message, Store, UniqueId, Update};
 use crate::error::{Error, Operation};
 use crate::flags::Flags;
@@ -81,8 +82,9 @@ impl MemoryStore {
 
     /// Adds a message, whose lines may end with LF or CRLF.
     pub fn deliver(&self, user: &UserName, folder: &Folder, message: &[u8], arrived: SystemTime) {
-        let mut text = Vec::new();
-        expand(message, &mut 0, &mut text);
+        let (mut text, mut last) = (Vec::new(), b'\n');
+        expand(message, &mut last, &mut text);
+        text.extend_from_slice(missing_end(last));
         let stored = Stored { text: text.into(), flags: Flags::EMPTY, arrived };
         lock(&self.shared).add((user.clone(), folder.clone()), stored);
     }
@@ -232,22 +234,22 @@ mod tests {
             let mailbox = ready(store.open(&user(name), &Folder::Inbox, Access::ReadOnly)).unwrap();
             (0..mailbox.len()).filter_map(|index| mailbox.message(index).octets).collect()
         };
-        deliver("alice", "1234567890");
-        deliver("bob", "12345678901");
-        deliver("alice", "123456789");
+        deliver("alice", "12345678\n");
+        deliver("bob", "123456789\n");
+        deliver("alice", "1234567\n");
         assert_eq!((held("alice"), held("bob")), (vec![10, 9], vec![11]));
         // What is removed makes room as well.
         let mailbox = ready(store.open(&user("alice"), &Folder::Inbox, Access::Exclusive)).unwrap();
         let mut update = Update::new();
         update.remove(1);
         ready(mailbox.commit(&update)).unwrap();
-        deliver("bob", "123456789");
+        deliver("bob", "1234567\n");
         assert_eq!((held("alice"), held("bob")), (vec![10], vec![11, 9]));
-        deliver("bob", "1");
-        assert_eq!((held("alice"), held("bob")), (vec![], vec![11, 9, 1]));
-        deliver("alice", &"x".repeat(100));
+        deliver("bob", "\n");
+        assert_eq!((held("alice"), held("bob")), (vec![], vec![11, 9, 2]));
+        deliver("alice", &("x".repeat(98) + "\n"));
         assert_eq!((held("alice"), held("bob")), (vec![100], vec![]));
-        deliver("alice", "1");
-        assert_eq!(held("alice"), [1]);
+        deliver("alice", "\n");
+        assert_eq!(held("alice"), [2]);
     }
 }

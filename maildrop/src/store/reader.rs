@@ -19,8 +19,8 @@ const CHUNK: usize = 32 * 1024;
 
 /// Reads one message after the other, a slice at a time.
 pub trait MessageReader: Default + Send + 'static {
-    /// The octets that come next, with CRLF line ends; none at the end of the message. The same again until some are
-    /// [consumed](Self::consume).
+    /// The octets that come next, with CRLF line ends, one behind the last line too; none at the end of the message. The
+    /// same again until some are [consumed](Self::consume).
     ///
     /// # Errors
     /// [`Error::Vanished`] if what is read is not there any more, or [`Error::Io`].
@@ -35,20 +35,18 @@ pub trait MessageReader: Default + Send + 'static {
 
 /// Reads messages of local files and of memory. Its buffers hold at most 100 KiB, and nothing before the first message;
 /// they serve all messages that it reads, until it is dropped.
-#[derive(Default)]
 pub struct LocalReader {
     source: Source,
     raw: Vec<u8>,
     /// What is lent next, from `at` on.
     out: Vec<u8>,
     at: usize,
-    /// The last octet read: tells whether an LF at the start of the next chunk has a CR before it.
+    /// The last octet read, an LF before the first: tells whether an LF at the start of the next chunk has a CR before it,
+    /// and whether the last line has an end.
     last: u8,
 }
 
-#[derive(Default)]
 enum Source {
-    #[default]
     Nothing,
     /// A whole file.
     File {
@@ -69,6 +67,12 @@ enum Source {
 struct Unquoting {
     unquoter: Unquoter,
     plain: Vec<u8>,
+}
+
+impl Default for LocalReader {
+    fn default() -> LocalReader {
+        LocalReader { source: Source::Nothing, raw: Vec::new(), out: Vec::new(), at: 0, last: b'\n' }
+    }
 }
 
 impl LocalReader {
@@ -99,7 +103,7 @@ impl LocalReader {
     fn begin(&mut self, source: Source) {
         self.source = source;
         self.out.clear();
-        (self.at, self.last) = (0, 0);
+        (self.at, self.last) = (0, b'\n');
     }
 
     /// Reads all of the message and counts what would be lent.
@@ -107,10 +111,10 @@ impl LocalReader {
         if let Source::Memory(text) = &self.source {
             return Ok(text.len() as u64);
         }
-        let (mut octets, mut last) = (0, 0);
+        let (mut octets, mut last) = (0, b'\n');
         loop {
             let read = read_some(&mut self.source, &mut self.raw)?;
-            let Some(&end) = read.last() else { return Ok(octets) };
+            let Some(&end) = read.last() else { return Ok(octets + missing_end(last).len() as u64) };
             octets += read.len() as u64 + count_lone_lfs(read, last);
             last = end;
         }
@@ -133,8 +137,17 @@ impl LocalReader {
         self.at = 0;
         let read = read_some(&mut self.source, &mut self.raw)?;
         expand(read, &mut self.last, &mut self.out);
+        if read.is_empty() {
+            self.out.extend_from_slice(missing_end(self.last));
+            self.last = b'\n';
+        }
         Ok(())
     }
+}
+
+/// What a message lacks that ends with this octet: a server has to end its last line (RFC 1939 §3), and counts what it sends.
+pub(super) fn missing_end(last: u8) -> &'static [u8] {
+    if last == b'\n' { b"" } else { b"\r\n" }
 }
 
 impl MessageReader for LocalReader {
@@ -249,6 +262,12 @@ mod tests {
         texts
     }
 
+    /// What is lent of a text.
+    fn wire(text: &[u8]) -> String {
+        let text = std::str::from_utf8(text).unwrap().replace("\r\n", "\n").replace('\n', "\r\n");
+        if text.is_empty() || text.ends_with('\n') { text } else { text + "\r\n" }
+    }
+
     #[test]
     fn a_file_is_lent_with_crlf_and_measured_to_the_octet_whatever_its_name_says() {
         let dir = tempfile::tempdir().unwrap();
@@ -256,8 +275,7 @@ mod tests {
         let mut reader = LocalReader::default();
         for text in texts() {
             std::fs::write(&path, &text).unwrap();
-            let expected =
-                String::from_utf8(text.clone()).unwrap().replace("\r\n", "\n").replace('\n', "\r\n");
+            let expected = wire(&text);
             for size in [None, Some(text.len() as u64), Some(1), Some(CHUNK as u64)] {
                 for step in [usize::MAX, 1000] {
                     reader.begin_file(File::open(&path).unwrap(), path.clone(), size);
@@ -277,7 +295,7 @@ mod tests {
             std::fs::write(&path, [b"before\n", &*text, b"behind\n"].concat()).unwrap();
             let file = Arc::new(File::open(&path).unwrap());
             let part = 7..7 + text.len() as u64;
-            let expected = String::from_utf8(text).unwrap().replace("\r\n", "\n").replace('\n', "\r\n");
+            let expected = wire(&text);
             let mut reader = LocalReader::default();
             let begin = |reader: &mut LocalReader| {
                 reader.begin_part(Arc::clone(&file), Arc::from(&*path), part.clone(), false);
@@ -299,7 +317,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("box");
         let mut quoted = b"H: x\n\n>From a\n>>From b\n>Fro\n>From c".to_vec();
-        let mut expected = "H: x\r\n\r\nFrom a\r\n>From b\r\n>Fro\r\nFrom c".to_owned();
+        let mut expected = "H: x\r\n\r\nFrom a\r\n>From b\r\n>Fro\r\nFrom c\r\n".to_owned();
         for _ in 0..2 {
             std::fs::write(&path, &quoted).unwrap();
             let file = Arc::new(File::open(&path).unwrap());
@@ -311,7 +329,7 @@ mod tests {
             assert_eq!(reader.measure().unwrap(), expected.len() as u64);
             // Nothing but quotes for longer than a read.
             quoted = [&vec![b'>'; 2 * CHUNK], b"From a\n>".as_slice()].concat();
-            expected = format!("{}From a\r\n>", ">".repeat(2 * CHUNK - 1));
+            expected = format!("{}From a\r\n>\r\n", ">".repeat(2 * CHUNK - 1));
         }
     }
 }

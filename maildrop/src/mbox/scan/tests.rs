@@ -8,7 +8,8 @@ fn texts(mbox: &[u8], content_length: bool) -> Vec<String> {
     let messages = MboxMessage::all_in(mbox, content_length).unwrap();
     let text = |message: &MboxMessage| {
         let text = &mbox[message.header as usize..message.end as usize];
-        let crlf = text.len() as u64 + count_lone_lfs(text, b'\n');
+        let missing_end = if text.last().is_none_or(|&last| last == b'\n') { 0 } else { 2 };
+        let crlf = text.len() as u64 + count_lone_lfs(text, b'\n') + missing_end;
         assert_eq!(message.octets, crlf, "{}", text.escape_ascii());
         String::from_utf8(text.to_vec()).unwrap()
     };
