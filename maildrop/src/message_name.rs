@@ -5,6 +5,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::flags::Flags;
+use crate::unique;
 
 /// Longest file name that file systems commonly take (`NAME_MAX`), in octets.
 const MAX_FILE_NAME: usize = 255;
@@ -64,15 +65,22 @@ impl MessageName {
         Ok(MessageName { bytes: bytes.into(), info, size, crlf_size, flags })
     }
 
-    /// The name in `new/` of a message with these sizes: no information part.
+    /// The name in `new/` of a message with these sizes: no information part. A size for which a unique identifier has no
+    /// room is left out: it can be counted, while the identifier has to be the name.
     pub(crate) fn delivered(unique: &str, size: u64, crlf_size: Option<u64>) -> MessageName {
-        let mut text = format!("{unique},S={size}");
-        if let Some(crlf_size) = crlf_size {
-            text.push_str(&format!(",W={crlf_size}"));
-        }
+        let mut text = unique.to_owned();
+        let mut add = |field: String| {
+            let fits = text.len() + field.len() <= unique::MAX;
+            if fits {
+                text.push_str(&field);
+            }
+            fits
+        };
+        let size = Some(size).filter(|size| add(format!(",S={size}")));
+        let crlf_size = crlf_size.filter(|size| add(format!(",W={size}")));
         let bytes = text.into_bytes().into_boxed_slice();
         let info = bytes.len();
-        MessageName { bytes, info, size: Some(size), crlf_size, flags: Flags::EMPTY }
+        MessageName { bytes, info, size, crlf_size, flags: Flags::EMPTY }
     }
 
     /// The name in `new/` of a message that tells no sizes.
@@ -304,6 +312,7 @@ mod tests {
             let name = MessageName::delivered(&unique, size, crlf_size);
             prop_assert_eq!(MessageName::parse(name.as_bytes()), Ok(name.clone()));
             prop_assert_eq!(name.unique(), unique.as_bytes());
+            prop_assert!(name.as_bytes().len() <= 70);
         }
     }
 }

@@ -2,16 +2,26 @@
 //!
 //! Two names differ even if the clock steps back (the counter), processes fork (the process id, and random bits drawn
 //! anew in each), process ids are shared between containers (the random bits), or hosts share the disk (the host name).
-//! All of it is free of system calls but for the clock and the process id. It is no longer than it need be: a name with its
-//! sizes serves POP3 as a unique identifier, which has at most 70 octets (RFC 1939 §7).
+//! All of it is free of system calls but for the clock and the process id. A name with its sizes serves POP3 as a unique
+//! identifier, which has at most 70 octets (RFC 1939 §7), so a host name for which that leaves no room is cut and ends with
+//! a digest of the whole.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Longest host part, so that the sizes and all flags fit behind it into 255 octets.
-const MAX_HOST: usize = 100;
+use sha2::{Digest, Sha256};
+
+/// Octets of a name without flags.
+pub(crate) const MAX: usize = 70;
+/// Octets that `,S=` and `,W=` take for a message of up to 99 MB.
+const SIZES: usize = 22;
+/// Octets of a digest of the host name, and with how many it does for the whole of it. Names hold random bits besides.
+const DIGEST: usize = 6;
+const LEAST: usize = 4;
+/// Longest host name that is looked at.
+const MAX_HOST: usize = 300;
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 static DRAWN_BY: AtomicU32 = AtomicU32::new(0);
@@ -23,7 +33,10 @@ static THIS_HOST: LazyLock<HostPart> = LazyLock::new(|| {
 
 /// The host name as it stands in file names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct HostPart(Arc<str>);
+pub(crate) struct HostPart {
+    text: Arc<str>,
+    digest: [u8; DIGEST],
+}
 
 impl HostPart {
     /// Escapes `/` as `\057` and `:` as `\072` as the Maildir convention says, and in the same way everything else that
@@ -42,11 +55,29 @@ impl HostPart {
         if part.is_empty() {
             part.push_str("localhost");
         }
-        HostPart(part.into())
+        let digest = Sha256::digest(name);
+        let digit = |at: usize| b"0123456789abcdefghijklmnopqrstuv"[usize::from(digest[at] & 31)];
+        HostPart { text: part.into(), digest: std::array::from_fn(digit) }
     }
 
     pub(crate) fn this_host() -> HostPart {
         THIS_HOST.clone()
+    }
+
+    /// Adds what fits of it to a name that is to have so many octets.
+    fn append_to(&self, name: &mut String, most: usize) {
+        let room = most.saturating_sub(name.len());
+        if self.text.len() <= room {
+            return name.push_str(&self.text);
+        }
+        let digits = if room > DIGEST + LEAST { DIGEST } else { room.clamp(LEAST, DIGEST) };
+        if let Some(head) = room.checked_sub(digits + 1) {
+            // An escape that is cut in two would be no escape.
+            let head = &self.text[..head.min(self.text.find('\\').unwrap_or(head))];
+            name.push_str(head);
+            name.push('-');
+        }
+        name.extend(self.digest[..digits].iter().map(|&digit| char::from(digit)));
     }
 }
 
@@ -63,10 +94,7 @@ impl Unique {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let pid = std::process::id();
         let sequence = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let random = random_of(pid);
-        let text =
-            format!("{}.M{}P{pid}Q{sequence}R{random:08x}.{}", now.as_secs(), now.subsec_micros(), host.0);
-        Unique { text, sequence }
+        Unique { text: text(now, pid, sequence, random_of(pid), host), sequence }
     }
 
     /// The short form, `<secs>.<pid>_<counter>.<host>`, as procmail names messages. Process ids that come again within a
@@ -75,9 +103,16 @@ impl Unique {
     pub(crate) fn short(host: &HostPart) -> Unique {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let sequence = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let text = format!("{}.{}_{sequence}.{}", now.as_secs(), std::process::id(), host.0);
+        let mut text = format!("{}.{}_{sequence}.", now.as_secs(), std::process::id());
+        host.append_to(&mut text, MAX);
         Unique { text, sequence }
     }
+}
+
+fn text(now: Duration, pid: u32, sequence: u64, random: u32, host: &HostPart) -> String {
+    let mut text = format!("{}.M{}P{pid}Q{sequence}R{random:08x}.", now.as_secs(), now.subsec_micros());
+    host.append_to(&mut text, MAX - SIZES);
+    text
 }
 
 impl fmt::Display for Unique {
@@ -120,9 +155,9 @@ mod tests {
             ("", "localhost"),
         ];
         for (name, part) in table {
-            assert_eq!(&*HostPart::new(name.as_bytes()).0, part);
+            assert_eq!(&*HostPart::new(name.as_bytes()).text, part);
         }
-        assert!(HostPart::new(&[b'/'; 500]).0.len() <= MAX_HOST);
+        assert!(HostPart::new(&[b'/'; 500]).text.len() <= MAX_HOST);
     }
 
     #[test]
@@ -143,6 +178,35 @@ mod tests {
         let parent = random_of(1_000_001);
         assert_eq!(random_of(1_000_001), parent);
         assert_ne!(random_of(1_000_002), parent);
+    }
+
+    #[test]
+    fn a_name_with_its_sizes_fits_into_a_unique_identifier_whatever_the_host_is_called() {
+        let now = Duration::new(1_700_000_000, 999_999_000);
+        // (host, process, number, host part)
+        let long = "ec2-203-0-113-25.us-gov-east-1.compute.amazonaws.com";
+        let table = [
+            ("mx", 1, 0, "mx"),
+            ("mx.example.org", 1, 0, "mx.example.org"),
+            (long, 1, 0, "ec2-203-0-nmmkup"),
+            (long, 1234, 5, "ec2-20-nmmkup"),
+            (long, 4_194_304, 9_999_999, "nmmk"),
+            ("mx.example.org", 4_194_304, 9_999_999, "kkae"),
+            ("mx.example.org", 4_194_304, 99_999_999_999, "kkae"),
+            ("ü.example.org.and.more", 1, 0, "-lgi2o8"),
+        ];
+        for (host, pid, sequence, part) in table {
+            let name = text(now, pid, sequence, 7, &HostPart::new(host.as_bytes()));
+            let (_, found) = name.split_once("R00000007.").unwrap();
+            assert_eq!(found, part, "{name}");
+            let sequence_digits = sequence.to_string().len().saturating_sub(7);
+            assert!(name.len() + SIZES <= MAX + sequence_digits, "{name}");
+        }
+        // Hosts that begin in the same way are told apart by the end.
+        let [one, other] = ["1", "2"].map(|n| HostPart::new(format!("{long}{n}").as_bytes()));
+        assert_ne!(text(now, 1, 0, 7, &one), text(now, 1, 0, 7, &other));
+        let short = Unique::short(&HostPart::new(&[b'h'; 500])).text;
+        assert_eq!(short.len(), MAX, "{short}");
     }
 
     #[test]

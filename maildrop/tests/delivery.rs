@@ -269,9 +269,9 @@ fn a_maildir_that_was_removed_is_told_from_a_failing_disk() {
 #[test]
 fn a_host_name_of_choice_stands_in_the_file_name() {
     let (_dir, maildir) = fresh();
-    let maildir = maildir.with_host_name("mx/1:a");
+    let maildir = maildir.with_host_name("m/:a");
     let delivered = stage(&maildir, b"x").commit().unwrap();
-    assert!(delivered.name().unique().ends_with(b".mx\\0571\\072a"), "{}", delivered.name());
+    assert!(delivered.name().unique().ends_with(b".m\\057\\072a"), "{}", delivered.name());
     assert_eq!(delivered.path().parent(), Some(Path::new(&maildir.path().join("new"))));
 }
 

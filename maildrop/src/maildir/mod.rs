@@ -145,7 +145,9 @@ impl Maildir {
     }
 
     /// Names the host in the file names of messages, where the system's host name will not do: several machines that
-    /// deliver to one disk need different names. Octets with a meaning in file names are escaped.
+    /// deliver to one disk need different names. Octets with a meaning in file names are escaped. Of a name that is too long
+    /// the first octets are taken, and a digest of all, so that names of messages with their sizes have at most 70 octets:
+    /// POP3 gives them as unique identifiers.
     #[must_use]
     pub fn with_host_name(mut self, name: &str) -> Maildir {
         self.host = HostPart::new(name.as_bytes());

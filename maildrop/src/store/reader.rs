@@ -57,7 +57,13 @@ enum Source {
         read: u64,
     },
     /// A part of a file.
-    Part { file: Arc<File>, path: Arc<Path>, next: u64, end: u64, unquoter: Option<Box<Unquoting>> },
+    Part {
+        file: Arc<File>,
+        path: Arc<Path>,
+        next: u64,
+        end: u64,
+        unquoter: Option<Box<Unquoting>>,
+    },
     /// Octets as the wire has them.
     Memory(Arc<[u8]>),
 }
