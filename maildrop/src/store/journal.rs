@@ -1,7 +1,8 @@
 //! A file that says what is about to be removed, so that a removal of many files is done as a whole.
 //!
 //! It is written, made durable, and given its name by renaming; then the files are removed, then it is. Whoever opens the
-//! mailbox and finds one goes on where a dead process stopped. Its names are ended by NULs, which no name holds.
+//! mailbox and finds one goes on where a dead process stopped. Its names are ended by NULs, which no name holds. What is no
+//! regular file of that kind is none, whatever its name; a directory that is in the way is put aside.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -19,6 +20,8 @@ use crate::fs;
 const HEAD: &[u8] = b"maildrop removes\n";
 /// Most octets that are read: some millions of names.
 const LARGEST: u64 = 256 * 1024 * 1024;
+/// Names to try for a directory that is put aside.
+const ASIDE: u32 = 100;
 
 /// Where the journal of a mailbox lies.
 #[derive(Clone, Copy, Debug)]
@@ -34,12 +37,17 @@ pub(crate) struct Journal<'a> {
 impl Journal<'_> {
     /// What a dead process was about to remove.
     pub(crate) fn read(&self) -> Result<Vec<Vec<u8>>, Error> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = match rustix::fs::openat(self.dir, self.name, flags, Mode::empty()) {
             Ok(fd) => File::from(fd),
-            Err(Errno::NOENT) => return Ok(Vec::new()),
+            // Not there, or a symbolic link, or a socket.
+            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Ok(Vec::new()),
             Err(errno) => return Err(self.error(Operation::Open, errno)),
         };
+        let metadata = file.metadata().map_err(|error| self.error(Operation::Stat, error))?;
+        if !metadata.is_file() || metadata.len() > LARGEST {
+            return Ok(Vec::new());
+        }
         let mut content = Vec::new();
         file.take(LARGEST).read_to_end(&mut content).map_err(|error| self.error(Operation::Read, error))?;
         // Not ours, so nothing to be obeyed.
@@ -64,19 +72,13 @@ impl Journal<'_> {
             content.push(0);
         }
         check(Operation::CreateFile)?;
-        let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let mut file = rustix::fs::openat(self.dir, self.tmp, flags, fs::FILE_MODE)
-            .map(File::from)
-            .map_err(|errno| self.error(Operation::CreateFile, errno))?;
+        let mut file = self.create_tmp().map_err(|errno| self.error(Operation::CreateFile, errno))?;
         let written = check(Operation::Write)
             .and_then(|()| file.write_all(&content).map_err(|error| self.error(Operation::Write, error)))
             .and_then(|()| check(Operation::SyncFile))
             .and_then(|()| fs::sync_file(&file).map_err(|error| self.error(Operation::SyncFile, error)))
             .and_then(|()| check(Operation::Rename))
-            .and_then(|()| {
-                rustix::fs::renameat(self.dir, self.tmp, self.dir, self.name)
-                    .map_err(|errno| self.error(Operation::Rename, errno))
-            });
+            .and_then(|()| self.put_in_place().map_err(|errno| self.error(Operation::Rename, errno)));
         if let Err(error) = written {
             let _ = rustix::fs::unlinkat(self.dir, self.tmp, AtFlags::empty());
             return Err(error);
@@ -91,11 +93,48 @@ impl Journal<'_> {
         synced
     }
 
+    /// Makes a file of ours, whatever has its name.
+    fn create_tmp(&self) -> rustix::io::Result<File> {
+        match rustix::fs::unlinkat(self.dir, self.tmp, AtFlags::empty()) {
+            Err(Errno::ISDIR | Errno::PERM) => self.put_aside(self.tmp)?,
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(errno),
+        }
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        rustix::fs::openat(self.dir, self.tmp, flags, fs::FILE_MODE).map(File::from)
+    }
+
+    fn put_in_place(&self) -> rustix::io::Result<()> {
+        match rustix::fs::renameat(self.dir, self.tmp, self.dir, self.name) {
+            Err(Errno::ISDIR | Errno::EXIST | Errno::NOTEMPTY) => {
+                self.put_aside(self.name)?;
+                rustix::fs::renameat(self.dir, self.tmp, self.dir, self.name)
+            }
+            done => done,
+        }
+    }
+
+    /// Frees a name that a directory has, which is none of ours.
+    fn put_aside(&self, name: &str) -> rustix::io::Result<()> {
+        if rustix::fs::unlinkat(self.dir, name, AtFlags::REMOVEDIR).is_ok() {
+            return Ok(());
+        }
+        for number in 1..ASIDE {
+            let aside = format!("{name}.aside{number}");
+            match fs::rename_without_replacing(self.dir, name, self.dir, &*aside) {
+                Err(Errno::EXIST) => {}
+                done => return done,
+            }
+        }
+        Err(Errno::EXIST)
+    }
+
     /// Forgets it: all is removed, or nobody is to go on. If it should come back after a power failure, it names nothing
     /// that is still there.
     pub(crate) fn remove(&self) -> Result<(), Error> {
         match rustix::fs::unlinkat(self.dir, self.name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            // A directory is none.
+            Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => Ok(()),
             Err(errno) => Err(self.error(Operation::Remove, errno)),
         }
     }
@@ -123,6 +162,42 @@ mod tests {
         for (content, names) in [("other\na\0", 0), ("maildrop removes\na\0b", 1)] {
             std::fs::write(dir.path().join("removing"), content).unwrap();
             assert_eq!(journal.read().unwrap().len(), names);
+        }
+    }
+
+    #[test]
+    fn what_is_no_journal_is_passed_over_replaced_or_put_aside_and_never_followed() {
+        use std::os::unix::fs::symlink;
+
+        type Plant = fn(&Path);
+        let table: [(&str, Plant); 6] = [
+            ("file", |path| std::fs::write(path, "garbage").unwrap()),
+            ("empty directory", |path| std::fs::create_dir(path).unwrap()),
+            ("directory", |path| std::fs::create_dir_all(path.join("x")).unwrap()),
+            ("link", |path| symlink(path.with_file_name("victim"), path).unwrap()),
+            ("hard link", |path| std::fs::hard_link(path.with_file_name("victim"), path).unwrap()),
+            ("socket", |path| drop(std::os::unix::net::UnixListener::bind(path).unwrap())),
+        ];
+        let victim = "maildrop removes\na\0";
+        for (what, plant) in table {
+            for (at, name) in [(0, "removing"), (1, "removing.tmp")] {
+                let dir = tempfile::tempdir().unwrap();
+                std::fs::write(dir.path().join("victim"), if at == 0 { "victim" } else { victim }).unwrap();
+                let before = std::fs::read(dir.path().join("victim")).unwrap();
+                plant(&dir.path().join(name));
+                let fd = fs::open_dir(dir.path()).unwrap();
+                let journal = Journal { dir: &fd, path: dir.path(), name: "removing", tmp: "removing.tmp" };
+                assert!(journal.read().unwrap().is_empty(), "{what} {name}");
+                journal.remove().unwrap();
+                journal.write(["b", "c"].iter(), |_| Fault::None).unwrap();
+                assert_eq!(journal.read().unwrap(), [b"b", b"c"], "{what} {name}");
+                assert!(std::fs::symlink_metadata(dir.path().join("removing")).unwrap().is_file());
+                assert_eq!(std::fs::read(dir.path().join("victim")).unwrap(), before, "{what} {name}");
+                let kept = what != "directory" || dir.path().join(format!("{name}.aside1/x")).is_dir();
+                assert!(kept, "{what} {name}");
+                journal.remove().unwrap();
+                assert!(journal.read().unwrap().is_empty(), "{what} {name}");
+            }
         }
     }
 
