@@ -79,8 +79,8 @@ impl Store for MaildirStore {
 /// A session with a Maildir or one of its folders. Unique identifiers are the names of the files without flags, which is
 /// Dovecot's `pop3_uidl_format = %f`; a digest stands for a name that RFC 1939 does not allow as one.
 ///
-/// An empty file `maildrop.session` in the Maildir is what exclusive sessions lock; `maildrop.removing` is there while
-/// several messages are being removed.
+/// Exclusive sessions lock the directory, or an empty file `maildrop.session` in it where directories cannot be locked, as
+/// over NFS; `maildrop.removing` is there while several messages are being removed.
 pub struct MaildirMailbox {
     maildir: Maildir,
     cur: OwnedFd,
@@ -99,7 +99,7 @@ impl Maildir {
         let lock = match access {
             Access::Exclusive => {
                 self.check(Operation::Lock, || dirs.path.clone())?;
-                Some(SessionLock::acquire(&dirs.root, SESSION, &dirs.path)?)
+                Some(SessionLock::of_directory(&dirs.root, SESSION, &dirs.path)?)
             }
             Access::ReadOnly => None,
         };

@@ -69,8 +69,8 @@
 //! # Other programs
 //!
 //! - Sessions with [`Access::Exclusive`] keep each other out over all processes that use this crate, by a lock of the
-//!   kernel's on a file of its own, which goes with the process. Deliveries, and programs that know nothing of the lock,
-//!   go on meanwhile.
+//!   kernel's (`flock`) on the directory of a Maildir, or on a file of its own beside an mbox or in an MH folder, which goes
+//!   with the process. Deliveries, and programs that know nothing of the lock, go on meanwhile.
 //! - A message that another program has moved or renamed is found again. One that it has removed is [`Error::Vanished`]
 //!   when it is read, and nothing else happens to the session.
 //! - What is delivered between the opening and the update stays, and is listed by the next session.
