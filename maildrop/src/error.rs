@@ -168,6 +168,13 @@ pub enum Error {
         /// The mailbox.
         path: PathBuf,
     },
+    /// A message could not be found for longer than is waited, while other programs kept renaming files. It may still be
+    /// there.
+    #[error("expected a message of {} to be found, but other programs keep renaming what is there", path.display())]
+    Unsettled {
+        /// The mailbox.
+        path: PathBuf,
+    },
     /// A mailbox that was opened for reading only was to be changed.
     #[error("expected no changes to {}, which was opened for reading", path.display())]
     ReadOnly {
@@ -260,7 +267,7 @@ impl Error {
             Error::FolderName(_) | Error::UserName(_) | Error::MessageName(_) => io::ErrorKind::InvalidInput,
             Error::NotAMaildir { .. } => io::ErrorKind::NotFound,
             Error::LockHeld { .. } => io::ErrorKind::WouldBlock,
-            Error::InUse { .. } => io::ErrorKind::ResourceBusy,
+            Error::InUse { .. } | Error::Unsettled { .. } => io::ErrorKind::ResourceBusy,
             Error::Vanished { .. } => io::ErrorKind::NotFound,
             Error::ReadOnly { .. } => io::ErrorKind::PermissionDenied,
             Error::NotAnMbox { .. } => io::ErrorKind::InvalidData,

@@ -10,6 +10,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::UNIX_EPOCH;
 
 use maildrop::store::{
@@ -21,6 +23,7 @@ const ROOT: &str = "MAILDROP_TEST_ROOT";
 const FORMAT: &str = "MAILDROP_TEST_FORMAT";
 const ROUNDS: &str = "MAILDROP_TEST_ROUNDS";
 const HOLD: &str = "MAILDROP_TEST_HOLD";
+const FULL: &str = "MAILDROP_TEST_FULL";
 const FORMATS: [StoreFormat; 3] = [StoreFormat::Maildir, StoreFormat::Mbox, StoreFormat::Mh];
 /// Messages that are delivered in a round. Then those with an odd number are removed.
 const MESSAGES: u64 = 6;
@@ -32,9 +35,11 @@ fn say(line: &str) {
     let _ = stdout.flush();
 }
 
-/// Holds the process before each step until it is let go.
+/// Holds the process before each step until it is let go. On a disk that is `full`, nothing can be written so often.
 #[derive(Debug)]
-struct Hold;
+struct Hold {
+    full: AtomicU64,
+}
 
 impl Faults for Hold {
     fn inject(&self, operation: Operation) -> Fault {
@@ -43,6 +48,10 @@ impl Faults for Hold {
         if std::io::stdin().read_exact(&mut leave).is_err() {
             // Whoever held the other end has gone.
             std::process::exit(1);
+        }
+        let one_less = |left: u64| left.checked_sub(1);
+        if operation == Operation::Write && self.full.fetch_update(SeqCst, SeqCst, one_less).is_ok() {
+            return Fault::no_space();
         }
         Fault::None
     }
@@ -116,7 +125,8 @@ fn removing_process() {
     let Some(root) = env::var_os(ROOT).map(PathBuf::from) else { return };
     let store = AnyStore::new(env::var(FORMAT).unwrap().parse().unwrap(), root);
     if env::var_os(HOLD).is_some() {
-        remove(&store.with_faults(Arc::new(Hold)), 0);
+        let full = env::var(FULL).map_or(0, |times| times.parse().unwrap());
+        remove(&store.with_faults(Arc::new(Hold { full: full.into() })), 0);
         say("@ok 0");
         return;
     }
@@ -136,11 +146,16 @@ struct Process {
 
 impl Process {
     fn start(root: &Path, format: StoreFormat, rounds: u64, hold: bool) -> Process {
+        Process::start_on_disk(root, format, rounds, hold, 0)
+    }
+
+    /// On a disk that is `full` for so many writes.
+    fn start_on_disk(root: &Path, format: StoreFormat, rounds: u64, hold: bool, full: u64) -> Process {
         let mut command = Command::new(env::current_exe().unwrap());
         command.args(["--exact", "removing_process", "--nocapture", "--test-threads=1"]);
         command.env(ROOT, root).env(FORMAT, format.as_str()).env(ROUNDS, rounds.to_string());
         if hold {
-            command.env(HOLD, "1");
+            command.env(HOLD, "1").env(FULL, full.to_string());
         }
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -241,6 +256,49 @@ fn a_process_killed_before_any_step_of_an_update_has_done_all_of_it_or_nothing()
         }
         // Once it is done, it is done.
         assert!(outcomes.is_sorted() && !outcomes[0] && outcomes.len() > 8, "{format}: {outcomes:?}");
+    }
+}
+
+/// On a full disk messages of a Maildir are removed by themselves until there is room for a journal: one, then two more.
+#[test]
+fn a_process_killed_on_a_full_disk_has_removed_whole_messages_one_by_one_or_the_rest_as_one() {
+    for full in [1, 2] {
+        let (mut at, mut outcomes) = (0, Vec::new());
+        loop {
+            let dir = tempfile::tempdir().unwrap();
+            let store = AnyStore::new(StoreFormat::Maildir, dir.path());
+            (0..MESSAGES).for_each(|number| deliver(&store, &format!("0.{number}")));
+            let mut process = Process::start_on_disk(dir.path(), StoreFormat::Maildir, 0, true, full);
+            let (mut said, mut steps) = (Vec::new(), 0);
+            while let Some(line) = process.next() {
+                let is_step = line.starts_with("@step");
+                said.push(line);
+                if is_step {
+                    if steps == at {
+                        break;
+                    }
+                    steps += 1;
+                    process.stdin.write_all(b".").unwrap();
+                }
+            }
+            let all_done = said.last().is_some_and(|line| line.starts_with("@ok"));
+            process.kill(&mut said);
+            let left = after_crash(dir.path(), StoreFormat::Maildir);
+            // In order: what is odd goes.
+            let removed =
+                (0..=MESSAGES / 2).find(|&removed| left == numbered(0, |n| n % 2 == 0 || n > 2 * removed));
+            let removed =
+                removed.unwrap_or_else(|| panic!("full {full}, before step {at}: {left:?} {said:?}"));
+            outcomes.push(removed);
+            if all_done {
+                break;
+            }
+            at += 1;
+        }
+        outcomes.dedup();
+        // The first by itself, then the two that are left: as one if there is room for their names by then.
+        let expected: &[u64] = if full == 1 { &[0, 1, 3] } else { &[0, 1, 2, 3] };
+        assert_eq!(outcomes, expected, "full {full}");
     }
 }
 

@@ -1,8 +1,12 @@
 //! The messages of a Maildir, in the order of their arrival, from the names of their files alone.
 //!
+//! A file that is renamed while its directory is read may be seen twice or never. So a listing knows whether it is
+//! *settled*: nothing was renamed meanwhile. Only such a one is believed about what it does not show.
+//!
 //! All names lie in one buffer, so that a hundred thousand messages cost some tens of octets each besides their names.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{Dir, FileType};
 use rustix::io::Errno;
@@ -10,8 +14,13 @@ use rustix::io::Errno;
 use crate::flags::Flags;
 use crate::message_name::NameParts;
 
-/// Listings to try while other programs keep renaming files: a name that is changed meanwhile may be seen twice or never.
+/// Listings to try while other programs keep renaming files.
 const ATTEMPTS: usize = 4;
+/// Two changes within this time may leave a directory with the same time of its last change: kernels take that from a clock
+/// that ticks a hundred times a second or more.
+const TICK: Duration = Duration::from_millis(20);
+/// Longest name of a file.
+const MAX_NAME: usize = 255;
 
 /// Where the file of a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,23 +52,40 @@ type Arrival = (u64, u64, u64);
 pub(super) struct Listing {
     names: Vec<u8>,
     entries: Vec<Entry>,
+    /// Other files with the names of messages, but for flags and place, in the same order: what a program left that copies
+    /// and dies, or one message seen twice while it was renamed.
+    twins: Vec<Entry>,
 }
 
 impl Listing {
-    pub(super) fn read(new: &OwnedFd, cur: &OwnedFd) -> Result<Listing, Errno> {
-        let mut attempt = 1;
-        loop {
-            let before = changed(cur)?;
-            let mut listing = Listing::default();
-            // In this order a message that is being moved is seen twice rather than never.
-            listing.add(new, Place::New)?;
-            listing.add(cur, Place::Cur)?;
-            if changed(cur)? == before || attempt == ATTEMPTS {
-                listing.sort();
-                return Ok(listing);
+    /// Lists until that is settled. Where other programs do not come to rest, all that was seen at some attempt is listed:
+    /// what is there may have been missed by some, but not by all. Answers whether it is settled.
+    pub(super) fn read(new: &OwnedFd, cur: &OwnedFd) -> Result<(Listing, bool), Errno> {
+        let (mut listing, mut settled) = Listing::read_once(new, cur)?;
+        for _ in 1..ATTEMPTS {
+            if settled {
+                break;
             }
-            attempt += 1;
+            let before = listing;
+            (listing, settled) = Listing::read_once(new, cur)?;
+            if !settled {
+                listing.unite(&before);
+            }
         }
+        Ok((listing, settled))
+    }
+
+    /// Lists once. Answers whether it is settled.
+    pub(super) fn read_once(new: &OwnedFd, cur: &OwnedFd) -> Result<(Listing, bool), Errno> {
+        let start = SystemTime::now();
+        let before = changed(cur)?;
+        let mut listing = Listing::default();
+        // In this order a message that is being moved is seen twice rather than never. So what happens in `new/` matters
+        // only if it happens in `cur/` too, and mail may go on coming.
+        listing.add(new, Place::New)?;
+        listing.add(cur, Place::Cur)?;
+        listing.sort();
+        Ok((listing, changed(cur)? == before && !is_recent(before, start)))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -87,12 +113,69 @@ impl Listing {
     /// Looks for a message by its name without flags.
     pub(super) fn find(&self, base: &[u8]) -> Option<usize> {
         let wanted = arrival(base);
-        self.entries
-            .binary_search_by(|entry| {
-                let other = base_of(&self.names, entry);
-                (arrival(other), other).cmp(&(wanted, base))
-            })
-            .ok()
+        self.entries.binary_search_by(|entry| self.order(entry).cmp(&(wanted, base))).ok()
+    }
+
+    /// The files of a message that are known.
+    pub(super) fn files(&self, index: usize) -> impl Iterator<Item = (Place, &[u8])> {
+        let first = &self.entries[index];
+        std::iter::once(first)
+            .chain(self.twins(index))
+            .map(|entry| (entry.place, name_of(&self.names, entry)))
+    }
+
+    /// Whether more than one file of a message is known.
+    pub(super) fn has_twins(&self, index: usize) -> bool {
+        !self.twins(index).is_empty()
+    }
+
+    fn twins(&self, index: usize) -> &[Entry] {
+        if self.twins.is_empty() {
+            return &[];
+        }
+        let wanted = self.order(&self.entries[index]);
+        let start = self.twins.partition_point(|entry| self.order(entry) < wanted);
+        let count = self.twins[start..].partition_point(|entry| self.order(entry) == wanted);
+        &self.twins[start..][..count]
+    }
+
+    /// The names that other programs are likely to have given to a message meanwhile.
+    pub(super) fn likely_names(&self, index: usize) -> impl Iterator<Item = (Place, Vec<u8>)> + '_ {
+        let (base, flags) = (self.base(index), self.entries[index].flags);
+        let flag_sets = [
+            flags | Flags::SEEN,
+            flags,
+            Flags::EMPTY,
+            Flags::SEEN,
+            flags | Flags::FLAGGED,
+            flags.without(Flags::FLAGGED),
+            flags | Flags::SEEN | Flags::REPLIED,
+            flags | Flags::SEEN | Flags::TRASHED,
+            flags.without(Flags::SEEN),
+        ];
+        let with_flags = flag_sets.into_iter().map(move |flags| {
+            let letters = flags.letters().map(|letter| letter as u8);
+            let name = base.iter().chain(b":2,").copied().chain(letters).collect::<Vec<u8>>();
+            (Place::Cur, name)
+        });
+        let names = with_flags.filter(|(_, name)| name.len() <= MAX_NAME);
+        names.chain([(Place::New, base.to_vec()), (Place::Cur, base.to_vec())])
+    }
+
+    /// Adds a message behind all others that is known by its name without flags alone. Nothing can be found by name
+    /// then any more.
+    pub(super) fn add_unlisted(&mut self, base: &[u8]) -> usize {
+        let name = self.keep(base);
+        let (base, octets, seconds) = (length(base), None, None);
+        let entry =
+            Entry { name, length: base, base, place: Place::New, flags: Flags::EMPTY, octets, seconds };
+        self.entries.push(entry);
+        self.entries.len() - 1
+    }
+
+    /// Takes those out that were added behind others.
+    pub(super) fn truncate(&mut self, messages: usize) {
+        self.entries.truncate(messages);
     }
 
     /// Takes messages out.
@@ -101,23 +184,49 @@ impl Listing {
         self.entries.retain(|entry| keep(base_of(names, entry)));
     }
 
-    /// Learns from a later listing what the files are called. Messages that are not in it are gone; new ones are passed
-    /// over.
-    pub(super) fn update(&mut self, later: Listing) {
+    /// Learns from a later listing what the files are called. Messages that are not in it are gone, if it is settled; new
+    /// ones are passed over.
+    pub(super) fn update(&mut self, later: &Listing, settled: bool) {
         let old_names = std::mem::take(&mut self.names);
-        let mut names = Vec::with_capacity(old_names.len());
-        for entry in &mut self.entries {
-            let found = later.find(base_of(&old_names, entry));
-            let (name, place) = match found {
-                Some(index) => (later.name(index), later.entries[index].place),
-                None => (name_of(&old_names, entry), Place::Gone),
+        self.names.reserve(old_names.len());
+        for at in 0..self.entries.len() {
+            let entry = self.entries[at];
+            let found = later.find(base_of(&old_names, &entry)).map(|index| &later.entries[index]);
+            let (name, place, flags) = match found {
+                Some(found) => (name_of(&later.names, found), found.place, found.flags),
+                None if settled => (name_of(&old_names, &entry), Place::Gone, entry.flags),
+                None => (name_of(&old_names, &entry), entry.place, entry.flags),
             };
-            let at = names.len();
-            names.extend_from_slice(name);
-            let flags = found.map_or(entry.flags, |index| later.entries[index].flags);
-            *entry = Entry { name: at, length: length(name), place, flags, ..*entry };
+            self.entries[at] = Entry { name: self.keep(name), length: length(name), place, flags, ..entry };
         }
-        self.names = names;
+        self.twins.clear();
+        for twin in &later.twins {
+            let name = self.keep(name_of(&later.names, twin));
+            self.twins.push(Entry { name, ..*twin });
+        }
+    }
+
+    /// Adds what an earlier listing has seen and this one has not.
+    fn unite(&mut self, earlier: &Listing) {
+        let missed: Vec<&Entry> = (earlier.entries.iter())
+            .filter(|entry| self.find(base_of(&earlier.names, entry)).is_none())
+            .collect();
+        for entry in missed {
+            let name = self.keep(name_of(&earlier.names, entry));
+            self.entries.push(Entry { name, ..*entry });
+        }
+        self.sort();
+    }
+
+    /// Takes a name into the buffer of all names.
+    fn keep(&mut self, name: &[u8]) -> usize {
+        self.names.extend_from_slice(name);
+        self.names.len() - name.len()
+    }
+
+    fn order(&self, entry: &Entry) -> (Arrival, &[u8]) {
+        let base = base_of(&self.names, entry);
+        (arrival(base), base)
     }
 
     fn add(&mut self, dir: &OwnedFd, place: Place) -> Result<(), Errno> {
@@ -125,7 +234,8 @@ impl Listing {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
             let Ok(parts) = NameParts::parse(name) else { continue };
-            if entry.file_type() == FileType::Directory {
+            // Where the file system does not tell, it is found out when a message is opened.
+            if !matches!(entry.file_type(), FileType::RegularFile | FileType::Unknown) {
                 continue;
             }
             self.entries.push(Entry {
@@ -144,15 +254,24 @@ impl Listing {
 
     fn sort(&mut self) {
         let names = &self.names;
-        // What stands in `cur/` comes before the same in `new/`, from where it was moved.
+        // What stands in `cur/` comes before the same in `new/`, from where it was moved, and what is seen before what is not.
+        let rank = |entry: &Entry| (entry.place, !entry.flags.contains(Flags::SEEN));
         let mut sorted: Vec<(Arrival, Entry)> =
             self.entries.iter().map(|entry| (arrival(base_of(names, entry)), *entry)).collect();
         sorted.sort_unstable_by(|(a, one), (b, other)| {
-            a.cmp(b).then_with(|| {
-                base_of(names, one).cmp(base_of(names, other)).then_with(|| one.place.cmp(&other.place))
-            })
+            a.cmp(b)
+                .then_with(|| base_of(names, one).cmp(base_of(names, other)))
+                .then_with(|| rank(one).cmp(&rank(other)))
+                .then_with(|| name_of(names, one).cmp(name_of(names, other)))
         });
-        sorted.dedup_by(|(_, later), (_, first)| base_of(names, later) == base_of(names, first));
+        let twins = &mut self.twins;
+        sorted.dedup_by(|(_, later), (_, first)| {
+            let same = base_of(names, later) == base_of(names, first);
+            if same {
+                twins.push(*later);
+            }
+            same
+        });
         self.entries = sorted.into_iter().map(|(_, entry)| entry).collect();
     }
 }
@@ -173,6 +292,14 @@ fn length(name: &[u8]) -> u8 {
 fn changed(dir: &OwnedFd) -> Result<(i128, i128), Errno> {
     let stat = rustix::fs::fstat(dir)?;
     Ok((stat.st_mtime.into(), stat.st_mtime_nsec.into()))
+}
+
+/// Whether a directory was changed so shortly before that another change may not be seen. A time that lies far off in the
+/// future is of another clock, and tells nothing.
+fn is_recent((seconds, nanoseconds): (i128, i128), start: SystemTime) -> bool {
+    let whole = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    let changed = whole + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0));
+    start.duration_since(UNIX_EPOCH).unwrap_or_default().abs_diff(changed) < TICK
 }
 
 /// Reads `<seconds>.M<microseconds>P<process>Q<number>.<host>`, in which `M`, `P` and `Q` may stand in any order among other
@@ -230,7 +357,7 @@ mod tests {
         }
         let open = |name: &str| crate::fs::open_dir(&dir.path().join(name)).unwrap();
         let (new, cur) = (open("new"), open("cur"));
-        (dir, move || Listing::read(&new, &cur).unwrap())
+        (dir, move || Listing::read(&new, &cur).unwrap().0)
     }
 
     fn names(listing: &Listing) -> Vec<&str> {
@@ -244,6 +371,8 @@ mod tests {
             &["10.M4P1Q9.a:2,S", "11.M1.a:2,RS", "12.b:2,", "12.a:2,", "odd:2,F"],
         );
         std::fs::create_dir(dir.path().join("cur/13.folder")).unwrap();
+        std::os::unix::fs::symlink("8.b", dir.path().join("new/14.link")).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(dir.path().join("new/15.socket")).unwrap());
         let expected = [
             "odd:2,F",
             "8.b",
@@ -273,14 +402,66 @@ mod tests {
         std::fs::rename(path("cur/3.a:2,"), path("cur/3.a:2,FRST")).unwrap();
         std::fs::remove_file(path("cur/4.a:2,")).unwrap();
         std::fs::write(path("new/0.a"), "").unwrap();
-        listing.update(read());
+        let later = read();
+        listing.update(&later, false);
+        assert_eq!(listing.entry(3).place, Place::Cur, "nobody knows");
+        listing.update(&later, true);
         assert_eq!(names(&listing), ["1.a:2,S", "2.a", "3.a:2,FRST", "4.a:2,"]);
         let places: Vec<Place> = (0..4).map(|index| listing.entry(index).place).collect();
         assert_eq!(places, [Place::Cur, Place::New, Place::Cur, Place::Gone]);
         assert_eq!(listing.entry(0).flags, Flags::SEEN);
         // What was gone may be back.
         std::fs::write(path("cur/4.a:2,S"), "").unwrap();
-        listing.update(read());
+        listing.update(&read(), true);
         assert_eq!(names(&listing)[3], "4.a:2,S");
+    }
+
+    #[test]
+    fn all_files_of_a_message_are_known_and_the_one_that_is_seen_stands_for_them() {
+        let (_dir, read) = listing(
+            &["1.a", "2.a", "4.a"],
+            &["1.a:2,", "1.a:2,FS", "1.a:2,F", "2.a:2,", "3.a:2,S", "3.a:2,RS"],
+        );
+        let mut listing = read();
+        for _ in 0..2 {
+            assert_eq!(names(&listing), ["1.a:2,FS", "2.a:2,", "3.a:2,RS", "4.a"]);
+            let files = |index| -> Vec<(Place, &[u8])> { listing.files(index).collect() };
+            let cur = |name: &'static str| (Place::Cur, name.as_bytes());
+            let new = |name: &'static str| (Place::New, name.as_bytes());
+            assert_eq!(files(0), [cur("1.a:2,FS"), cur("1.a:2,"), cur("1.a:2,F"), new("1.a")]);
+            assert_eq!(files(1), [cur("2.a:2,"), new("2.a")]);
+            assert_eq!(files(2), [cur("3.a:2,RS"), cur("3.a:2,S")]);
+            assert_eq!(files(3), [new("4.a")]);
+            assert_eq!([0, 1, 2, 3].map(|index| listing.has_twins(index)), [true, true, true, false]);
+            listing.update(&read(), true);
+        }
+    }
+
+    #[test]
+    fn a_listing_is_settled_if_nothing_could_be_renamed_unseen() {
+        let (dir, _) = listing(&[], &["1.a:2,"]);
+        let open = |name: &str| crate::fs::open_dir(&dir.path().join(name)).unwrap();
+        let (new, cur) = (open("new"), open("cur"));
+        let changed_at = |time: SystemTime| {
+            let times = std::fs::FileTimes::new().set_modified(time);
+            std::fs::File::open(dir.path().join("cur")).unwrap().set_times(times).unwrap();
+            Listing::read_once(&new, &cur).unwrap().1
+        };
+        let now = SystemTime::now();
+        assert!(changed_at(now - Duration::from_secs(60)));
+        assert!(changed_at(now + Duration::from_secs(60)), "by another clock");
+        assert!((0..100).any(|_| !changed_at(SystemTime::now())));
+    }
+
+    #[test]
+    fn what_one_of_two_listings_has_seen_is_in_both_together() {
+        let (dir, read) = listing(&["2.a", "3.a"], &["1.a:2,"]);
+        let earlier = read();
+        std::fs::remove_file(dir.path().join("new/2.a")).unwrap();
+        std::fs::rename(dir.path().join("new/3.a"), dir.path().join("cur/3.a:2,S")).unwrap();
+        let mut later = read();
+        later.unite(&earlier);
+        assert_eq!(names(&later), ["1.a:2,", "2.a", "3.a:2,S"]);
+        assert!((0..3).all(|index| !later.has_twins(index) && later.find(later.base(index)) == Some(index)));
     }
 }

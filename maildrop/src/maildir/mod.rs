@@ -11,6 +11,8 @@ mod link;
 mod listing;
 mod mailbox;
 mod quota;
+mod removal;
+mod search;
 mod staged;
 
 use std::fmt;

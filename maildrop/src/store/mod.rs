@@ -72,7 +72,8 @@
 //!   kernel's (`flock`) on the directory of a Maildir, or on a file of its own beside an mbox or in an MH folder, which goes
 //!   with the process. Deliveries, and programs that know nothing of the lock, go on meanwhile.
 //! - A message that another program has moved or renamed is found again. One that it has removed is [`Error::Vanished`]
-//!   when it is read, and nothing else happens to the session.
+//!   when it is read, and nothing else happens to the session. Where files of a Maildir are renamed without rest, a message
+//!   may not be found for about a second: that is [`Error::Unsettled`].
 //! - What is delivered between the opening and the update stays, and is listed by the next session.
 //!
 //! # Room for IMAP
@@ -209,11 +210,14 @@ pub trait Mailbox: Send {
     /// Makes all changes as one, and ends the session. When this answers `Ok`, they survive a power failure. Whoever drops
     /// the mailbox instead has changed nothing.
     ///
-    /// If the process dies, the next session finds all messages that were to be removed, or none. Flags are set one by
-    /// one.
+    /// If the process dies, the next session finds all messages that were to be removed, or none; only on a full disk, where
+    /// there is no room to note them all, messages of a Maildir may go one by one. Flags are set one by one.
     ///
     /// # Errors
-    /// [`Error::ReadOnly`], or what kept some of it from being done: messages that could not be removed are still there.
+    /// [`Error::ReadOnly`], or what kept some of it from being done, or from being known to be done. Messages that the disk
+    /// did not let be removed are still there. Others may be gone already, though after a power failure they could be there
+    /// again, or go when the mailbox is opened next: those of a Maildir that other programs renamed without rest
+    /// ([`Error::Unsettled`]), or whose removal could not be made durable.
     fn commit(self, update: &Update) -> impl Future<Output = Result<(), Error>> + Send;
 }
 

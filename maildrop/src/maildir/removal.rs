@@ -1,0 +1,203 @@
+//! Removing messages of a Maildir, all that a session removes as one.
+//!
+//! The names of several go into a journal first, which is durable before the first is removed; one file is removed as a whole
+//! anyway. A message has all of its files removed, and is taken for gone only if that was seen: if its one file was
+//! removed under the name that it had, or a settled listing does not show it.
+//!
+//! On a disk that is full there is no room for a journal, but removing makes room: then one message goes by itself, then
+//! two, four and so on, one by one, until the journal of the rest can be written.
+//!
+//! | what happened | what a session says | what becomes of the journal |
+//! |---|---|---|
+//! | all is gone, and that is durable | `Ok` | it is removed |
+//! | the disk refused to remove a file | an error | it is removed, so that nobody removes it later |
+//! | other programs renamed a file without rest | [`Error::Unsettled`] | it stays: the next session goes on |
+//! | all is gone, but may come back after a power failure | an error | it stays: the next session goes on |
+
+use std::collections::HashSet;
+
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+
+use super::listing::Place;
+use super::mailbox::MaildirMailbox;
+use super::search::Search;
+use super::{CUR, NEW, exists};
+use crate::error::{Error, Operation};
+use crate::flags::Flags;
+use crate::fs;
+use crate::message_name::NameParts;
+use crate::store::Access;
+
+/// What was removed, as the quota counts it.
+#[derive(Default)]
+struct Tally {
+    octets: i64,
+    files: i64,
+}
+
+impl MaildirMailbox {
+    /// Removes what a dead process was about to remove, or does as if, where nothing may be changed, or it cannot be done
+    /// just now. `settled` tells of the listing.
+    pub(super) fn finish_removal(&mut self, settled: bool) -> Result<(), Error> {
+        let mut bases = self.journal().read()?;
+        bases.retain(|base| NameParts::parse(base).is_ok_and(|parts| parts.info == base.len()));
+        if bases.is_empty() {
+            return Ok(());
+        }
+        let listed = self.listing.len();
+        let hidden: HashSet<Vec<u8>> = bases.iter().cloned().collect();
+        if self.access == Access::Exclusive {
+            let found: Vec<Option<usize>> = bases.iter().map(|base| self.listing.find(base)).collect();
+            let indexes: Vec<usize> = (bases.iter().zip(found))
+                .filter_map(|(base, found)| match found {
+                    None if settled => None,
+                    None => Some(self.listing.add_unlisted(base)),
+                    found => found,
+                })
+                .collect();
+            if let Err(error) = self.remove(&indexes, true) {
+                if self.journal().read()?.is_empty() {
+                    return Err(error);
+                }
+                self.unfinished = bases;
+            }
+        }
+        self.listing.truncate(listed);
+        self.listing.retain(|base| !hidden.contains(base));
+        Ok(())
+    }
+
+    /// Removes messages so that the next session finds all of them or none, should this process die.
+    pub(super) fn remove_as_one(&mut self, mut doomed: Vec<usize>) -> Result<(), Error> {
+        if doomed.is_empty() {
+            return Ok(());
+        }
+        // A journal that is written anew shall not forget what another says.
+        let carried = !self.unfinished.is_empty();
+        for base in std::mem::take(&mut self.unfinished) {
+            doomed.push(self.listing.add_unlisted(&base));
+        }
+        let (mut rest, mut journaled, mut alone) = (&doomed[..], carried, 1);
+        while rest.len() > 1 || (carried && !rest.is_empty()) {
+            let bases = rest.iter().map(|&index| self.listing.base(index));
+            match self.journal().write(bases, |operation| self.maildir.inject(operation)) {
+                Ok(()) => {
+                    journaled = true;
+                    break;
+                }
+                Err(error) if error.is_storage_full() => {
+                    let (first, others) = rest.split_at(alone.min(rest.len()));
+                    self.remove(first, false)?;
+                    (rest, alone) = (others, alone * 2);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.remove(rest, journaled)
+    }
+
+    /// Removes the files of messages, then makes that durable. One that is gone already is as good. Goes on where one cannot
+    /// be removed, and answers the first error.
+    fn remove(&mut self, indexes: &[usize], journaled: bool) -> Result<(), Error> {
+        let counted = self.maildir.dirs.counted && exists(&self.maildir.main().root, super::quota::FILE);
+        let (mut tally, mut refused) = (Tally::default(), None);
+        let (mut search, mut unsettled) = (Search::new(), Ok(()));
+        let mut missing = indexes.to_vec();
+        loop {
+            missing.retain(|&index| match self.unlink(index, counted, &mut tally) {
+                Ok(done) => !done,
+                Err(error) => {
+                    refused = refused.take().or(Some(error));
+                    false
+                }
+            });
+            if missing.is_empty() {
+                break;
+            }
+            // One listing serves all of them.
+            unsettled = self.list_again(&mut search);
+            if unsettled.is_err() {
+                break;
+            }
+        }
+        let synced = self.sync();
+        let mut forgotten = Ok(());
+        if journaled && (refused.is_some() || (unsettled.is_ok() && synced.is_ok())) {
+            forgotten = self.journal().remove();
+        }
+        if journaled && refused.is_some() {
+            // So that no power failure brings the journal back.
+            let _ = fs::sync_dir(&self.maildir.dirs.root);
+        }
+        if counted && tally.files > 0 {
+            // The next who counts gets it right.
+            let _ = self.maildir.adjust_usage(-tally.octets, -tally.files);
+        }
+        refused.map_or(Ok(()), Err).and(unsettled).and(synced).and(forgotten)
+    }
+
+    /// Removes the files of a message under all names that are known, or that they are likely to have. Answers whether none
+    /// is left for certain.
+    fn unlink(&self, index: usize, counted: bool, tally: &mut Tally) -> Result<bool, Error> {
+        if self.listing.entry(index).place == Place::Gone {
+            return Ok(true);
+        }
+        self.maildir.check(Operation::Remove, || self.path_of(index))?;
+        let trashed = self.listing.entry(index).flags.contains(Flags::TRASHED);
+        let octets = if counted && !trashed { self.size_of(index) } else { 0 };
+        let mut remove = |place, name: &[u8]| -> Result<bool, Error> {
+            let Some(file) = self.candidate(place, name) else { return Ok(false) };
+            match rustix::fs::unlinkat(file.dir, name, AtFlags::empty()) {
+                Ok(()) => {
+                    if !trashed {
+                        tally.octets = tally.octets.saturating_add(octets);
+                        tally.files += 1;
+                    }
+                    Ok(true)
+                }
+                // A directory is no message, whatever it is called.
+                Err(Errno::NOENT | Errno::ISDIR) => Ok(false),
+                Err(errno) => Err(Error::io(Operation::Remove, self.path_of(index), errno)),
+            }
+        };
+        let (mut removed, mut missed) = (false, false);
+        for (place, name) in self.listing.files(index) {
+            if remove(place, name)? {
+                removed = true;
+            } else {
+                missed = true;
+            }
+        }
+        let twins = self.listing.has_twins(index);
+        if missed {
+            for (place, name) in self.listing.likely_names(index) {
+                removed |= remove(place, &name)?;
+                if removed && !twins {
+                    break;
+                }
+            }
+        }
+        Ok(!missed || (removed && !twins))
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        let sync = |dir, name| {
+            let path = || self.maildir.path().join(name);
+            self.maildir.check(Operation::SyncDirectory, path)?;
+            fs::sync_dir(dir).map_err(|error| Error::io(Operation::SyncDirectory, path(), error))
+        };
+        let new = sync(&self.maildir.dirs.new, NEW);
+        new.and(sync(&self.cur, CUR))
+    }
+
+    /// Octets of the file; none if it is not there under any name that it is likely to have.
+    fn size_of(&self, index: usize) -> i64 {
+        let size = NameParts::size_in(self.listing.base(index)).or_else(|| {
+            let stat = self
+                .try_names(index, |file| rustix::fs::statat(file.dir, file.name, AtFlags::SYMLINK_NOFOLLOW));
+            u64::try_from(stat.ok().flatten()?.st_size).ok()
+        });
+        size.and_then(|size| i64::try_from(size).ok()).unwrap_or(0)
+    }
+}
