@@ -130,7 +130,7 @@ pub enum Error {
         /// The link.
         path: PathBuf,
     },
-    /// An mbox is not a regular file, and nothing else is written to.
+    /// An mbox is not a regular file, and nothing else is written to; or a message is none.
     #[error("expected a regular file at {}, but found something else", path.display())]
     NotAFile {
         /// What is no file.

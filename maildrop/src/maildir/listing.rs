@@ -31,6 +31,21 @@ pub(super) enum Place {
     Gone,
 }
 
+/// What is known of the octets of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    /// Nothing, and it was not tried.
+    Unknown,
+    /// The name tells them.
+    Named,
+    /// They were counted.
+    Counted,
+    /// They were counted by an earlier session.
+    Recalled,
+    /// Nothing: it could not be read, or has changed.
+    Uncountable,
+}
+
 /// A message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
@@ -40,6 +55,9 @@ pub(super) struct Entry {
     base: u8,
     pub(super) place: Place,
     pub(super) flags: Flags,
+    pub(super) size: Size,
+    /// Octets of the file, without higher bits, if they were counted.
+    pub(super) stored: u32,
     /// Octets with CRLF line ends.
     pub(super) octets: Option<u64>,
     pub(super) seconds: Option<u64>,
@@ -96,6 +114,10 @@ impl Listing {
         &self.entries[index]
     }
 
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
     pub(super) fn entry_mut(&mut self, index: usize) -> &mut Entry {
         &mut self.entries[index]
     }
@@ -114,6 +136,18 @@ impl Listing {
     pub(super) fn find(&self, base: &[u8]) -> Option<usize> {
         let wanted = arrival(base);
         self.entries.binary_search_by(|entry| self.order(entry).cmp(&(wanted, base))).ok()
+    }
+
+    /// Goes on from an index to where a message has its place.
+    pub(super) fn seek(&self, mut index: usize, base: &[u8]) -> usize {
+        if self.entries.get(index).is_some_and(|entry| base_of(&self.names, entry) == base) {
+            return index;
+        }
+        let wanted = (arrival(base), base);
+        while self.entries.get(index).is_some_and(|entry| self.order(entry) < wanted) {
+            index += 1;
+        }
+        index
     }
 
     /// The files of a message that are known.
@@ -166,10 +200,18 @@ impl Listing {
     /// then any more.
     pub(super) fn add_unlisted(&mut self, base: &[u8]) -> usize {
         let name = self.keep(base);
-        let (base, octets, seconds) = (length(base), None, None);
-        let entry =
-            Entry { name, length: base, base, place: Place::New, flags: Flags::EMPTY, octets, seconds };
-        self.entries.push(entry);
+        let base = length(base);
+        self.entries.push(Entry {
+            name,
+            length: base,
+            base,
+            place: Place::New,
+            flags: Flags::EMPTY,
+            size: Size::Uncountable,
+            stored: 0,
+            octets: None,
+            seconds: None,
+        });
         self.entries.len() - 1
     }
 
@@ -244,6 +286,8 @@ impl Listing {
                 base: length(&name[..parts.info]),
                 place,
                 flags: parts.flags,
+                size: parts.crlf_size.map_or(Size::Unknown, |_| Size::Named),
+                stored: 0,
                 octets: parts.crlf_size,
                 seconds: number(name).map(|(seconds, _)| seconds),
             });

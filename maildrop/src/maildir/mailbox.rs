@@ -15,8 +15,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::listing::{Listing, Place};
+use super::listing::{Listing, Place, Size};
 use super::search::Search;
+use super::sizes::Kept;
 use super::{CUR, Maildir, NEW, open_inside};
 use crate::error::{Error, Operation};
 use crate::fault::Faults;
@@ -78,7 +79,8 @@ impl Store for MaildirStore {
 /// Dovecot's `pop3_uidl_format = %f`; a digest stands for a name that RFC 1939 does not allow as one.
 ///
 /// Exclusive sessions lock the directory, or an empty file `maildrop.session` in it where directories cannot be locked, as
-/// over NFS; `maildrop.removing` is there while several messages are being removed.
+/// over NFS; `maildrop.removing` is there while several messages are being removed. `maildrop.sizes` holds the octets of
+/// messages whose names do not tell, so that later sessions need not read them: sizes in listings are as good as it is.
 pub struct MaildirMailbox {
     pub(super) maildir: Maildir,
     pub(super) cur: OwnedFd,
@@ -86,6 +88,7 @@ pub struct MaildirMailbox {
     pub(super) listing: Listing,
     /// What a journal names that could not be removed when the mailbox was opened.
     pub(super) unfinished: Vec<Vec<u8>>,
+    pub(super) kept: Kept,
     _lock: Option<SessionLock>,
 }
 
@@ -107,9 +110,10 @@ impl Maildir {
         self.check(Operation::List, || dirs.path.clone())?;
         let (listing, settled) =
             Listing::read(&dirs.new, &cur).map_err(|errno| Error::io(Operation::List, &dirs.path, errno))?;
-        let (maildir, unfinished) = (self.clone(), Vec::new());
-        let mut mailbox = MaildirMailbox { maildir, cur, access, listing, unfinished, _lock: lock };
+        let (maildir, unfinished, kept) = (self.clone(), Vec::new(), Kept::default());
+        let mut mailbox = MaildirMailbox { maildir, cur, access, listing, unfinished, kept, _lock: lock };
         mailbox.finish_removal(settled)?;
+        mailbox.recall_sizes();
         Ok(mailbox)
     }
 }
@@ -132,16 +136,26 @@ impl MaildirMailbox {
         self.maildir.path().join(place).join(OsStr::from_bytes(self.listing.name(index)))
     }
 
-    fn begin(&mut self, index: usize, reader: &mut LocalReader) -> Result<(), Error> {
+    /// Answers the octets of the file, where they had to be asked for.
+    fn begin(&mut self, index: usize, reader: &mut LocalReader) -> Result<Option<u64>, Error> {
         reader.end();
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = self.with_file(index, Operation::Read, &mut Search::new(), |file| {
             rustix::fs::openat(file.dir, file.name, flags, Mode::empty())
         })?;
         let file = File::from(file.ok_or_else(|| self.vanished())?);
-        let size = NameParts::size_in(self.listing.base(index));
-        reader.begin_file(file, self.path_of(index), size);
-        Ok(())
+        let path = self.path_of(index);
+        let (mut size, mut asked) = (NameParts::size_in(self.listing.base(index)), None);
+        if size.is_none() || self.listing.entry(index).size != Size::Named {
+            let metadata = file.metadata().map_err(|error| Error::io(Operation::Stat, &*path, error))?;
+            if !metadata.is_file() {
+                return Err(Error::NotAFile { path });
+            }
+            (size, asked) = (Some(metadata.len()), Some(metadata.len()));
+            self.check_size(index, metadata.len());
+        }
+        reader.begin_file(file, path, size);
+        Ok(asked)
     }
 }
 
@@ -164,10 +178,10 @@ impl Mailbox for MaildirMailbox {
         }
         // Not kept: a session that waits for its client shall be small.
         let mut reader = LocalReader::default();
-        self.begin(index, &mut reader)?;
-        let octets = reader.measure()?;
-        self.listing.entry_mut(index).octets = Some(octets);
-        Ok(octets)
+        let begun = self.begin(index, &mut reader);
+        let counted = begun.and_then(|stored| Ok((stored.unwrap_or(0), reader.measure()?)));
+        self.note_size(index, counted.as_ref().ok().copied());
+        counted.map(|(_, octets)| octets)
     }
 
     async fn unique_id(&mut self, index: usize) -> Result<UniqueId, Error> {
@@ -175,7 +189,7 @@ impl Mailbox for MaildirMailbox {
     }
 
     async fn read(&mut self, index: usize, reader: &mut LocalReader) -> Result<(), Error> {
-        self.begin(index, reader)
+        self.begin(index, reader).map(drop)
     }
 
     async fn commit(mut self, update: &Update) -> Result<(), Error> {
@@ -191,6 +205,7 @@ impl Mailbox for MaildirMailbox {
         for index in update.marked_seen() {
             marked = marked.and(self.mark_seen(index, &mut search));
         }
+        self.trim_sizes();
         done.and(marked)
     }
 }

@@ -13,6 +13,7 @@ mod mailbox;
 mod quota;
 mod removal;
 mod search;
+mod sizes;
 mod staged;
 
 use std::fmt;

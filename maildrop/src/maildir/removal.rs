@@ -105,13 +105,15 @@ impl MaildirMailbox {
         let (mut search, mut unsettled) = (Search::new(), Ok(()));
         let mut missing = indexes.to_vec();
         loop {
-            missing.retain(|&index| match self.unlink(index, counted, &mut tally) {
-                Ok(done) => !done,
-                Err(error) => {
-                    refused = refused.take().or(Some(error));
-                    false
+            let mut left = Vec::new();
+            for index in missing {
+                match self.unlink(index, counted, &mut tally) {
+                    Ok(true) => self.listing.entry_mut(index).place = Place::Gone,
+                    Ok(false) => left.push(index),
+                    Err(error) => refused = refused.take().or(Some(error)),
                 }
-            });
+            }
+            missing = left;
             if missing.is_empty() {
                 break;
             }

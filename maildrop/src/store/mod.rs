@@ -63,7 +63,8 @@
 //! Files have lines that end with LF, the wire has CRLF. Each LF that no CR stands before counts as two octets, here and
 //! in what a reader lends, and a last line without its end gets one; all else is as it is in the file. So
 //! [`Mailbox::octets`] is what a POP3 server sends but for the dots. It is found once: in the name of the file where it says
-//! so (`,W=`), else from the file. Deliveries of this crate say it only where it is that count. Other programs do not count
+//! so (`,W=`), else from the file, and of a Maildir whose names do not tell it is kept in a file `maildrop.sizes` there.
+//! Deliveries of this crate say it only where it is that count. Other programs do not count
 //! the end that a last line lacks; their word is taken, and such a message is sent with two octets more.
 //!
 //! # Other programs
