@@ -222,6 +222,23 @@ fn all_files_of_a_message_are_one_message_and_go_together() {
     }
 }
 
+/// mutt moves a message by giving it another name, then taking the first away.
+#[test]
+fn a_message_that_is_about_to_be_moved_goes_under_its_other_name_too() {
+    let (dir, maildir) = fresh();
+    put(&maildir, &["new/1.a", "new/2.a", "cur/3.a:2,S"]);
+    let session = open(&maildir);
+    let link = |from: &str, to: PathBuf| fs::hard_link(maildir.path().join(from), to).unwrap();
+    link("new/1.a", maildir.path().join("cur/1.a:2,FRS"));
+    link("cur/3.a:2,S", maildir.path().join("cur/3.a:2,D"));
+    // A name elsewhere is none of ours.
+    link("new/2.a", dir.path().join("elsewhere"));
+    let update = all_of(&session);
+    ready(session.commit(&update)).unwrap();
+    assert_eq!(names(&maildir), [""; 0]);
+    assert!(dir.path().join("elsewhere").exists());
+}
+
 #[test]
 fn a_message_with_two_files_is_marked_as_seen_for_good() {
     for files in [&["new/1.a", "cur/1.a:2,"][..], &["cur/1.a:2,", "cur/1.a:2,S"], &["new/1.a", "cur/1.a:2,S"]]

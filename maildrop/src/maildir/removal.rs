@@ -2,7 +2,8 @@
 //!
 //! The names of several go into a journal first, which is durable before the first is removed; one file is removed as a whole
 //! anyway. A message has all of its files removed, and is taken for gone only if that was seen: if its one file was
-//! removed under the name that it had, or a settled listing does not show it.
+//! removed under the name that it had, and had no other name then (mutt moves a message by giving it two), or a settled
+//! listing does not show it.
 //!
 //! On a disk that is full there is no room for a journal, but removing makes room: then one message goes by itself, then
 //! two, four and so on, one by one, until the journal of the rest can be written.
@@ -16,7 +17,7 @@
 
 use std::collections::HashSet;
 
-use rustix::fs::AtFlags;
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::listing::Place;
@@ -29,11 +30,32 @@ use crate::fs;
 use crate::message_name::NameParts;
 use crate::store::Access;
 
+/// To ask for facts of a file, not to read it.
+#[cfg(target_os = "linux")]
+const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+#[cfg(not(target_os = "linux"))]
+const LOOK: OFlags = OFlags::RDONLY
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
 /// What was removed, as the quota counts it.
 #[derive(Default)]
 struct Tally {
     octets: i64,
     files: i64,
+}
+
+/// What became of the files of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unlinked {
+    /// None is left.
+    Wholly,
+    /// Some were removed; others may be left under names that are not known.
+    Partly,
+    /// None was found.
+    Nothing,
 }
 
 impl MaildirMailbox {
@@ -103,13 +125,24 @@ impl MaildirMailbox {
         let counted = self.maildir.dirs.counted && exists(&self.maildir.main().root, super::quota::FILE);
         let (mut tally, mut refused) = (Tally::default(), None);
         let (mut search, mut unsettled) = (Search::new(), Ok(()));
-        let mut missing = indexes.to_vec();
+        let (mut missing, mut settled) = (indexes.to_vec(), true);
         loop {
             let mut left = Vec::new();
             for index in missing {
-                match self.unlink(index, counted, &mut tally) {
-                    Ok(true) => self.listing.entry_mut(index).place = Place::Gone,
-                    Ok(false) => left.push(index),
+                let gone = self.listing.entry(index).place == Place::Gone;
+                let unlinked = match gone {
+                    true if settled => Ok(Unlinked::Wholly),
+                    true => Ok(Unlinked::Partly),
+                    false => self.unlink(index, counted, &mut tally),
+                };
+                match unlinked {
+                    Ok(Unlinked::Wholly) => self.listing.entry_mut(index).place = Place::Gone,
+                    Ok(Unlinked::Partly) => {
+                        // Unless a listing shows it.
+                        self.listing.entry_mut(index).place = Place::Gone;
+                        left.push(index);
+                    }
+                    Ok(Unlinked::Nothing) => left.push(index),
                     Err(error) => refused = refused.take().or(Some(error)),
                 }
             }
@@ -118,9 +151,12 @@ impl MaildirMailbox {
                 break;
             }
             // One listing serves all of them.
-            unsettled = self.list_again(&mut search);
-            if unsettled.is_err() {
-                break;
+            match self.list_again(&mut search) {
+                Ok(is_settled) => settled = is_settled,
+                Err(error) => {
+                    unsettled = Err(error);
+                    break;
+                }
             }
         }
         let synced = self.sync();
@@ -139,19 +175,20 @@ impl MaildirMailbox {
         refused.map_or(Ok(()), Err).and(unsettled).and(synced).and(forgotten)
     }
 
-    /// Removes the files of a message under all names that are known, or that they are likely to have. Answers whether none
-    /// is left for certain.
-    fn unlink(&self, index: usize, counted: bool, tally: &mut Tally) -> Result<bool, Error> {
-        if self.listing.entry(index).place == Place::Gone {
-            return Ok(true);
-        }
+    /// Removes the files of a message under all names that are known, or that they are likely to have.
+    fn unlink(&self, index: usize, counted: bool, tally: &mut Tally) -> Result<Unlinked, Error> {
         self.maildir.check(Operation::Remove, || self.path_of(index))?;
         let trashed = self.listing.entry(index).flags.contains(Flags::TRASHED);
         let octets = if counted && !trashed { self.size_of(index) } else { 0 };
+        let mut linked = false;
         let mut remove = |place, name: &[u8]| -> Result<bool, Error> {
             let Some(file) = self.candidate(place, name) else { return Ok(false) };
+            // Open, it can be asked for other names when this one is gone, and nobody can give it one from then on.
+            let opened = rustix::fs::openat(file.dir, name, LOOK, Mode::empty());
             match rustix::fs::unlinkat(file.dir, name, AtFlags::empty()) {
                 Ok(()) => {
+                    let stat = opened.and_then(rustix::fs::fstat);
+                    linked |= stat.is_ok_and(|stat| stat.st_nlink > 0);
                     if !trashed {
                         tally.octets = tally.octets.saturating_add(octets);
                         tally.files += 1;
@@ -180,7 +217,12 @@ impl MaildirMailbox {
                 }
             }
         }
-        Ok(!missed || (removed && !twins))
+        Ok(match (removed, missed) {
+            (false, _) => Unlinked::Nothing,
+            (true, false) if !linked => Unlinked::Wholly,
+            (true, true) if !linked && !twins => Unlinked::Wholly,
+            (true, _) => Unlinked::Partly,
+        })
     }
 
     fn sync(&self) -> Result<(), Error> {

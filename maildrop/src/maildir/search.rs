@@ -64,7 +64,7 @@ impl MaildirMailbox {
             let done = self.try_names(index, &mut work);
             match done.map_err(|errno| Error::io(operation, self.path_of(index), errno))? {
                 Some(done) => return Ok(Some(done)),
-                None => self.list_again(search)?,
+                None => drop(self.list_again(search)?),
             }
         }
     }
@@ -106,8 +106,8 @@ impl MaildirMailbox {
         Some(Candidate { dir, place, name, cur: &self.cur })
     }
 
-    /// Learns the names that files have by now.
-    pub(super) fn list_again(&mut self, search: &mut Search) -> Result<(), Error> {
+    /// Learns the names that files have by now. Answers whether that is settled.
+    pub(super) fn list_again(&mut self, search: &mut Search) -> Result<bool, Error> {
         if search.listings == LISTINGS {
             return Err(Error::Unsettled { path: self.maildir.path().to_owned() });
         }
@@ -118,7 +118,7 @@ impl MaildirMailbox {
         let (later, settled) = Listing::read_once(&self.maildir.dirs.new, &self.cur)
             .map_err(|errno| Error::io(Operation::List, self.maildir.path(), errno))?;
         self.listing.update(&later, settled);
-        Ok(())
+        Ok(settled)
     }
 
     /// Moves a message to `cur/`, marked as seen. One that is gone needs no mark.
