@@ -5,8 +5,9 @@
 //! if a From_ line or the end of the file follows where it says that the body ends; so it may cover lines that look like
 //! From_ lines, and one that lies does no harm.
 //!
-//! The file is read once, through a buffer of fixed size. On the way the line ends are counted, and what tells a message
-//! from all others is hashed.
+//! The file is read once, through a buffer of fixed size, and a little of it where `Content-Length:` fields point to, so that
+//! the work grows with the size of the file, whatever they say. On the way the line ends are counted, and what tells a
+//! message from all others is hashed.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fs::File;
@@ -26,6 +27,10 @@ const WINDOW: usize = if cfg!(test) { 4096 } else { 128 * 1024 };
 const LONGEST_FROM_LINE: usize = 1024;
 /// Octets of a header line that are looked at.
 const LONGEST_FIELD: usize = 64;
+/// Octets that are read where a `Content-Length:` field points to: the last of the body, an empty line, and a From_ line of
+/// usual length, or the longest.
+const AHEAD: usize = 128;
+const FAR_AHEAD: usize = LONGEST_FROM_LINE + 5;
 
 /// A message of an mbox, by offsets into the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +106,7 @@ pub(super) fn scan<R: ReadAt + ?Sized>(
     size: u64,
     content_length: bool,
 ) -> io::Result<Option<Vec<MboxMessage>>> {
-    let mut window = Window { source, size, buffer: Vec::new(), base: 0 };
+    let mut window = Window { source, size, buffer: Vec::new(), base: 0, ahead: Vec::new() };
     let mut start = 0;
     while let [b'\n' | b'\r', ..] = window.piece(start, 1)? {
         start += 1;
@@ -131,6 +136,8 @@ struct Window<'a, R: ?Sized> {
     buffer: Vec<u8>,
     /// Where in the file the buffer begins.
     base: u64,
+    /// What was looked at elsewhere.
+    ahead: Vec<u8>,
 }
 
 /// What the fields of a header say.
@@ -150,17 +157,23 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
         let inside = at >= self.base && at - self.base + least as u64 <= self.buffer.len() as u64;
         if !inside {
             self.buffer.resize(WINDOW.min(left), 0);
-            let mut filled = 0;
-            while filled < self.buffer.len() {
-                match self.source.read_at(&mut self.buffer[filled..], at + filled as u64)? {
-                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                    count => filled += count,
-                }
-            }
+            fill(self.source, &mut self.buffer, at)?;
             self.base = at;
         }
         let from = usize::try_from(at - self.base).unwrap_or(usize::MAX).min(self.buffer.len());
         Ok(&self.buffer[from..])
+    }
+
+    /// So many octets from an offset on, unless the file ends before. What is in memory stays there.
+    fn look(&mut self, at: u64, most: usize) -> io::Result<&[u8]> {
+        let most = usize::try_from(self.size.saturating_sub(at)).unwrap_or(usize::MAX).min(most);
+        let inside = at >= self.base && at - self.base + most as u64 <= self.buffer.len() as u64;
+        if inside {
+            return Ok(&self.piece(at, most)?[..most]);
+        }
+        self.ahead.resize(most, 0);
+        fill(self.source, &mut self.ahead, at)?;
+        Ok(&self.ahead)
     }
 
     /// Goes to behind the next LF, telling about all octets on the way.
@@ -263,21 +276,38 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
     /// Where a body of this length ends, and where the next message begins, if one or the end of the file follows.
     fn counted_end(&mut self, body: u64, length: u64) -> io::Result<Option<(u64, u64)>> {
         let Some(end) = body.checked_add(length).filter(|&end| end <= self.size) else { return Ok(None) };
-        let mut whole_line = end == body || self.piece(end - 1, 1)?.starts_with(b"\n");
-        let mut next = end;
-        // The line feed of the last line, where it is not counted, and the empty line.
-        for _ in 0..2 {
-            let piece = self.piece(next, 2)?;
-            let ended = match piece {
-                [b'\n', ..] => 1,
-                [b'\r', b'\n', ..] => 2,
-                _ => break,
-            };
-            next += ended;
-            whole_line = true;
+        let size = self.size;
+        // The last octet of the body tells whether its last line is whole.
+        let last = u64::from(end > body);
+        for most in [AHEAD, FAR_AHEAD] {
+            let seen = self.look(end - last, most)?;
+            let (before, mut rest) = seen.split_at(usize::from(last == 1).min(seen.len()));
+            let mut whole_line = matches!(before, [] | [b'\n']);
+            // The line feed of the last line, where it is not counted, and the empty line.
+            for _ in 0..2 {
+                rest = match rest {
+                    [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => rest,
+                    _ => break,
+                };
+                whole_line = true;
+            }
+            let next = end - last + (seen.len() - rest.len()) as u64;
+            if next == size {
+                return Ok(Some((end, next)));
+            }
+            if !whole_line || !rest.starts_with(MARK) {
+                return Ok(None);
+            }
+            let line = &rest[..rest.len().min(LONGEST_FROM_LINE)];
+            match memchr(b'\n', line) {
+                None if most == AHEAD => {}
+                end_of_line => {
+                    let line = &line[..end_of_line.unwrap_or(line.len())];
+                    return Ok(is_from_line(line).then_some((end, next)));
+                }
+            }
         }
-        let follows = next == self.size || (whole_line && self.is_from_line(next)?);
-        Ok(follows.then_some((end, next)))
+        Ok(None)
     }
 
     /// The first From_ line at or behind the start of a body, or the end of the file.
@@ -333,6 +363,18 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
         }
         Ok(())
     }
+}
+
+/// Reads until the buffer is full.
+fn fill<R: ReadAt + ?Sized>(source: &R, buffer: &mut [u8], at: u64) -> io::Result<()> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match source.read_at(&mut buffer[filled..], at + filled as u64)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => filled += count,
+        }
+    }
+    Ok(())
 }
 
 /// What is gathered of a message on the way.

@@ -87,6 +87,47 @@ fn what_is_read_does_not_depend_on_where_reads_end() {
     }
 }
 
+/// Counts the octets that are read.
+struct Counted(Vec<u8>, std::cell::Cell<u64>);
+
+impl ReadAt for Counted {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let count = ReadAt::read_at(&*self.0, buffer, offset)?;
+        self.1.set(self.1.get() + count as u64);
+        Ok(count)
+    }
+}
+
+#[test]
+fn fields_that_lie_do_not_have_the_file_read_over_and_over() {
+    const MESSAGES: usize = 3000;
+    let long_line = format!("From {}\n", "x".repeat(2 * LONGEST_FROM_LINE));
+    // (what stands at the end of the file, where the fields point to, octets before and behind it)
+    let table = [
+        ("x".repeat(20_000), 10_000, 1),
+        (format!("{}{}", "x".repeat(9_999), "\n".repeat(10_001)), 10_000, 1),
+        (long_line.repeat(20), 5 * long_line.len(), 0),
+        (long_line.repeat(20), 5 * long_line.len(), long_line.len()),
+    ];
+    for (tail, place, spread) in table {
+        let mut file = String::new();
+        let start = |number: usize| number * (FROM.len() + "Content-Length: 12345678\n\n\n".len());
+        for number in 0..MESSAGES {
+            let body = start(number + 1) - 1;
+            let target = start(MESSAGES) + FROM.len() + 1 + place + number % 5 * spread;
+            file.push_str(&format!("{FROM}Content-Length: {:8}\n\n\n", target - body));
+        }
+        assert_eq!(file.len(), start(MESSAGES));
+        file.push_str(&format!("{FROM}\n{tail}"));
+        let size = file.len() as u64;
+        let source = Counted(file.into_bytes(), Default::default());
+        assert_eq!(scan(&source, size, true).unwrap().unwrap().len(), MESSAGES + 1);
+        let far = if tail.starts_with("From ") { FAR_AHEAD } else { 0 };
+        let most = 3 * size + (MESSAGES * (AHEAD + far)) as u64;
+        assert!(source.1.get() < most, "{} octets of {size} at {place}", source.1.get());
+    }
+}
+
 #[test]
 fn messages_are_told_apart_but_for_what_readers_write() {
     let prints = |texts: &[&str]| -> Vec<u64> {
