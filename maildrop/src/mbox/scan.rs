@@ -52,7 +52,7 @@ pub struct MboxMessage {
     pub counted: bool,
     /// What `Status:` and `X-Status:` say.
     pub flags: Flags,
-    /// Tells messages apart, but for fields that readers write, within this process.
+    /// Tells messages apart, but for fields that readers write and line ends behind them, within this process.
     pub(super) fingerprint: u64,
 }
 
@@ -117,14 +117,14 @@ pub(super) fn scan<R: ReadAt + ?Sized>(
     if !window.piece(start, MARK.len())?.starts_with(MARK) {
         return Ok(None);
     }
-    let mut messages = Vec::new();
+    let (mut messages, first) = (Vec::new(), start);
     while start < size {
         let (message, internal) = window.message(start, content_length)?;
-        start = message.next;
         // The first message of some programs is not one, but what they know of the others.
-        if !(internal && messages.is_empty()) {
+        if !(internal && start == first) {
             messages.push(message);
         }
+        start = message.next;
     }
     Ok(Some(messages))
 }
@@ -206,8 +206,8 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
     }
 
     fn message(&mut self, start: u64, heeded: bool) -> io::Result<(MboxMessage, bool)> {
-        let mut text = Text { hash: DefaultHasher::new(), octets: 0, last: b'\n' };
-        let mut header = self.pass_line(start, |line| text.hash.write(line))?;
+        let mut text = Text::default();
+        let mut header = self.pass_line(start, |line| text.hash(line))?;
         // Older From_ lines. One that is not quoted may be among them, as with Dovecot.
         let mut unquoted = 0;
         loop {
@@ -217,7 +217,7 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
                     break;
                 }
             }
-            header = self.pass_line(header, |line| text.hash.write(line))?;
+            header = self.pass_line(header, |line| text.hash(line))?;
         }
         let mut fields = Fields::default();
         let (body, ended) = self.header(header, &mut text, &mut fields)?;
@@ -248,7 +248,7 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
         }
         // Readers are lent an end of the last line too.
         message.octets = text.octets + if text.last == b'\n' { 0 } else { 2 };
-        message.fingerprint = text.hash.finish();
+        message.fingerprint = text.settled.finish();
         Ok((message, fields.internal))
     }
 
@@ -380,17 +380,34 @@ fn fill<R: ReadAt + ?Sized>(source: &R, buffer: &mut [u8], at: u64) -> io::Resul
 /// What is gathered of a message on the way.
 struct Text {
     hash: DefaultHasher,
+    /// Without the line ends that come last: whoever appends to a file may add some.
+    settled: DefaultHasher,
     octets: u64,
     last: u8,
 }
 
+impl Default for Text {
+    fn default() -> Text {
+        Text { hash: DefaultHasher::new(), settled: DefaultHasher::new(), octets: 0, last: b'\n' }
+    }
+}
+
 impl Text {
+    fn hash(&mut self, piece: &[u8]) {
+        let text = piece.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |at| at + 1);
+        if text > 0 {
+            self.hash.write(&piece[..text]);
+            self.settled = self.hash.clone();
+        }
+        self.hash.write(&piece[text..]);
+    }
+
     fn take(&mut self, piece: &[u8], hashed: bool) {
         let Some(&last) = piece.last() else { return };
         self.octets += piece.len() as u64 + count_lone_lfs(piece, self.last);
         self.last = last;
         if hashed {
-            self.hash.write(piece);
+            self.hash(piece);
         }
     }
 }
@@ -421,7 +438,12 @@ impl Fields {
             }
             return true;
         }
-        self.internal |= is(b"x-imap");
+        // UIDVALIDITY and the last UID. Anything else in this field is no reason to hide a message.
+        self.internal |= is(b"x-imap") && {
+            let digits = |word: &[u8]| word.iter().all(u8::is_ascii_digit);
+            let mut words = value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+            words.next().is_some_and(digits) && words.next().is_some_and(digits)
+        };
         let written =
             [b"x-keywords".as_slice(), b"x-uid", b"x-imap", b"x-imapbase", b"lines", b"x-mozilla-status"];
         written.iter().any(|wanted| is(wanted))

@@ -1,8 +1,8 @@
 //! The digest of a message, of all that readers leave alone.
 //!
 //! mutt, Dovecot and others write into the header of a message in an mbox whether it was seen, how long it is, and what
-//! number it has. Those fields are left out; with all else, the From_ line and the body too, two messages have the same
-//! digest only if they are the same.
+//! number it has. Those fields are left out, and line ends behind the message, some of which whoever appends to the file may
+//! have added. With all else, the From_ line and the body too, two messages have the same digest only if they are the same.
 
 use memchr::memchr;
 use sha2::{Digest, Sha256};
@@ -27,6 +27,8 @@ const LONGEST: usize = 17;
 /// Takes a message in chunks of any size.
 pub(crate) struct MessageHasher {
     hash: Sha256,
+    /// Without the line ends that come last.
+    settled: Sha256,
     place: Place,
     /// The start of a header line that is not known to be a field or not.
     held: Vec<u8>,
@@ -47,21 +49,22 @@ enum Place {
 
 impl MessageHasher {
     pub(crate) fn new() -> MessageHasher {
-        MessageHasher { hash: Sha256::new(), place: Place::Start { skipped: false }, held: Vec::new() }
+        let place = Place::Start { skipped: false };
+        MessageHasher { hash: Sha256::new(), settled: Sha256::new(), place, held: Vec::new() }
     }
 
     pub(crate) fn push(&mut self, mut chunk: &[u8]) {
         while !chunk.is_empty() {
             match self.place {
                 Place::Body => {
-                    self.hash.update(chunk);
+                    self.update(chunk);
                     return;
                 }
                 Place::Line { skipped } => {
                     let end = memchr(b'\n', chunk).map(|at| at + 1);
                     let (line, rest) = chunk.split_at(end.unwrap_or(chunk.len()));
                     if !skipped {
-                        self.hash.update(line);
+                        self.update(line);
                     }
                     if end.is_some() {
                         self.place = Place::Start { skipped };
@@ -94,13 +97,24 @@ impl MessageHasher {
 
     pub(crate) fn finish(mut self) -> MessageDigest {
         self.release(false);
-        digest_of(self.hash)
+        digest_of(self.settled)
+    }
+
+    fn update(&mut self, piece: &[u8]) {
+        let text = piece.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |at| at + 1);
+        if text > 0 {
+            self.hash.update(&piece[..text]);
+            self.settled = self.hash.clone();
+        }
+        self.hash.update(&piece[text..]);
     }
 
     fn release(&mut self, skipped: bool) {
+        let held = std::mem::take(&mut self.held);
         if !skipped {
-            self.hash.update(&self.held);
+            self.update(&held);
         }
+        self.held = held;
         self.held.clear();
     }
 }
@@ -124,12 +138,13 @@ mod tests {
             "From a@b Tue Jan  2 03:04:05 2001\nStatus: RO\nSubject: x\nTo: y\n\nStatus: RO\nbody\n",
             "From a@b Tue Jan  2 03:04:05 2001\nSubject: x\nX-Keywords: a\n b\n\tc\nTo: y\n\nStatus: RO\nbody\n",
             "From a@b Tue Jan  2 03:04:05 2001\nSubject: x\nTo: y\ncontent-LENGTH: 7\nLines: 8\nX-UID: 5\n\nStatus: RO\nbody\n",
+            "From a@b Tue Jan  2 03:04:05 2001\nSubject: x\nTo: y\n\nStatus: RO\nbody",
+            "From a@b Tue Jan  2 03:04:05 2001\nSubject: x\nTo: y\n\nStatus: RO\nbody\r\n\n\n",
         ];
         let other = [
             "From a@b Tue Jan  2 03:04:06 2001\nSubject: x\nTo: y\n\nStatus: RO\nbody\n",
             "From a@b Tue Jan  2 03:04:05 2001\nSubject: x\nX-Keyword: a\nTo: y\n\nStatus: RO\nbody\n",
             "From a@b Tue Jan  2 03:04:05 2001\nSubject: x\nTo: y\n\nbody\n",
-            "From a@b Tue Jan  2 03:04:05 2001\nSubject: x\nTo: y\n\nStatus: RO\nbody",
             "From a@b Tue Jan  2 03:04:05 2001\nSubject: x\nTo: y\n",
         ];
         let expected = digest(message, 1000);

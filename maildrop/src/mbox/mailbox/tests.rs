@@ -141,6 +141,27 @@ fn what_others_write_into_headers_leaves_messages_what_they_are() {
 }
 
 #[test]
+fn a_last_message_without_line_ends_is_the_same_when_others_come_behind_it() {
+    for end in ["Subject: x", "Subject: x\n", "Subject: x\n\n", "Subject: x\n\nb", "Subject: x\n\nb\n"] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("box");
+        let message = [&line()[..], b"Subject: late\n\nlate\n"].concat();
+        std::fs::write(&path, [&line()[..], end.as_bytes()].concat()).unwrap();
+        let mbox = Mbox::with_options(&path, quick());
+        let mut mailbox = mbox.mailbox(Access::Exclusive).unwrap();
+        let id = ready(mailbox.unique_id(0)).unwrap();
+        mbox.append(&message).unwrap();
+        assert!(text(&mut mailbox, 0).trim_end() == end.trim_end().replace('\n', "\r\n"), "{end:?}");
+        let mut later = mbox.mailbox(Access::ReadOnly).unwrap();
+        assert_eq!(ready(later.unique_id(0)).unwrap(), id, "{end:?}");
+        let mut update = Update::new();
+        update.remove(0);
+        ready(mailbox.commit(&update)).unwrap();
+        assert_eq!(texts(&mut mbox.mailbox(Access::ReadOnly).unwrap()), ["Subject: late\r\n\r\nlate\r\n"]);
+    }
+}
+
+#[test]
 fn a_pipe_is_no_mailbox_and_is_not_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("box");

@@ -67,6 +67,20 @@ fn a_header_tells_the_flags_and_whether_it_is_no_message() {
     let messages = MboxMessage::all_in(file.as_bytes(), true).unwrap();
     let flags: Vec<String> = messages.iter().map(|message| message.flags.to_string()).collect();
     assert_eq!(flags, ["FRS", ""]);
+    // Only the first, and only with what such programs write.
+    for (first, hidden) in [
+        ("X-IMAP: 0946684800 0000000042 $Forwarded\n", true),
+        ("x-imap: 1 2\n", true),
+        ("X-IMAP: 1\n", false),
+        ("X-IMAP: yes please\n", false),
+        ("X-IMAPbase: 1 2\n", false),
+    ] {
+        for before in ["", "\n\n"] {
+            let file = format!("{before}{FROM}{first}\n\n{FROM}{first}\nx\n");
+            let messages = MboxMessage::all_in(file.as_bytes(), true).unwrap();
+            assert_eq!(messages.len(), if hidden { 1 } else { 2 }, "{first}");
+        }
+    }
 }
 
 #[test]
@@ -138,6 +152,12 @@ fn messages_are_told_apart_but_for_what_readers_write() {
     let same =
         prints(&["S: x\n\nb\n", "S: x\nStatus: RO\nX-UID: 7\n\nb\n", "Content-Length: 2\nS: x\n\nb\n"]);
     assert!(same.iter().all(|print| *print == same[0]));
+    // Whoever appends may add line ends.
+    let ends = ["@", "@\n", "@\r\n\r\n\n", "@S: x", "@S: x\n", "@S: x\n\n", "@S: x\n\nb", "@S: x\n\nb\n"]
+        .map(|text| MboxMessage::all_in(text.replace('@', FROM).as_bytes(), true).unwrap()[0].fingerprint);
+    let same_ends = [&ends[..3], &ends[3..6], &ends[6..]];
+    assert!(same_ends.iter().all(|prints| prints.iter().all(|print| *print == prints[0])), "{ends:?}");
+    assert!(ends[0] != ends[3] && ends[3] != ends[6]);
     let other = prints(&["S: x\n\nb\n", "S: y\n\nb\n", "S: x\n\nc\n"]);
     assert!(other[0] != other[1] && other[0] != other[2] && other[1] != other[2]);
 }
