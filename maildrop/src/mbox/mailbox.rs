@@ -1,7 +1,15 @@
 //! Sessions with an mbox.
 //!
-//! The file is read under its locks when it is opened, and again when it is found changed: messages are then known by what
-//! is in them. Between that nothing is locked, so mail goes on being delivered.
+//! The file is read under its locks when it is opened. Then nothing is locked until the update, so mail goes on being
+//! delivered however long a client takes. (Dovecot does the same unless `pop3_lock_session` is set; qpopper moves the
+//! whole mbox elsewhere for the session, and back.) What others do meanwhile:
+//!
+//! - *Append a message*: it belongs to the next session.
+//! - *Rewrite the file, or replace it*, as mail readers do: a message that is asked for is looked for at its place, and if it
+//!   is not there the file is read again under its locks, and messages are known by what is in them. One that is not found is
+//!   [`Error::Vanished`].
+//! - *Rewrite it while a message is being read*: noticed before the next part of the message is lent, which is
+//!   [`Error::Vanished`] then: a server can only break off, and no client takes another message's text for this one.
 //!
 //! An update that takes messages from the end of the file sets its length, which is one step. Any other writes what stays
 //! to a file beside it, with the same mode and owner, makes that durable, and puts it in the place of the old one, all
@@ -17,13 +25,14 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
 use super::guard::Identity;
-use super::scan::{MboxMessage, scan};
+use super::scan::{MboxMessage, is_in_place, scan};
+use super::watch::{Stamp, Watch};
 use super::{Locked, Mbox, MboxOptions, Quoting};
 use crate::dot_lock::DotLockOptions;
 use crate::error::{Error, Operation};
@@ -40,6 +49,8 @@ use crate::user::{MailRoot, UserName};
 const COPY: usize = 256 * 1024;
 /// Octets of a header in which a `Status:` field is looked for.
 const LARGEST_HEADER: u64 = 1024 * 1024;
+/// How often a message is looked for again that was moved while it was being read.
+const MOVED_ATTEMPTS: usize = 3;
 /// How often and how long it is waited for programs that write to a file which was replaced.
 const LATE_ROUNDS: usize = 3;
 const LATE_PAUSE: Duration = Duration::from_millis(1);
@@ -147,24 +158,13 @@ struct Entry {
 struct Opened {
     file: Arc<File>,
     stamp: Stamp,
+    /// Whether the stamp would be another if the file had been changed since.
+    settled: bool,
 }
 
-/// What changes when a file does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    // Wide enough for the numbers of all systems.
-    file: (i128, i128),
-    size: i64,
-    modified: (i128, i128),
-}
-
-impl Stamp {
-    fn of(stat: &Stat) -> Stamp {
-        Stamp {
-            file: (stat.st_dev.into(), stat.st_ino.into()),
-            size: stat.st_size,
-            modified: (stat.st_mtime.into(), stat.st_mtime_nsec.into()),
-        }
+impl Opened {
+    fn is(&self, stamp: &Stamp) -> bool {
+        self.settled && self.stamp == *stamp
     }
 }
 
@@ -244,12 +244,15 @@ impl Locked {
         }
         // Another handle, for this one keeps the lock.
         let file = open_quietly(&mbox.path).map_err(|errno| mbox.error(Operation::Open, errno))?;
+        let now = SystemTime::now();
         let stat = rustix::fs::fstat(&file).map_err(|errno| mbox.error(Operation::Stat, errno))?;
         mbox.check(Operation::Read)?;
         let messages = scan(&file, size, mbox.options.content_length)
             .map_err(|error| mbox.error(Operation::Read, error))?
             .ok_or_else(|| Error::NotAnMbox { path: mbox.path.clone() })?;
-        Ok(Content { opened: Opened { file: Arc::new(file), stamp: Stamp::of(&stat) }, messages })
+        let stamp = Stamp::of(&stat);
+        let settled = stamp.is_settled(now);
+        Ok(Content { opened: Opened { file: Arc::new(file), stamp, settled }, messages })
     }
 }
 
@@ -268,11 +271,38 @@ impl MboxMailbox {
         Error::Vanished { path: self.mbox.path.clone() }
     }
 
+    /// The file that is there by then.
+    fn stamp(&self) -> Option<Stamp> {
+        rustix::fs::stat(&*self.path).ok().map(|stat| Stamp::of(&stat))
+    }
+
+    /// Makes sure that a message is where it was found, or finds it again; mostly others have only added to the file.
+    /// Answers how the file was right before.
+    fn locate(&mut self, index: usize) -> Result<Stamp, Error> {
+        let Entry { message, gone, .. } = self.entries[index];
+        if !gone
+            && let Some(opened) = &self.opened
+            && let Some(stamp) = self.stamp()
+            && (opened.is(&stamp)
+                || (opened.stamp.is_same_file(&stamp)
+                    && is_in_place(&*opened.file, &message, self.mbox.options.content_length)
+                        .map_err(|error| self.mbox.error(Operation::Read, error))?))
+        {
+            return Ok(stamp);
+        }
+        self.refresh()?;
+        match &self.opened {
+            Some(opened) if !self.entries[index].gone => Ok(opened.stamp),
+            _ => Err(self.vanished()),
+        }
+    }
+
     /// Reads the file again if it is not as it was.
     fn refresh(&mut self) -> Result<(), Error> {
-        let stamp = rustix::fs::stat(&*self.path).ok().map(|stat| Stamp::of(&stat));
-        if stamp == self.opened.as_ref().map(|opened| opened.stamp) {
-            return Ok(());
+        match (&self.opened, self.stamp()) {
+            (Some(opened), Some(stamp)) if opened.is(&stamp) => return Ok(()),
+            (None, None) => return Ok(()),
+            _ => {}
         }
         match self.mbox.lock(OFlags::empty()) {
             Ok(locked) => {
@@ -311,13 +341,49 @@ impl MboxMailbox {
     fn begin(&mut self, index: usize, reader: &mut LocalReader, unquoting: Unquoting) -> Result<(), Error> {
         reader.end();
         self.mbox.check(Operation::Read)?;
-        self.refresh()?;
-        let Entry { message, gone, .. } = self.entries[index];
-        let Some(opened) = self.opened.as_ref().filter(|_| !gone) else { return Err(self.vanished()) };
+        let stamp = self.locate(index)?;
+        let message = self.entries[index].message;
+        let Some(opened) = &self.opened else { return Err(self.vanished()) };
         let unquoted = unquoting == Unquoting::Rd && !message.counted;
         let part = message.header..message.end;
         reader.begin_part(Arc::clone(&opened.file), Arc::clone(&self.path), part, unquoted);
+        reader.watch(Watch::new(message, self.mbox.options.content_length, stamp));
         Ok(())
+    }
+
+    fn all_digests(&mut self) -> Result<Vec<(MessageDigest, usize)>, Error> {
+        let mut copies: HashMap<MessageDigest, usize> = HashMap::new();
+        let mut digests = Vec::with_capacity(self.entries.len());
+        let mut reader = LocalReader::default();
+        for index in 0..self.entries.len() {
+            // One that is gone has none, and nobody can ask for it.
+            let digest = match self.digest(index, &mut reader) {
+                Err(Error::Vanished { .. }) => MessageDigest::default(),
+                digest => digest?,
+            };
+            let copy = copies.entry(digest).or_default();
+            *copy += 1;
+            digests.push((digest, *copy));
+        }
+        Ok(digests)
+    }
+
+    fn digest(&mut self, index: usize, reader: &mut LocalReader) -> Result<MessageDigest, Error> {
+        let mut attempts = 0;
+        loop {
+            let stamp = self.locate(index)?;
+            let message = self.entries[index].message;
+            let Some(opened) = &self.opened else { return Err(self.vanished()) };
+            let part = message.start..message.end;
+            reader.begin_part(Arc::clone(&opened.file), Arc::clone(&self.path), part, false);
+            reader.watch(Watch::new(message, self.mbox.options.content_length, stamp));
+            attempts += 1;
+            match reader.digest() {
+                // It was moved while it was being read.
+                Err(Error::Vanished { .. }) if attempts < MOVED_ATTEMPTS => {}
+                digest => return digest,
+            }
+        }
     }
 
     /// The parts of the file that stay, and what is to be written between them.
@@ -408,25 +474,7 @@ impl Mailbox for MboxMailbox {
 
     async fn unique_id(&mut self, index: usize) -> Result<UniqueId, Error> {
         if self.digests.is_empty() {
-            self.refresh()?;
-            let mut copies: HashMap<MessageDigest, usize> = HashMap::new();
-            let mut digests = Vec::with_capacity(self.entries.len());
-            let mut reader = LocalReader::default();
-            for entry in &self.entries {
-                // One that is gone has none, and nobody can ask for it.
-                let digest = match self.opened.as_ref().filter(|_| !entry.gone) {
-                    Some(opened) => {
-                        let part = entry.message.start..entry.message.end;
-                        reader.begin_part(Arc::clone(&opened.file), Arc::clone(&self.path), part, false);
-                        reader.digest()?
-                    }
-                    None => MessageDigest::default(),
-                };
-                let copy = copies.entry(digest).or_default();
-                *copy += 1;
-                digests.push((digest, *copy));
-            }
-            self.digests = digests;
+            self.digests = self.all_digests()?;
         }
         let (digest, copy) = self.digests[index];
         if digest == MessageDigest::default() {
@@ -453,7 +501,7 @@ impl Mailbox for MboxMailbox {
             Err(error) => return Err(error),
         };
         let stamp = Stamp::of(&locked.stat()?);
-        if self.opened.as_ref().is_none_or(|opened| opened.stamp != stamp) {
+        if self.opened.as_ref().is_none_or(|opened| !opened.is(&stamp)) {
             let content = locked.read(self.access)?;
             self.adopt(content);
         }

@@ -20,6 +20,7 @@ mod guard;
 mod mailbox;
 mod quote;
 mod scan;
+mod watch;
 
 use std::fmt;
 use std::fs::File;
@@ -38,6 +39,7 @@ pub use self::mailbox::{MboxMailbox, MboxStore, Unquoting};
 pub use self::scan::MboxMessage;
 
 pub(crate) use self::quote::Unquoter;
+pub(crate) use self::watch::Watch;
 
 use self::guard::Identity;
 use crate::dot_lock::{DotLock, DotLockOptions};

@@ -129,6 +129,21 @@ pub(super) fn scan<R: ReadAt + ?Sized>(
     Ok(Some(messages))
 }
 
+/// Whether a message stands where it was found, but for what readers write into headers without moving anything.
+pub(super) fn is_in_place<R: ReadAt + ?Sized>(
+    source: &R,
+    message: &MboxMessage,
+    content_length: bool,
+) -> io::Result<bool> {
+    // What comes behind it is no part of it.
+    let mut window = Window { source, size: message.next, buffer: Vec::new(), base: 0, ahead: Vec::new() };
+    match window.message(message.start, content_length) {
+        Ok((found, _)) => Ok(MboxMessage { flags: message.flags, ..found } == *message),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// A part of the file that is in memory.
 struct Window<'a, R: ?Sized> {
     source: &'a R,

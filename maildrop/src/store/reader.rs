@@ -12,7 +12,7 @@ use super::digest::MessageHasher;
 use super::unique_id::MessageDigest;
 use crate::error::{Error, Operation};
 use crate::line_endings::{count_lone_lfs, expand};
-use crate::mbox::Unquoter;
+use crate::mbox::{Unquoter, Watch};
 
 /// Octets that are read at once: more than most messages have.
 const CHUNK: usize = 32 * 1024;
@@ -63,6 +63,7 @@ enum Source {
         next: u64,
         end: u64,
         unquoter: Option<Box<Unquoting>>,
+        watch: Option<Box<Watch>>,
     },
     /// Octets as the wire has them.
     Memory(Arc<[u8]>),
@@ -95,7 +96,14 @@ impl LocalReader {
         unquoted: bool,
     ) {
         let unquoter = unquoted.then(Box::default);
-        self.begin(Source::Part { file, path, next: part.start, end: part.end, unquoter });
+        self.begin(Source::Part { file, path, next: part.start, end: part.end, unquoter, watch: None });
+    }
+
+    /// Lends nothing of the part that the watch does not find to be of its message.
+    pub(crate) fn watch(&mut self, watch: Watch) {
+        if let Source::Part { watch: none, .. } = &mut self.source {
+            *none = Some(Box::new(watch));
+        }
     }
 
     pub(crate) fn begin_memory(&mut self, text: Arc<[u8]>) {
@@ -200,11 +208,16 @@ fn read_some<'a>(source: &'a mut Source, raw: &'a mut Vec<u8>) -> Result<&'a [u8
             }
             Ok(&raw[..count])
         }
-        Source::Part { file, path, next, end, unquoter } => {
+        Source::Part { file, path, next, end, unquoter, watch } => {
             let mut part = |end: u64, raw: &mut [u8]| {
                 let most = usize::try_from(end - *next).unwrap_or(usize::MAX).min(raw.len());
                 let error = |error| Error::io(Operation::Read, &**path, error);
                 let count = retry(|| file.read_at(&mut raw[..most], *next)).map_err(error)?;
+                if let Some(watch) = watch
+                    && !watch.holds(file, count, *next + count as u64 == end).map_err(error)?
+                {
+                    return Err(Error::Vanished { path: path.to_path_buf() });
+                }
                 if count == 0 && most > 0 {
                     return Err(error(io::ErrorKind::UnexpectedEof.into()));
                 }

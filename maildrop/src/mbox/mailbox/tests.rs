@@ -161,6 +161,126 @@ fn a_last_message_without_line_ends_is_the_same_when_others_come_behind_it() {
     }
 }
 
+/// The text of a message, while something is done after the first part of it was lent.
+fn text_while(mailbox: &mut MboxMailbox, index: usize, work: impl FnOnce()) -> (String, Result<(), Error>) {
+    let mut reader = LocalReader::default();
+    ready(mailbox.read(index, &mut reader)).unwrap();
+    let (mut text, mut work) = (Vec::new(), Some(work));
+    let end = loop {
+        match ready(reader.chunk()) {
+            Ok([]) => break Ok(()),
+            Ok(chunk) => text.extend_from_slice(chunk),
+            // It goes on being one.
+            Err(_) => break ready(reader.chunk()).map(|_| ()),
+        }
+        let taken = ready(reader.chunk()).unwrap().len();
+        reader.consume(taken);
+        work.take().into_iter().for_each(|work| work());
+    };
+    (String::from_utf8(text).unwrap(), end)
+}
+
+#[test]
+fn no_octet_of_another_message_is_lent_when_the_file_is_rewritten_while_one_is_read() {
+    let message = |name: &str, status: &str| {
+        let body = format!("line of {name}\n").repeat(20_000);
+        [&line()[..], format!("Subject: {name}\n{status}\n{body}\n").as_bytes()].concat()
+    };
+    let both = [message("1", ""), message("2", "Status: O \n")].concat();
+    type Change = fn(&Path, &dyn Fn(&str, &str) -> Vec<u8>);
+    // (what is done, whether the message is still there)
+    let table: [(&str, Change, bool); 9] = [
+        ("nothing", |_, _| (), true),
+        (
+            "delivery",
+            |path, message| {
+                Mbox::with_options(path, quick()).append(&message("3", "")).unwrap();
+            },
+            true,
+        ),
+        (
+            "delivery that fails",
+            |path, message| {
+                let mut append = Mbox::with_options(path, quick()).begin().unwrap();
+                append.append(&message("3", "")).unwrap();
+            },
+            true,
+        ),
+        (
+            "another file in its place",
+            |path, message| {
+                std::fs::write(path.with_extension("new"), message("1", "")).unwrap();
+                std::fs::rename(path.with_extension("new"), path).unwrap();
+            },
+            true,
+        ),
+        (
+            "a flag, as Dovecot sets it",
+            |path, _| {
+                let content = std::fs::read_to_string(path).unwrap();
+                std::fs::write(path, content.replace("Status: O ", "Status: RO")).unwrap();
+            },
+            true,
+        ),
+        (
+            "the first message goes",
+            |path, message| std::fs::write(path, message("2", "Status: O \n")).unwrap(),
+            false,
+        ),
+        (
+            "the first message goes for another of its length",
+            |path, message| {
+                std::fs::write(path, [message("2", "Status: O \n"), message("3", "")].concat()).unwrap()
+            },
+            false,
+        ),
+        (
+            "others of the same length, and the time is set back as mutt does",
+            |path, message| {
+                let modified = path.metadata().unwrap().modified().unwrap();
+                let file = File::create(path).unwrap();
+                (&file).write_all(&[message("1", ""), message("3", "Status: O \n")].concat()).unwrap();
+                file.set_modified(modified).unwrap();
+            },
+            false,
+        ),
+        ("all goes", |path, _| drop(File::create(path).unwrap()), false),
+    ];
+    for unquoting in [Unquoting::AsFound, Unquoting::Rd] {
+        for (case, change, stays) in table {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("box");
+            std::fs::write(&path, &both).unwrap();
+            let mbox = Mbox::with_options(&path, quick().unquoting(unquoting));
+            let mut mailbox = mbox.mailbox(Access::Exclusive).unwrap();
+            let whole = text(&mut mailbox, 1);
+            let (lent, end) = text_while(&mut mailbox, 1, || change(&path, &message));
+            assert!(whole.starts_with(lent.trim_end_matches(|c| c != '\n')), "{case}: {}", lent.len());
+            match stays {
+                true => assert!(end.is_ok() && lent == whole, "{case}"),
+                false => assert!(
+                    matches!(end, Err(Error::Vanished { .. })) && lent.len() < whole.len(),
+                    "{case}: {end:?}"
+                ),
+            }
+        }
+    }
+}
+
+#[test]
+fn mail_that_arrives_does_not_have_the_whole_file_read_again_for_each_message() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("box");
+    let message = |name: &str| [&line()[..], format!("Subject: {name}\n\n{name}\n\n").as_bytes()].concat();
+    std::fs::write(&path, [message("1"), message("2")].concat()).unwrap();
+    let mut mailbox = Mbox::with_options(&path, quick()).mailbox(Access::Exclusive).unwrap();
+    Mbox::with_options(&path, quick()).append(&message("3")).unwrap();
+    // Nor is the lock of the file wanted for that.
+    let _lock = crate::DotLock::acquire(&crate::DotLock::path_for(&path), &DotLockOptions::new()).unwrap();
+    assert_eq!(texts(&mut mailbox), ["Subject: 1\r\n\r\n1\r\n", "Subject: 2\r\n\r\n2\r\n"]);
+    assert!(ready(mailbox.unique_id(1)).is_ok());
+}
+
 #[test]
 fn a_pipe_is_no_mailbox_and_is_not_waited_for() {
     let dir = tempfile::tempdir().unwrap();
