@@ -7,13 +7,13 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use super::sequences::MhSequences;
@@ -37,6 +37,9 @@ const SEQUENCES_TMP: &str = ".maildrop.sequences.tmp";
 const LARGEST_SEQUENCES: u64 = 16 * 1024 * 1024;
 /// How long to wait for another program that writes them.
 const SEQUENCES_WAIT: Duration = Duration::from_secs(10);
+
+/// How often a file that was replaced while its lock was being waited for is opened again.
+const SEQUENCES_ATTEMPTS: u32 = 16;
 
 /// Where MH keeps its folders in a user's directory, and the one where mail arrives.
 const MAIL: &str = "Mail";
@@ -213,16 +216,9 @@ impl MessageDir {
         Ok(std::str::from_utf8(&content).ok().filter(|_| whole).map(MhSequences::parse))
     }
 
-    /// Changes the sequences, keeping out other programs that lock the file. It is replaced as a whole.
+    /// Changes the sequences, keeping out other programs that lock the file, as nmh does. It is replaced as a whole.
     fn change_sequences(&self, change: impl FnOnce(&mut MhSequences)) -> Result<(), Error> {
-        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = match rustix::fs::openat(&self.dir, MhSequences::FILE, flags, Mode::empty()) {
-            Ok(fd) => File::from(fd),
-            Err(Errno::NOENT) => return Ok(()),
-            Err(errno) => return Err(self.error(Operation::Open, errno)),
-        };
-        // Sequences are worth less than the removal of mail: where they cannot be locked they are changed all the same.
-        let _ = kernel_lock::lock(&file, SEQUENCES_WAIT);
+        let Some(file) = self.lock_sequences()? else { return Ok(()) };
         let Some(old) = self.read_sequences(&file)? else { return Ok(()) };
         let mut sequences = old.clone();
         change(&mut sequences);
@@ -230,18 +226,53 @@ impl MessageDir {
             return Ok(());
         }
         self.check(Operation::Write)?;
-        let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let mode =
-            rustix::fs::fstat(&file).map_or(fs::FILE_MODE, |stat| Mode::from_raw_mode(stat.st_mode & 0o777));
-        let written = rustix::fs::openat(&self.dir, SEQUENCES_TMP, flags, mode)
-            .map_err(std::io::Error::from)
-            .and_then(|fd| {
-                let mut file = File::from(fd);
-                std::io::Write::write_all(&mut file, sequences.to_string().as_bytes())?;
-                fs::sync_file(&file)
-            })
-            .and_then(|()| Ok(rustix::fs::renameat(&self.dir, SEQUENCES_TMP, &self.dir, MhSequences::FILE)?));
-        written.map_err(|error| self.error(Operation::Write, error))
+        self.write_sequences(&file, &sequences).map_err(|error| {
+            let _ = rustix::fs::unlinkat(&self.dir, SEQUENCES_TMP, AtFlags::empty());
+            self.error(Operation::Write, error)
+        })
+    }
+
+    /// The file of the sequences with the lock on it; nothing if there is none.
+    fn lock_sequences(&self) -> Result<Option<File>, Error> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        for _ in 0..SEQUENCES_ATTEMPTS {
+            let file = match rustix::fs::openat(&self.dir, MhSequences::FILE, flags, Mode::empty()) {
+                Ok(fd) => File::from(fd),
+                Err(Errno::NOENT) => return Ok(None),
+                Err(errno) => return Err(self.error(Operation::Open, errno)),
+            };
+            // Sequences are worth less than the removal of mail: where they cannot be locked they are changed all the same.
+            let _ = kernel_lock::lock(&file, SEQUENCES_WAIT);
+            let locked = rustix::fs::fstat(&file).map_err(|errno| self.error(Operation::Stat, errno))?;
+            let named = rustix::fs::statat(&self.dir, MhSequences::FILE, AtFlags::SYMLINK_NOFOLLOW);
+            // Whoever had the lock may have put another file in its place.
+            if named.is_ok_and(|named| (named.st_dev, named.st_ino) == (locked.st_dev, locked.st_ino)) {
+                return Ok(Some(file));
+            }
+        }
+        Err(Error::LockHeld { path: self.path.join(MhSequences::FILE), attempts: SEQUENCES_ATTEMPTS })
+    }
+
+    /// Puts a file with the sequences in the place of the one that is there, with its mode and owner.
+    fn write_sequences(&self, old: &File, sequences: &MhSequences) -> std::io::Result<()> {
+        let before = rustix::fs::fstat(old)?;
+        // Left by a process that died, or put there by somebody: nothing is to be written through it.
+        match rustix::fs::unlinkat(&self.dir, SEQUENCES_TMP, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let mut file = File::from(rustix::fs::openat(&self.dir, SEQUENCES_TMP, flags, fs::FILE_MODE)?);
+        let made = rustix::fs::fstat(&file)?;
+        if (made.st_uid, made.st_gid) != (before.st_uid, before.st_gid) {
+            let owner = Some(Uid::from_raw(before.st_uid)).filter(|_| made.st_uid != before.st_uid);
+            // Not everybody may give files away.
+            let _ = rustix::fs::fchown(&file, owner, Some(Gid::from_raw(before.st_gid)));
+        }
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(before.st_mode & 0o777))?;
+        file.write_all(sequences.to_string().as_bytes())?;
+        fs::sync_file(&file)?;
+        Ok(rustix::fs::renameat(&self.dir, SEQUENCES_TMP, &self.dir, MhSequences::FILE)?)
     }
 }
 
@@ -364,6 +395,9 @@ impl MhMailbox {
 
     /// Removes files, and their numbers and those that were `removed` already from the sequences; then makes that durable.
     /// Goes on where one cannot be removed, and answers the first error.
+    ///
+    /// What is left in the sequences of messages that are gone does not count: MH passes over it. Nor does a journal that
+    /// names only such.
     fn remove(&mut self, indexes: &[usize], mut removed: Vec<u64>) -> Result<(), Error> {
         let mut failed = None;
         for &index in indexes {
@@ -383,16 +417,16 @@ impl MhMailbox {
             });
             failed = failed.or(done.err());
         }
-        let changed = self.folder.change_sequences(|sequences| {
-            removed.iter().for_each(|&number| sequences.remove(number));
+        let _ = self.folder.change_sequences(|sequences| {
+            sequences.remove_all(removed.iter().copied());
         });
         let synced = self.folder.sync();
-        let forgotten = self.journal().remove();
+        let _ = self.journal().remove();
         if failed.is_some() {
             // So that no power failure brings it back and removes what was said to be still there.
             let _ = fs::sync_dir(&self.folder.dir);
         }
-        failed.map_or(Ok(()), Err).and(changed).and(synced).and(forgotten)
+        failed.map_or(Ok(()), Err).and(synced)
     }
 }
 
@@ -493,7 +527,7 @@ impl Mailbox for MhMailbox {
         let marked = match seen.is_empty() {
             true => Ok(()),
             false => self.folder.change_sequences(|sequences| {
-                seen.iter().for_each(|&number| sequences.remove_from("unseen", number));
+                sequences.remove_from("unseen", seen.iter().copied());
             }),
         };
         done.and(marked)
@@ -506,3 +540,6 @@ impl fmt::Debug for MhMailbox {
         f.debug_struct("MhMailbox").field("path", path).field("messages", &self.len()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

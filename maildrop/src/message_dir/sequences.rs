@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// The sequence of one message at which its user is.
+const CURRENT: &str = "cur";
+
 /// The sequences of an MH folder. Numbers stand in ranges, so that long sequences are small; what is no sequence is kept as
 /// it is.
 ///
@@ -11,7 +14,7 @@ use std::fmt;
 /// let mut sequences = MhSequences::parse("cur: 3\nunseen: 1-4 7\n");
 /// assert!(sequences.contains("unseen", 2) && !sequences.contains("unseen", 5));
 /// sequences.remove(3);
-/// assert_eq!(sequences.to_string(), "unseen: 1-2 4 7\n");
+/// assert_eq!(sequences.to_string(), "cur: 3\nunseen: 1-2 4 7\n");
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MhSequences {
@@ -57,29 +60,29 @@ impl MhSequences {
         })
     }
 
-    /// Takes a message out of all sequences: it is gone.
+    /// Takes a message out of all sequences but `cur`, for it is gone. The place of the current message is kept, as nmh's
+    /// `rmm` keeps it: `next` goes on from there.
     pub fn remove(&mut self, number: u64) {
-        self.remove_if(|_| true, number);
+        self.remove_all([number]);
     }
 
-    /// Takes a message out of one sequence.
-    pub fn remove_from(&mut self, sequence: &str, number: u64) {
-        self.remove_if(|name| name == sequence, number);
+    /// Takes messages out of all sequences but `cur`, in one pass, however many they are.
+    pub fn remove_all(&mut self, numbers: impl IntoIterator<Item = u64>) {
+        self.remove_if(|name| name != CURRENT, numbers.into_iter().collect());
     }
 
-    fn remove_if(&mut self, wanted: impl Fn(&str) -> bool, number: u64) {
+    /// Takes messages out of one sequence.
+    pub fn remove_from(&mut self, sequence: &str, numbers: impl IntoIterator<Item = u64>) {
+        self.remove_if(|name| name == sequence, numbers.into_iter().collect());
+    }
+
+    fn remove_if(&mut self, wanted: impl Fn(&str) -> bool, mut numbers: Vec<u64>) {
+        numbers.sort_unstable();
         for line in &mut self.lines {
             if let Line::Sequence { name, ranges } = line
                 && wanted(name)
-                && let Ok(at) = position(ranges, number)
             {
-                let (first, last) = ranges[at];
-                let halves = [(first, number.wrapping_sub(1)), (number.saturating_add(1), last)];
-                let kept = [first < number, number < last];
-                ranges.splice(
-                    at..=at,
-                    halves.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(half, _)| half),
-                );
+                *ranges = without(ranges, &numbers);
             }
         }
         // A sequence that is empty is no sequence.
@@ -131,6 +134,27 @@ fn parse_line(line: &str) -> Option<(String, Vec<(u64, u64)>)> {
     (!name.is_empty() && !merged.is_empty()).then(|| (name.to_owned(), merged))
 }
 
+/// What is left of ranges without some numbers; both are in order.
+fn without(ranges: &[(u64, u64)], numbers: &[u64]) -> Vec<(u64, u64)> {
+    let mut left = Vec::with_capacity(ranges.len());
+    let mut numbers = numbers.iter().copied().peekable();
+    for &(first, last) in ranges {
+        let mut from = Some(first);
+        while let Some(number) = numbers.next_if(|&number| number <= last) {
+            if let Some(start) = from.filter(|&start| start <= number) {
+                if start < number {
+                    left.push((start, number - 1));
+                }
+                from = number.checked_add(1);
+            }
+        }
+        if let Some(start) = from.filter(|&start| start <= last) {
+            left.push((start, last));
+        }
+    }
+    left
+}
+
 /// Digits only: a sign is none.
 fn number(digits: &str) -> Option<u64> {
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
@@ -170,7 +194,7 @@ mod tests {
     fn removing_splits_and_shrinks_ranges_and_drops_what_is_empty() {
         // (number, what is left)
         let table = [
-            (1, "unseen: 2-5 9\nmine: 9\n"),
+            (1, "unseen: 2-5 9\ncur: 1\nmine: 9\n"),
             (3, "unseen: 1-2 4-5 9\ncur: 1\nmine: 9\n"),
             (5, "unseen: 1-4 9\ncur: 1\nmine: 9\n"),
             (9, "unseen: 1-5\ncur: 1\n"),
@@ -182,8 +206,11 @@ mod tests {
             assert_eq!(sequences.to_string(), left, "{number}");
         }
         let mut sequences = MhSequences::parse("unseen: 1-5\ncur: 1\n");
-        sequences.remove_from("unseen", 1);
+        sequences.remove_from("unseen", [1]);
         assert_eq!(sequences.to_string(), "unseen: 2-5\ncur: 1\n");
+        let mut sequences = MhSequences::parse("all: 0-18446744073709551615\nx: 7\n");
+        sequences.remove_all([7, 0, u64::MAX, 7]);
+        assert_eq!(sequences.to_string(), "all: 1-6 8-18446744073709551614\n");
     }
 
     proptest! {
@@ -194,7 +221,7 @@ mod tests {
         ) {
             let list: Vec<String> = numbers.iter().map(u64::to_string).collect();
             let mut sequences = MhSequences::parse(&format!("s: {}\n", list.join(" ")));
-            removed.iter().for_each(|number| sequences.remove(*number));
+            sequences.remove_all(removed.iter().copied());
             prop_assert_eq!(&MhSequences::parse(&sequences.to_string()), &sequences);
             for number in 0..40 {
                 let expected = numbers.contains(&number) && !removed.contains(&number);

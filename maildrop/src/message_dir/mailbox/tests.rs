@@ -1,0 +1,205 @@
+use super::*;
+use crate::fault::{Fault, FaultPlan};
+use crate::store::{MessageReader, ready};
+use std::fmt::Write as _;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+/// A folder with messages 1 to `count`.
+fn folder(count: u64) -> (tempfile::TempDir, MessageDir) {
+    let dir = tempfile::tempdir().unwrap();
+    for number in 1..=count {
+        std::fs::write(dir.path().join(number.to_string()), format!("Subject: {number}\n\nbody\n")).unwrap();
+    }
+    let folder = MessageDir::open(dir.path(), Naming::Number).unwrap();
+    (dir, folder)
+}
+
+fn text(mailbox: &mut MhMailbox, index: usize) -> Result<String, Error> {
+    let mut reader = LocalReader::default();
+    ready(mailbox.read(index, &mut reader))?;
+    let mut text = Vec::new();
+    while let chunk @ [_, ..] = ready(reader.chunk())? {
+        text.extend_from_slice(chunk);
+        let taken = chunk.len();
+        reader.consume(taken);
+    }
+    Ok(String::from_utf8(text).unwrap())
+}
+
+fn removing(indexes: impl IntoIterator<Item = usize>) -> Update {
+    let mut update = Update::new();
+    indexes.into_iter().for_each(|index| {
+        update.remove(index);
+    });
+    update
+}
+
+#[test]
+fn removal_leaves_the_sequences_that_rmm_leaves() {
+    // (sequences, what goes, what nmh 1.8 has left after `rmm`)
+    let table: [(&str, &[usize], &str); 7] = [
+        ("cur: 3\nunseen: 1-6\nmine: 2 4\n", &[3], "cur: 3\nunseen: 1-2 4-6\nmine: 2 4\n"),
+        ("cur: 3\nunseen: 2\nmine: 2\n", &[2], "cur: 3\n"),
+        ("unseen: 1-6\nmine: 2 4-6\n", &[4, 6], "unseen: 1-3 5\nmine: 2 5\n"),
+        ("cur: 3\nunseen: 1-6\nmine: 2 4\n", &[1], "cur: 3\nunseen: 2-6\nmine: 2 4\n"),
+        ("cur: 3\nunseen: 1-6\n", &[1, 2, 3, 4, 5, 6], "cur: 3\n"),
+        ("unseen: 1\n", &[1], ""),
+        ("unseen: 2\n", &[1], "unseen: 2\n"),
+    ];
+    for (before, removed, after) in table {
+        let (dir, folder) = folder(6);
+        let path = dir.path().join(MhSequences::FILE);
+        std::fs::write(&path, before).unwrap();
+        let mailbox = folder.mailbox(Access::Exclusive).unwrap();
+        ready(mailbox.commit(&removing(removed.iter().map(|number| number - 1)))).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), after, "{before:?} {removed:?}");
+    }
+}
+
+#[test]
+fn sequences_keep_their_mode_and_nothing_is_written_through_what_was_planted() {
+    type Plant = fn(&Path, &Path) -> std::io::Result<()>;
+    let plants: [Plant; 4] = [
+        |victim, place| std::fs::hard_link(victim, place),
+        |victim, place| symlink(victim, place),
+        |_, place| std::fs::write(place, "stale"),
+        |_, _| Ok(()),
+    ];
+    for (case, plant) in plants.into_iter().enumerate() {
+        let (dir, folder) = folder(3);
+        let victim = dir.path().join("victim");
+        let path = dir.path().join(MhSequences::FILE);
+        std::fs::write(&victim, "precious").unwrap();
+        std::fs::write(&path, "unseen: 1-3\n").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o664)).unwrap();
+        plant(&victim, &dir.path().join(SEQUENCES_TMP)).unwrap();
+        ready(folder.mailbox(Access::Exclusive).unwrap().commit(&removing([1]))).unwrap();
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious", "{case}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "unseen: 1 3\n", "{case}");
+        let stat = path.metadata().unwrap();
+        assert_eq!((stat.mode() & 0o7777, stat.nlink()), (0o664, 1), "{case}");
+        assert!(!dir.path().join(SEQUENCES_TMP).exists(), "{case}");
+    }
+}
+
+#[test]
+fn sequences_that_another_replaces_while_they_are_locked_are_read_again() {
+    let (dir, folder) = folder(3);
+    let path = dir.path().join(MhSequences::FILE);
+    std::fs::write(&path, "unseen: 1-3\n").unwrap();
+    let mailbox = folder.mailbox(Access::Exclusive).unwrap();
+    let other = File::options().write(true).open(&path).unwrap();
+    assert!(kernel_lock::lock(&other, Duration::ZERO).unwrap());
+    std::thread::scope(|scope| {
+        let done = scope.spawn(|| ready(mailbox.commit(&removing([1]))));
+        // The message goes first; then it waits for the lock.
+        while dir.path().join("2").exists() {
+            std::thread::yield_now();
+        }
+        std::fs::write(dir.path().join("new"), "unseen: 1-3\nmine: 2-3\n").unwrap();
+        std::fs::rename(dir.path().join("new"), &path).unwrap();
+        drop(other);
+        done.join().unwrap().unwrap();
+    });
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "unseen: 1 3\nmine: 3\n");
+}
+
+#[test]
+fn many_messages_leave_long_sequences_in_no_time() {
+    const NUMBERS: u64 = 400_000;
+    let mut content = "unseen:".to_owned();
+    (1..NUMBERS).step_by(2).for_each(|number| write!(content, " {number}").unwrap());
+    let mut sequences = MhSequences::parse(&content);
+    // One by one this takes minutes.
+    sequences.remove_all((1..NUMBERS - 1).step_by(2));
+    assert_eq!(sequences.to_string(), format!("unseen: {}\n", NUMBERS - 1));
+}
+
+#[test]
+fn a_commit_fails_if_a_message_stays_or_may_come_back_and_for_nothing_else() {
+    use Operation::{CreateFile, Remove, SyncDirectory, SyncFile, Write};
+    // (step, which one, whether it fails, messages that are left)
+    let table: [(Operation, u64, bool, &[&str]); 8] = [
+        // The journal.
+        (CreateFile, 1, true, &["1", "2", "3"]),
+        (Write, 1, true, &["1", "2", "3"]),
+        (SyncFile, 1, true, &["1", "2", "3"]),
+        (SyncDirectory, 1, true, &["1", "2", "3"]),
+        (Remove, 1, true, &["1", "3"]),
+        (Remove, 2, true, &["2", "3"]),
+        // The sequences.
+        (Write, 2, false, &["3"]),
+        // What was removed may come back when power fails.
+        (SyncDirectory, 2, true, &["3"]),
+    ];
+    for (step, nth, fails, left) in table {
+        let (dir, folder) = folder(3);
+        std::fs::write(dir.path().join(MhSequences::FILE), "unseen: 1-3\n").unwrap();
+        let faulty = folder.clone().with_faults(Arc::new(FaultPlan::new().nth(step, nth, Fault::io_error())));
+        let done = ready(faulty.mailbox(Access::Exclusive).unwrap().commit(&removing([0, 1])));
+        assert_eq!(done.is_err(), fails, "{step:?} {nth}: {done:?}");
+        let mut names: Vec<String> = folder.list().unwrap().iter().map(|e| e.number.to_string()).collect();
+        names.sort();
+        assert_eq!(names, left, "{step:?} {nth}");
+        // And what is left stays: nothing goes on with it.
+        assert_eq!(folder.mailbox(Access::Exclusive).unwrap().len(), left.len(), "{step:?} {nth}");
+    }
+}
+
+#[test]
+fn flags_that_cannot_be_written_are_an_error() {
+    let (dir, folder) = folder(2);
+    std::fs::write(dir.path().join(MhSequences::FILE), "unseen: 1-2\n").unwrap();
+    let faulty = folder.with_faults(Arc::new(FaultPlan::new().always(Operation::Write, Fault::no_space())));
+    let mut update = Update::new();
+    update.seen(0);
+    assert!(ready(faulty.mailbox(Access::Exclusive).unwrap().commit(&update)).is_err());
+    assert_eq!(std::fs::read_to_string(dir.path().join(MhSequences::FILE)).unwrap(), "unseen: 1-2\n");
+}
+
+#[test]
+fn a_message_whose_file_changes_is_another_message() {
+    type Change = fn(&Path) -> std::io::Result<()>;
+    let changes: [(&str, Change); 4] = [
+        ("replaced", |path| {
+            std::fs::write(path.with_extension("new"), "Subject: other\n\n")?;
+            std::fs::rename(path.with_extension("new"), path)
+        }),
+        ("removed and given again", |path| {
+            std::fs::remove_file(path)?;
+            std::fs::write(path, "Subject: other\n\n")
+        }),
+        // procmail makes the name first.
+        ("still being written", |path| File::options().append(true).open(path)?.write_all(b"rest\n")),
+        ("a directory", |path| {
+            std::fs::remove_file(path)?;
+            std::fs::create_dir(path)
+        }),
+    ];
+    for (case, change) in changes {
+        let (dir, folder) = folder(3);
+        let mut mailbox = folder.mailbox(Access::Exclusive).unwrap();
+        // Clocks of file systems tick slowly.
+        let old = std::time::SystemTime::now() - Duration::from_secs(1);
+        File::open(dir.path().join("2")).unwrap().set_modified(old).unwrap();
+        mailbox.entries[1].written = written_of(&rustix::fs::stat(dir.path().join("2")).unwrap());
+        change(&dir.path().join("2")).unwrap();
+        assert!(matches!(text(&mut mailbox, 1), Err(Error::Vanished { .. })), "{case}");
+        assert_eq!(text(&mut mailbox, 2).unwrap(), "Subject: 3\r\n\r\nbody\r\n", "{case}");
+        ready(mailbox.commit(&removing([0, 1, 2]))).unwrap();
+        assert!(dir.path().join("2").exists(), "{case}");
+        assert!(!dir.path().join("1").exists() && !dir.path().join("3").exists(), "{case}");
+    }
+}
+
+#[test]
+fn a_message_without_line_end_has_the_octets_that_are_lent() {
+    for content in ["", "\n", "Subject: x\n\nno end", "Subject: x\r\n\r\nno end\r"] {
+        let (dir, folder) = folder(0);
+        std::fs::write(dir.path().join("5"), content).unwrap();
+        let mut mailbox = folder.mailbox(Access::ReadOnly).unwrap();
+        let lent = text(&mut mailbox, 0).unwrap();
+        assert_eq!(ready(mailbox.octets(0)).unwrap(), lent.len() as u64, "{content:?}");
+        assert_eq!(lent.trim_end(), content.trim_end().replace("\r\n", "\n").replace('\n', "\r\n"));
+    }
+}
