@@ -282,6 +282,41 @@ fn mail_that_arrives_does_not_have_the_whole_file_read_again_for_each_message() 
 }
 
 #[test]
+fn a_commit_fails_if_messages_stay_or_may_come_back() {
+    use Operation::{Copy, CreateFile, Rename, SyncDirectory, SyncFile, Truncate};
+    // (messages that go, step, messages that are left)
+    let table: [(&[usize], Operation, &[usize]); 9] = [
+        (&[0, 1, 2], Truncate, &[0, 1, 2]),
+        (&[0, 1, 2], SyncFile, &[]),
+        (&[2], Truncate, &[0, 1, 2]),
+        (&[2], SyncFile, &[0, 1]),
+        (&[0], CreateFile, &[0, 1, 2]),
+        (&[0], Copy, &[0, 1, 2]),
+        (&[0], SyncFile, &[0, 1, 2]),
+        (&[0], Rename, &[0, 1, 2]),
+        (&[0], SyncDirectory, &[1, 2]),
+    ];
+    for (removed, step, left) in table {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("box");
+        let message =
+            |number: usize| [&line()[..], format!("Subject: {number}\n\nx\n\n").as_bytes()].concat();
+        let content =
+            |numbers: &[usize]| numbers.iter().map(|&number| message(number)).collect::<Vec<_>>().concat();
+        std::fs::write(&path, content(&[0, 1, 2])).unwrap();
+        let plan = crate::fault::FaultPlan::new().nth(step, 1, Fault::io_error());
+        let mbox = Mbox::with_options(&path, quick().with_faults(Arc::new(plan)));
+        let mut update = Update::new();
+        removed.iter().for_each(|&index| {
+            update.remove(index);
+        });
+        assert!(ready(mbox.mailbox(Access::Exclusive).unwrap().commit(&update)).is_err(), "{step:?}");
+        assert_eq!(std::fs::read(&path).unwrap(), content(left), "{removed:?} {step:?}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "{removed:?} {step:?}");
+    }
+}
+
+#[test]
 fn a_pipe_is_no_mailbox_and_is_not_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("box");
