@@ -17,10 +17,30 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// # Errors
 /// What the system says, such as [`Errno::NOLCK`] from a disk that has no locks.
 pub(crate) fn lock(file: &File, most: Duration) -> Result<bool, Errno> {
+    wait_for(Kind::Alone, file, most)
+}
+
+/// The same with others who only read; for files that are open for reading.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn lock_shared(file: &File, most: Duration) -> Result<bool, Errno> {
+    wait_for(Kind::Shared, file, most)
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Alone,
+    Shared,
+    #[cfg(target_os = "linux")]
+    None,
+}
+
+fn wait_for(kind: Kind, file: &File, most: Duration) -> Result<bool, Errno> {
     let start = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
-        match try_lock(file) {
+        match set(file, kind) {
             Ok(()) => return Ok(true),
             // Which of the two is up to the system.
             Err(Errno::AGAIN | Errno::ACCESS) => {}
@@ -39,21 +59,21 @@ pub(crate) fn lock(file: &File, most: Duration) -> Result<bool, Errno> {
 /// What the system says.
 pub(crate) fn unlock(file: &File) -> Result<(), Errno> {
     #[cfg(target_os = "linux")]
-    return set(file, nix::libc::F_UNLCK);
+    return set(file, Kind::None);
     #[cfg(not(target_os = "linux"))]
     rustix::fs::fcntl_lock(file, rustix::fs::FlockOperation::NonBlockingUnlock)
 }
 
 #[cfg(target_os = "linux")]
-fn try_lock(file: &File) -> Result<(), Errno> {
-    set(file, nix::libc::F_WRLCK)
-}
-
-#[cfg(target_os = "linux")]
-fn set(file: &File, kind: nix::libc::c_int) -> Result<(), Errno> {
+fn set(file: &File, kind: Kind) -> Result<(), Errno> {
     use nix::fcntl::{FcntlArg, fcntl};
     use nix::libc;
 
+    let kind = match kind {
+        Kind::Alone => libc::F_WRLCK,
+        Kind::Shared => libc::F_RDLCK,
+        Kind::None => libc::F_UNLCK,
+    };
     let whole = libc::flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
@@ -68,8 +88,12 @@ fn set(file: &File, kind: nix::libc::c_int) -> Result<(), Errno> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn try_lock(file: &File) -> Result<(), Errno> {
-    rustix::fs::fcntl_lock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+fn set(file: &File, kind: Kind) -> Result<(), Errno> {
+    let operation = match kind {
+        Kind::Alone => rustix::fs::FlockOperation::NonBlockingLockExclusive,
+        Kind::Shared => rustix::fs::FlockOperation::NonBlockingLockShared,
+    };
+    rustix::fs::fcntl_lock(file, operation)
 }
 
 #[cfg(test)]
@@ -89,5 +113,20 @@ mod tests {
         assert_eq!(lock(&second, Duration::ZERO), Ok(false));
         drop(first);
         assert_eq!(lock(&second, Duration::ZERO), Ok(true));
+    }
+
+    #[test]
+    fn readers_share_a_lock_and_keep_writers_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("box");
+        let writer = File::create(&path).unwrap();
+        let readers = [File::open(&path).unwrap(), File::open(&path).unwrap()];
+        for reader in &readers {
+            assert_eq!(lock_shared(reader, Duration::ZERO), Ok(true));
+        }
+        assert_eq!(lock(&writer, Duration::ZERO), Ok(false));
+        drop(readers);
+        assert_eq!(lock(&writer, Duration::ZERO), Ok(true));
+        assert_eq!(lock_shared(&File::open(&path).unwrap(), Duration::ZERO), Ok(false));
     }
 }

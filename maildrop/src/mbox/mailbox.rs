@@ -176,7 +176,8 @@ struct Content {
 
 impl Mbox {
     /// Begins a session: lists the messages. A file that is not there has none. The locks of the file are held while it is
-    /// read, and given up then.
+    /// read, and given up then. With [`Access::ReadOnly`] the kernel's lock is shared with other readers, and neither the
+    /// file nor its directory need be writable: where no lock file may be made, none is.
     ///
     /// # Errors
     /// [`Error::InUse`], [`Error::LockHeld`], [`Error::NotAFile`], [`Error::NotAnMbox`] or [`Error::Io`].
@@ -197,7 +198,7 @@ impl Mbox {
             }
             Access::ReadOnly => None,
         };
-        let content = match self.lock(OFlags::empty()) {
+        let content = match self.lock(OFlags::empty(), access) {
             Ok(locked) => Some(locked.read(access)?),
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error),
@@ -243,7 +244,7 @@ impl Locked {
             }
         }
         // Another handle, for this one keeps the lock.
-        let file = open_quietly(&mbox.path).map_err(|errno| mbox.error(Operation::Open, errno))?;
+        let file = mbox.open_to_read()?;
         let now = SystemTime::now();
         let stat = rustix::fs::fstat(&file).map_err(|errno| mbox.error(Operation::Stat, errno))?;
         mbox.check(Operation::Read)?;
@@ -254,16 +255,6 @@ impl Locked {
         let settled = stamp.is_settled(now);
         Ok(Content { opened: Opened { file: Arc::new(file), stamp, settled }, messages })
     }
-}
-
-/// Opens a file so that reading it does not look as if its owner had read their mail, where the system can.
-fn open_quietly(path: &Path) -> Result<File, Errno> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
-    #[cfg(target_os = "linux")]
-    if let Ok(fd) = rustix::fs::open(path, flags | OFlags::NOATIME, Mode::empty()) {
-        return Ok(fd.into());
-    }
-    rustix::fs::open(path, flags, Mode::empty()).map(File::from)
 }
 
 impl MboxMailbox {
@@ -304,7 +295,7 @@ impl MboxMailbox {
             (None, None) => return Ok(()),
             _ => {}
         }
-        match self.mbox.lock(OFlags::empty()) {
+        match self.mbox.lock(OFlags::empty(), self.access) {
             Ok(locked) => {
                 let content = locked.read(self.access)?;
                 self.adopt(content);
@@ -494,7 +485,7 @@ impl Mailbox for MboxMailbox {
         if self.access == Access::ReadOnly {
             return Err(Error::ReadOnly { path: self.mbox.path.clone() });
         }
-        let locked = match self.mbox.lock(OFlags::empty()) {
+        let locked = match self.mbox.lock(OFlags::empty(), self.access) {
             Ok(locked) => locked,
             // All is gone, so nothing is left to be done.
             Err(error) if error.is_not_found() => return Ok(()),

@@ -46,6 +46,7 @@ use crate::dot_lock::{DotLock, DotLockOptions};
 use crate::error::{Error, Operation};
 use crate::fault::{Fault, Faults};
 use crate::kernel_lock;
+use crate::store::Access;
 
 /// How often a file that was replaced while its lock was being waited for is opened again.
 const REPLACED_ATTEMPTS: u32 = 16;
@@ -261,7 +262,7 @@ impl Mbox {
     /// # Errors
     /// [`Error::LockHeld`], [`Error::NotAFile`] or [`Error::Io`].
     pub fn begin(&self) -> Result<MboxAppend, Error> {
-        MboxAppend::new(self.lock(OFlags::CREATE)?)
+        MboxAppend::new(self.lock(OFlags::CREATE, Access::Exclusive)?)
     }
 
     /// Cuts off what a process left that died while it was appending; the next append does the same. Answers how many
@@ -270,29 +271,49 @@ impl Mbox {
     /// # Errors
     /// [`Error::LockHeld`], [`Error::NotAFile`] or [`Error::Io`].
     pub fn repair(&self) -> Result<u64, Error> {
-        let locked = self.lock(OFlags::empty())?;
+        let locked = self.lock(OFlags::empty(), Access::Exclusive)?;
         let size = locked.size()?;
         Ok(size - locked.recover(size)?)
     }
 
-    fn lock(&self, create: OFlags) -> Result<Locked, Error> {
+    /// The open file with its locks. Who only reads shares the kernel's with others, and goes without the lock file where
+    /// none may be made.
+    fn lock(&self, create: OFlags, access: Access) -> Result<Locked, Error> {
         let dot_lock = match &self.options.dot_lock {
             Some(options) => {
                 let path = self.options.lock_file.clone();
-                Some(DotLock::acquire(path.unwrap_or_else(|| DotLock::path_for(&self.path)), options)?)
+                match DotLock::acquire(path.unwrap_or_else(|| DotLock::path_for(&self.path)), options) {
+                    Err(Error::Io { source, .. })
+                        if access == Access::ReadOnly
+                            && matches!(
+                                Errno::from_io_error(&source),
+                                Some(Errno::ACCESS | Errno::PERM | Errno::ROFS)
+                            ) =>
+                    {
+                        None
+                    }
+                    locked => Some(locked?),
+                }
             }
             None => None,
         };
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let file = self.open(create)?;
+            let file = match access {
+                Access::Exclusive => self.open(create)?,
+                Access::ReadOnly => self.open_to_read()?,
+            };
             let locked = Locked { file, mbox: self.clone(), _dot_lock: None };
             self.check(Operation::Lock)?;
             if let Some(most) = self.options.kernel_lock
                 && locked.regular()?
             {
-                match kernel_lock::lock(&locked.file, most) {
+                let taken = match access {
+                    Access::Exclusive => kernel_lock::lock(&locked.file, most),
+                    Access::ReadOnly => kernel_lock::lock_shared(&locked.file, most),
+                };
+                match taken {
                     Ok(true) => {}
                     Ok(false) => return Err(Error::LockHeld { path: self.path.clone(), attempts }),
                     Err(Errno::NOLCK | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
@@ -337,6 +358,24 @@ impl Mbox {
             }
             opened if opened.is_fifo() && !is_pipe => Err(self.error(Operation::Open, Errno::AGAIN)),
             _ => Ok(file),
+        }
+    }
+
+    /// Opens a regular file so that reading it does not look as if its owner had read their mail, where the system can.
+    fn open_to_read(&self) -> Result<File, Error> {
+        self.check(Operation::Open)?;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+        let open = |flags| rustix::fs::open(&self.path, flags, Mode::empty());
+        // Only the owner may ask for that.
+        #[cfg(target_os = "linux")]
+        let opened = open(flags | OFlags::NOATIME).or_else(|_| open(flags));
+        #[cfg(not(target_os = "linux"))]
+        let opened = open(flags);
+        let file = File::from(opened.map_err(|errno| self.error(Operation::Open, errno))?);
+        let stat = rustix::fs::fstat(&file).map_err(|errno| self.error(Operation::Stat, errno))?;
+        match FileType::from_raw_mode(stat.st_mode).is_file() {
+            true => Ok(file),
+            false => Err(Error::NotAFile { path: self.path.clone() }),
         }
     }
 
