@@ -1,7 +1,8 @@
 //! The From_ line: `From sender@example.org Tue Jan  2 03:04:05 2001`, the postmark before each message of an mbox.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::ops::RangeInclusive;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What stands for a sender that is not known, or whose address is of no use.
 const UNKNOWN: &str = "foo@bar";
@@ -70,39 +71,110 @@ impl fmt::Debug for FromLine {
 /// Whether a line begins a message: `From `, and somewhere behind it a date as asctime(3) writes it, perhaps without seconds
 /// or with a zone, or with the day before the month. So mutt and Dovecot tell From_ lines from others.
 pub(crate) fn is_from_line(line: &[u8]) -> bool {
-    let Some(rest) = line.strip_prefix(MARK) else { return false };
-    let words: Vec<&[u8]> =
-        rest.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).take(MOST_WORDS).collect();
-    (0..words.len()).any(|at| is_date(&words[at..]))
+    FromDate::of(line).is_some()
 }
 
 /// Words of a From_ line that are looked at.
 const MOST_WORDS: usize = 64;
 
-fn is_date(words: &[&[u8]]) -> bool {
-    let number = |word: &[u8], range: std::ops::RangeInclusive<u32>| {
-        word.len() <= 4
-            && std::str::from_utf8(word).is_ok_and(|text| {
-                text.bytes().all(|b| b.is_ascii_digit()) && text.parse().is_ok_and(|n| range.contains(&n))
-            })
-    };
-    let day = |word: &[u8]| word.len() <= 2 && number(word, 1..=31);
-    let month = |word: &[u8]| MONTHS.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(word));
-    let year = |word: &[u8]| word.len() == 4 && number(word, 1..=9999);
-    let time = |word: &[u8]| {
-        let parts: Vec<&[u8]> = word.split(|&byte| byte == b':').collect();
-        (2..=3).contains(&parts.len())
-            && parts.iter().zip([23, 59, 60]).all(|(part, most)| part.len() <= 2 && number(part, 0..=most))
-    };
-    let [weekday, a, b, c, rest @ ..] = words else { return false };
-    let weekday = weekday.strip_suffix(b",").unwrap_or(weekday);
-    if !DAYS.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(weekday)) {
-        return false;
+/// The date of a From_ line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FromDate {
+    /// Since 1970, by the clock that the date was read from.
+    seconds: i64,
+    /// Seconds east of Greenwich, if the line says so.
+    zone: Option<i32>,
+}
+
+impl FromDate {
+    /// The first date in a line that begins with `From `.
+    pub(crate) fn of(line: &[u8]) -> Option<FromDate> {
+        let rest = line.strip_prefix(MARK)?;
+        let words: Vec<&[u8]> =
+            rest.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).take(MOST_WORDS).collect();
+        (0..words.len()).find_map(|at| FromDate::parse(&words[at..]))
     }
-    // A zone may stand before the year.
-    let asctime = month(a) && day(b) && time(c) && rest.iter().take(3).any(|word| year(word));
-    let rfc822 = day(a) && month(b) && year(c) && rest.first().is_some_and(|word| time(word));
-    asctime || rfc822
+
+    /// The time, where lines that name no zone are of the one that is `utc_offset` seconds east of Greenwich.
+    pub(crate) fn time(self, utc_offset: i32) -> Option<SystemTime> {
+        let seconds = self.seconds - i64::from(self.zone.unwrap_or(utc_offset));
+        let apart = Duration::from_secs(seconds.unsigned_abs());
+        if seconds < 0 { UNIX_EPOCH.checked_sub(apart) } else { UNIX_EPOCH.checked_add(apart) }
+    }
+
+    fn parse(words: &[&[u8]]) -> Option<FromDate> {
+        let [weekday, a, b, c, rest @ ..] = words else { return None };
+        let weekday = weekday.strip_suffix(b",").unwrap_or(weekday);
+        if !DAYS.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(weekday)) {
+            return None;
+        }
+        let rest = &rest[..rest.len().min(3)];
+        if let (Some(month), Some(day), Some(time)) = (month(a), day(b), time_of_day(c)) {
+            // A zone may stand before the year, or behind it.
+            let at = rest.iter().position(|word| year(word).is_some())?;
+            let zone = rest[..at].iter().chain(rest[at + 1..].first()).find_map(|word| zone(word));
+            let seconds = days_of(year(rest[at])?, month, day) * 86_400 + time;
+            return Some(FromDate { seconds, zone });
+        }
+        let (day, month, year) = (day(a)?, month(b)?, year(c)?);
+        let seconds = days_of(year, month, day) * 86_400 + time_of_day(rest.first()?)?;
+        Some(FromDate { seconds, zone: rest.get(1).and_then(|word| zone(word)) })
+    }
+}
+
+fn number(word: &[u8], range: RangeInclusive<i64>) -> Option<i64> {
+    let digits = word.len() <= 4 && word.iter().all(u8::is_ascii_digit);
+    let number = std::str::from_utf8(word).ok().filter(|_| digits)?.parse().ok()?;
+    range.contains(&number).then_some(number)
+}
+
+fn day(word: &[u8]) -> Option<i64> {
+    number(word, 1..=31).filter(|_| word.len() <= 2)
+}
+
+/// Counted from 0.
+fn month(word: &[u8]) -> Option<i64> {
+    let at = MONTHS.iter().position(|name| name.as_bytes().eq_ignore_ascii_case(word))?;
+    i64::try_from(at).ok()
+}
+
+fn year(word: &[u8]) -> Option<i64> {
+    number(word, 1..=9999).filter(|_| word.len() == 4)
+}
+
+fn time_of_day(word: &[u8]) -> Option<i64> {
+    let mut parts = word.split(|&byte| byte == b':');
+    let mut part = |most| number(parts.next()?, 0..=most);
+    let (hour, minute) = (part(23)?, part(59)?);
+    let second = match parts.next() {
+        Some(second) => number(second, 0..=60)?,
+        None => 0,
+    };
+    let short = word.split(|&byte| byte == b':').all(|part| part.len() <= 2);
+    (short && parts.next().is_none()).then_some(hour * 3600 + minute * 60 + second)
+}
+
+/// Names of zones mean this here and that there, but for one.
+fn zone(word: &[u8]) -> Option<i32> {
+    if [b"GMT".as_slice(), b"UTC", b"UT", b"Z"].contains(&word) {
+        return Some(0);
+    }
+    let (sign, digits) = word.split_first()?;
+    let number = number(digits, 0..=2400).filter(|_| digits.len() == 4)?;
+    let seconds = i32::try_from(number / 100 * 3600 + number % 100 * 60).ok()?;
+    match sign {
+        b'+' => Some(seconds),
+        b'-' => Some(-seconds),
+        _ => None,
+    }
+}
+
+/// Days from 1970 to a day, with months counted from 0.
+fn days_of(year: i64, month: i64, day: i64) -> i64 {
+    // As in `asctime`: years begin in March.
+    let year = year - i64::from(month < 2);
+    let day_of_year = (153 * ((month + 10) % 12) + 2) / 5 + day - 1;
+    year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719_468
 }
 
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
@@ -138,7 +210,6 @@ fn asctime(time: SystemTime, utc_offset: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn dates_are_those_of_asctime() {
@@ -199,6 +270,35 @@ mod tests {
         for seconds in [0, 951_782_399, 4_107_542_400] {
             let line = FromLine::new(b"x y", UNIX_EPOCH + Duration::from_secs(seconds), 0);
             assert!(is_from_line(line.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn the_date_of_a_line_is_that_of_its_zone_or_of_the_one_that_is_given() {
+        // (line, seconds, those in a zone an hour east)
+        let table = [
+            ("From a@b Tue Jan  2 03:04:05 2001", 978_404_645, 978_401_045),
+            ("From a@b Tue Jan 2 03:04 2001", 978_404_640, 978_401_040),
+            ("From a@b Tue Jan  2 03:04:05 UTC 2001", 978_404_645, 978_404_645),
+            ("From a@b Tue Jan  2 03:04:05 2001 +0100", 978_401_045, 978_401_045),
+            ("From a@b Tue Jan  2 03:04:05 -0530 2001", 978_424_445, 978_424_445),
+            ("From a@b Tue Jan  2 03:04:05 CET 2001", 978_404_645, 978_401_045),
+            ("From - Tue, 2 Jan 2001 03:04:05 +0100", 978_401_045, 978_401_045),
+            ("From a@b Thu Jan  1 00:00:00 1970", 0, -3600),
+        ];
+        for (line, seconds, east) in table {
+            let date = FromDate::of(line.as_bytes()).unwrap();
+            let since = |time: SystemTime| match time.duration_since(UNIX_EPOCH) {
+                Ok(since) => since.as_secs() as i64,
+                Err(before) => -(before.duration().as_secs() as i64),
+            };
+            let found = [0, 3600].map(|offset| since(date.time(offset).unwrap()));
+            assert_eq!(found, [seconds, east], "{line}");
+        }
+        for days in (-200_000..700_000).step_by(97) {
+            let seconds = days * 86_400 + 12_345;
+            let time = FromDate { seconds, zone: None }.time(0).unwrap();
+            assert_eq!(FromDate::of(FromLine::new(b"a", time, 0).as_bytes()).unwrap().seconds, seconds);
         }
     }
 

@@ -449,7 +449,8 @@ impl Mailbox for MboxMailbox {
 
     fn message(&self, index: usize) -> Message {
         let entry = &self.entries[index];
-        Message { octets: entry.octets, flags: entry.message.flags, arrived: None }
+        let arrived = entry.message.date.and_then(|date| date.time(self.mbox.options.utc_offset));
+        Message { octets: entry.octets, flags: entry.message.flags, arrived }
     }
 
     async fn octets(&mut self, index: usize) -> Result<u64, Error> {

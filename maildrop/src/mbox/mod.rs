@@ -86,6 +86,7 @@ pub struct MboxOptions {
     separation: Separation,
     content_length: bool,
     unquoting: Unquoting,
+    utc_offset: i32,
     files_only: bool,
     waiting: Waiting,
     faults: Option<Arc<dyn Faults>>,
@@ -112,6 +113,7 @@ impl Default for MboxOptions {
             separation: Separation::default(),
             content_length: true,
             unquoting: Unquoting::default(),
+            utc_offset: 0,
             files_only: false,
             waiting: Waiting(Arc::new(|waited| waited < PIPE_PATIENCE)),
             faults: None,
@@ -174,6 +176,13 @@ impl MboxOptions {
     #[must_use]
     pub fn unquoting(self, unquoting: Unquoting) -> MboxOptions {
         MboxOptions { unquoting, ..self }
+    }
+
+    /// The zone of the dates in From_ lines, most of which name none: seconds east of Greenwich, as in
+    /// [`FromLine::new`](crate::FromLine::new). It is Greenwich if nothing else is said.
+    #[must_use]
+    pub fn utc_offset(self, seconds: i32) -> MboxOptions {
+        MboxOptions { utc_offset: seconds, ..self }
     }
 
     /// Whether anything but a regular file, or a symbolic link to one, is refused with [`Error::NotAFile`]. Otherwise (the

@@ -18,7 +18,7 @@ use std::os::unix::fs::FileExt;
 use memchr::{memchr, memmem};
 
 use crate::flags::Flags;
-use crate::from_line::{MARK, is_from_line};
+use crate::from_line::{FromDate, MARK, is_from_line};
 use crate::line_endings::count_lone_lfs;
 
 /// Octets that are read at once; fewer in tests, which look at each place where reads can end.
@@ -52,6 +52,8 @@ pub struct MboxMessage {
     pub counted: bool,
     /// What `Status:` and `X-Status:` say.
     pub flags: Flags,
+    /// When it was delivered, as its From_ line says.
+    pub(super) date: Option<FromDate>,
     /// Tells messages apart, but for fields that readers write and line ends behind them, within this process.
     pub(super) fingerprint: u64,
 }
@@ -222,6 +224,7 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
 
     fn message(&mut self, start: u64, heeded: bool) -> io::Result<(MboxMessage, bool)> {
         let mut text = Text::default();
+        let date = FromDate::of(self.line_start(start, LONGEST_FROM_LINE)?);
         let mut header = self.pass_line(start, |line| text.hash(line))?;
         // Older From_ lines. One that is not quoted may be among them, as with Dovecot.
         let mut unquoted = 0;
@@ -245,6 +248,7 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
             octets: 0,
             counted: false,
             flags: fields.flags,
+            date,
             fingerprint: 0,
         };
         if ended {

@@ -144,7 +144,7 @@ pub struct Message {
     pub octets: Option<u64>,
     /// Its flags.
     pub flags: Flags,
-    /// When it was delivered, where a file or its name tells. An mbox does not.
+    /// When it was delivered, where a file, its name, or the From_ line in an mbox tells.
     pub arrived: Option<SystemTime>,
 }
 

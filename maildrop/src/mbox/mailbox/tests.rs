@@ -317,6 +317,82 @@ fn a_commit_fails_if_messages_stay_or_may_come_back() {
 }
 
 #[test]
+fn from_lines_tell_when_messages_arrived() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("box");
+    let lines = ["From a@b Tue Jan  2 03:04:05 2001\n", "From a@b Tue Jan  2 03:04:05 2001 +0100\n"];
+    std::fs::write(&path, lines.map(|line| format!("{line}Subject: x\n\n\n")).concat()).unwrap();
+    for (offset, expected) in [(0, [978_404_645, 978_401_045]), (7200, [978_397_445, 978_401_045])] {
+        let mbox = Mbox::with_options(&path, quick().utc_offset(offset));
+        let mailbox = mbox.mailbox(Access::ReadOnly).unwrap();
+        let arrived = [0, 1].map(|index| mailbox.message(index).arrived.unwrap());
+        assert_eq!(arrived, expected.map(|seconds| std::time::UNIX_EPOCH + Duration::from_secs(seconds)));
+    }
+    // The first line need not have a date.
+    std::fs::write(&path, "From me\n\n").unwrap();
+    assert_eq!(Mbox::new(&path).mailbox(Access::ReadOnly).unwrap().message(0).arrived, None);
+}
+
+#[test]
+fn what_other_programs_know_of_a_folder_is_no_message_and_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("box");
+    let internal = "From MAILER-DAEMON Tue Jan  2 03:04:05 2001\nFrom: Mail System Internal Data <MAILER-DAEMON@x>\n\
+        Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\nX-IMAP: 0978404645 0000000002\nStatus: RO\n\n\
+        This text is part of the internal format of your mail folder, and is not\na real message.\n\n";
+    let message = |name: &str| [&line()[..], format!("Subject: {name}\n\nx\n\n").as_bytes()].concat();
+    for (removed, left) in [(&[0][..], &["2"][..]), (&[1], &["1"]), (&[0, 1], &[])] {
+        std::fs::write(&path, [internal.as_bytes(), &message("1"), &message("2")].concat()).unwrap();
+        let mut mailbox = Mbox::with_options(&path, quick()).mailbox(Access::Exclusive).unwrap();
+        assert_eq!(texts(&mut mailbox), ["Subject: 1\r\n\r\nx\r\n", "Subject: 2\r\n\r\nx\r\n"]);
+        let mut update = Update::new();
+        removed.iter().for_each(|&index| {
+            update.remove(index);
+        });
+        ready(mailbox.commit(&update)).unwrap();
+        let left = left.iter().map(|name| message(name)).collect::<Vec<_>>().concat();
+        assert_eq!(std::fs::read(&path).unwrap(), [internal.as_bytes(), &left].concat());
+    }
+}
+
+#[test]
+fn a_message_is_marked_as_seen_once_and_nothing_else_of_it_changes() {
+    // (header before, header after)
+    let table = [
+        ("Subject: x\n\n", "Subject: x\nStatus: RO\n\n"),
+        ("Subject: x\r\n\r\n", "Subject: x\r\nStatus: RO\r\n\r\n"),
+        ("Status: O\nSubject: x\nX-Status: A\n\n", "Status: RO\nSubject: x\nX-Status: A\n\n"),
+        ("status:\nSubject: x\n\n", "Status: RO\nSubject: x\n\n"),
+        ("Status: R\nSubject: x\n\n", "Status: R\nSubject: x\n\n"),
+        ("Content-Length: 9\n\n", "Content-Length: 9\nStatus: RO\n\n"),
+        // Where no header ends there is no place.
+        ("Subject: x\n", "Subject: x\n"),
+    ];
+    for (before, after) in table {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("box");
+        let with = |header: &str| {
+            let body = if header.ends_with("\n\n") || header.contains('\r') { "Status: \n\n" } else { "" };
+            let other = [&line()[..], b"Subject: other\n\nx\n\n"].concat();
+            [&other, &line()[..], header.as_bytes(), body.as_bytes(), &other].concat()
+        };
+        std::fs::write(&path, with(before)).unwrap();
+        let mbox = Mbox::with_options(&path, quick());
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            let mut mailbox = mbox.mailbox(Access::Exclusive).unwrap();
+            ids.push(ready(mailbox.unique_id(1)).unwrap());
+            let mut update = Update::new();
+            update.seen(1);
+            ready(mailbox.commit(&update)).unwrap();
+            let found = String::from_utf8(std::fs::read(&path).unwrap()).unwrap();
+            assert_eq!(found, String::from_utf8(with(after)).unwrap(), "{before:?}");
+        }
+        assert_eq!(ids[0], ids[1], "{before:?}");
+    }
+}
+
+#[test]
 fn a_pipe_is_no_mailbox_and_is_not_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("box");
