@@ -303,7 +303,7 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
             let (before, mut rest) = seen.split_at(usize::from(last == 1).min(seen.len()));
             let mut whole_line = matches!(before, [] | [b'\n']);
             // The line feed of the last line, where it is not counted, and the empty line.
-            for _ in 0..2 {
+            for _ in 0..if whole_line { 1 } else { 2 } {
                 rest = match rest {
                     [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => rest,
                     _ => break,

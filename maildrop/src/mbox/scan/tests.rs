@@ -62,6 +62,48 @@ fn messages_begin_with_from_lines_and_nothing_else() {
 }
 
 #[test]
+fn messages_are_those_that_dovecot_finds() {
+    // (file, messages as Dovecot 2.3 serves them, with the fields that it leaves out); `@` stands for a From_ line
+    let table: [(&str, &[&str]); 13] = [
+        ("@S: 1\n\nbody\n@S: 2\n\nbody\n\n", &["S: 1\n\nbody\n", "S: 2\n\nbody\n"]),
+        ("@S: 1\n\n>From me\n>>From you\nx\n\n", &["S: 1\n\n>From me\n>>From you\nx\n"]),
+        (
+            "@S: 1\n\na\nFrom me to you\n\nFrom here on\n\n@S: 2\n\nx\n\n",
+            &["S: 1\n\na\nFrom me to you\n\nFrom here on\n", "S: 2\n\nx\n"],
+        ),
+        ("@S: 1\n\na\n@b\n\n", &["S: 1\n\na\n", "b\n\n"]),
+        ("@S: 1\n\nbody\n\n\n\n@S: 2\n\nbody\n\n\n", &["S: 1\n\nbody\n\n\n", "S: 2\n\nbody\n\n"]),
+        (
+            "@S: 1\nContent-Length: 2\n\nabc\n\n@S: 2\n\nx\n\n",
+            &["S: 1\nContent-Length: 2\n\nabc\n", "S: 2\n\nx\n"],
+        ),
+        (
+            "@S: 1\nContent-Length: 9999\n\nabc\n\n@S: 2\n\nx\n\n",
+            &["S: 1\nContent-Length: 9999\n\nabc\n", "S: 2\n\nx\n"],
+        ),
+        (
+            "@S: 1\nContent-Length: 20\n\nabc\n\n@S: 2\n\nx\n\n",
+            &["S: 1\nContent-Length: 20\n\nabc\n", "S: 2\n\nx\n"],
+        ),
+        (
+            "@S: 1\nContent-Length: 47\n\nabcdef\n\n@S: 2\n\n\n@S: 3\n\ny\n\n",
+            &["S: 1\nContent-Length: 47\n\nabcdef\n", "S: 2\n\n", "S: 3\n\ny\n"],
+        ),
+        (
+            "@S: 1\nContent-Length: 47\n\nabcdef\n\n@S: 2\n\n@S: 3\n\ny\n\n",
+            &["S: 1\nContent-Length: 47\n\nabcdef\n\n@S: 2\n", "S: 3\n\ny\n"],
+        ),
+        ("@S: 1\n\n@S: 2\n\nx\n\n", &["S: 1\n\n", "S: 2\n\nx\n"]),
+        ("@S: 1\n@S: 2\n\nx\n\n", &["S: 1\n", "S: 2\n\nx\n"]),
+        ("@S: 1\n\nx\0y\n\n", &["S: 1\n\nx\0y\n"]),
+    ];
+    for (file, expected) in table {
+        let expected: Vec<String> = expected.iter().map(|text| text.replace('@', FROM)).collect();
+        assert_eq!(texts(file.replace('@', FROM).as_bytes(), true), expected, "{file:?}");
+    }
+}
+
+#[test]
 fn a_header_tells_the_flags_and_whether_it_is_no_message() {
     let file = format!("{FROM}X-IMAP: 1 2\n\n\n{FROM}Status: RO\nX-Status: AF\n\nx\n\n{FROM}X-IMAP: 1\n\n");
     let messages = MboxMessage::all_in(file.as_bytes(), true).unwrap();
@@ -89,7 +131,9 @@ fn what_is_read_does_not_depend_on_where_reads_end() {
         for end in ["\n", "\r\n", "", "\nFrom x\nFr"] {
             let body = format!("{}{end}", "x".repeat(length));
             let counted = format!("Content-Length: {}\n\n{body}", body.len());
-            let file = format!("{FROM}S: x\n\n{body}\n\n{FROM}{counted}\n\n{FROM}S: y\n\n");
+            // The end of its last line, if it has none, and an empty line.
+            let behind = if end.ends_with('\n') { "\n" } else { "\n\n" };
+            let file = format!("{FROM}S: x\n\n{body}\n\n{FROM}{counted}{behind}{FROM}S: y\n\n");
             let expected = [format!("S: x\n\n{body}\n"), counted, "S: y\n\n".to_owned()];
             let found = texts(file.as_bytes(), true);
             assert!(found == expected, "{length} {end:?}");
