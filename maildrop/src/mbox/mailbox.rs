@@ -130,7 +130,12 @@ impl Store for MboxStore {
 }
 
 /// A session with an mbox. Unique identifiers are digests of the messages with their From_ lines, but for the header fields
-/// that mail readers write; of messages that are the same to the octet, a number behind the digest tells which.
+/// that mail readers write and for line ends behind the message. So they stay what they are when a flag is set, when other
+/// messages go, and when the file is written anew. Of messages that are the same, a number behind the digest tells which; when
+/// one of them goes, those behind it move up, so that an identifier still stands for the same text.
+///
+/// Flags are what `Status:` and `X-Status:` say, and [`Update::seen`] writes `Status: RO`, as Dovecot, mutt and qpopper do, in
+/// the same step that removes messages. Those fields are lent with the rest of the header, as they are in the file.
 ///
 /// An empty file `.NAME.maildrop.session` beside the mbox is what exclusive sessions lock; `.NAME.maildrop.update` is there
 /// while it is being replaced.

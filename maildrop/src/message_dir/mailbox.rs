@@ -17,7 +17,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use super::sequences::MhSequences;
-use super::{MessageDir, Naming, name};
+use super::{MessageDir, Naming};
 use crate::error::{Error, Operation};
 use crate::fault::Faults;
 use crate::flags::Flags;
@@ -107,8 +107,13 @@ impl Store for MhStore {
     }
 }
 
-/// A session with an MH folder. Unique identifiers are digests of the messages, since numbers change; of messages that
-/// are the same to the octet, a number behind the digest tells which. A message is seen unless it is in the sequence `unseen`.
+/// A session with an MH folder. Unique identifiers are digests of the messages, since numbers change. They leave out the
+/// header fields that readers of mboxes write, and line ends behind the message. Of messages that are the same otherwise, a
+/// number behind the digest tells which; when one of them goes, those behind it move up, so that an identifier still stands
+/// for the same text. A message is seen unless it is in the sequence `unseen`.
+///
+/// What is removed is taken out of all sequences but `cur`, as nmh's `rmm` does. A file that is written to after the session
+/// began is another message. So one that procmail was still writing, which makes the name first, is not removed.
 ///
 /// An empty file `.maildrop.session` in the folder is what exclusive sessions lock; `.maildrop.removing` is there while
 /// several messages are being removed.
@@ -174,9 +179,7 @@ impl MessageDir {
         let mut entries = Vec::new();
         for entry in Dir::read_from(&self.dir).map_err(list_error)? {
             let entry = entry.map_err(list_error)?;
-            let text = entry.file_name().to_bytes();
-            // `007` is no name that MH gives, nor is `0`.
-            let Some(number) = name::number(text).filter(|_| text[0] != b'0') else { continue };
+            let Some(number) = MessageDir::number_of(entry.file_name().to_bytes()) else { continue };
             if !matches!(entry.file_type(), FileType::RegularFile | FileType::Unknown) {
                 continue;
             }

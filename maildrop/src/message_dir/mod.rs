@@ -152,6 +152,17 @@ impl MessageDir {
         &self.path
     }
 
+    /// The number of the message in an MH folder whose file has this name: digits, the first of which is no `0`. All other
+    /// files are no messages: nmh's `,1`, which it has removed, editors' `1~` and `#1#`, and `.mh_sequences`.
+    ///
+    /// ```
+    /// assert_eq!(maildrop::MessageDir::number_of(b"12"), Some(12));
+    /// assert_eq!(maildrop::MessageDir::number_of(b"012"), None);
+    /// ```
+    pub fn number_of(name: &[u8]) -> Option<u64> {
+        name::number(name).filter(|_| name.first() != Some(&b'0'))
+    }
+
     /// Begins a delivery: makes a file with a unique name.
     ///
     /// # Errors
