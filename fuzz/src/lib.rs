@@ -9,6 +9,8 @@ mod knobs;
 pub mod line;
 pub mod mail_header;
 pub mod mbox;
+pub mod mbox_session;
+pub mod mh_folder;
 pub mod mh_sequences;
 pub mod names;
 pub mod pop3_client;
@@ -41,6 +43,8 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("line", line::check),
     ("mail_header", mail_header::check),
     ("mbox", mbox::check),
+    ("mbox_session", mbox_session::check),
+    ("mh_folder", mh_folder::check),
     ("mh_sequences", mh_sequences::check),
     ("names", names::check),
     ("pop3_client", pop3_client::check),

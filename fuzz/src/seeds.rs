@@ -54,6 +54,10 @@ pub fn all() -> io::Result<Vec<Seed>> {
     }
     for (number, mbox) in MBOXES.iter().enumerate() {
         with_knobs(&mut seeds, "mbox", &number.to_string(), mbox.as_bytes());
+        with_knobs(&mut seeds, "mbox_session", &number.to_string(), mbox.as_bytes());
+    }
+    for (number, folder) in FOLDERS.iter().enumerate() {
+        with_knobs(&mut seeds, "mh_folder", &number.to_string(), folder.as_bytes());
     }
     for (number, sequences) in SEQUENCES.iter().enumerate() {
         with_knobs(&mut seeds, "mh_sequences", &number.to_string(), sequences.as_bytes());
@@ -317,6 +321,13 @@ const MBOXES: &[&str] = &[
     "\nFrom a@b Tue Jan  2 03:04:05 CET 2001\r\n>From root\r\nSubject: x\r\n\r\nbody\r\n\r\nFrom - Tue, 2 Jan 2001 03:04:05 +0100\r\nS: y\r\n\r\n",
     "From a@b Tue Jan  2 03:04:05 2001\nX-IMAP: 1 2\n\n\nFrom c@d Tue Jan  2 03:04:06 2001\nFrom e@f Tue Jan  2 03:04:07 2001",
     "Subject: no mbox\n\n",
+];
+
+/// Names of files, and sequences.
+const FOLDERS: &[&str] = &[
+    "1\n2\n3\n10\n,4\n#5#\n6~\n0001\n0\n12345678901234567890\n18446744073709551615\n-7\n+8\n\ncur: 2\nunseen: 1-3 10\nx: 2\n",
+    "99999999999999999999999\n1\n1\n 1\n1 \nBACKUP\n\nunseen: 1-18446744073709551615\n",
+    "5\n\nodd line\nunseen: 4-6\n  9\nx: 5-5 7-\n",
 ];
 
 const SEQUENCES: &[&str] = &[
