@@ -206,7 +206,7 @@ fn session(store: &AnyStore, number: usize, found: &Mutex<Found>) -> bool {
         let known = found.ids.entry(subject).or_insert_with(|| id.clone());
         assert_eq!(*known, id);
     }
-    if number % 5 != 0 {
+    if !number.is_multiple_of(5) {
         ready(mailbox.commit(&update)).unwrap();
         found.removed.extend(removed);
     }
