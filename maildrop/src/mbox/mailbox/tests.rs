@@ -276,7 +276,7 @@ fn mail_that_arrives_does_not_have_the_whole_file_read_again_for_each_message() 
     let mut mailbox = Mbox::with_options(&path, quick()).mailbox(Access::Exclusive).unwrap();
     Mbox::with_options(&path, quick()).append(&message("3")).unwrap();
     // Nor is the lock of the file wanted for that.
-    let _lock = crate::DotLock::acquire(&crate::DotLock::path_for(&path), &DotLockOptions::new()).unwrap();
+    let _lock = crate::DotLock::acquire(crate::DotLock::path_for(&path), &DotLockOptions::new()).unwrap();
     assert_eq!(texts(&mut mailbox), ["Subject: 1\r\n\r\n1\r\n", "Subject: 2\r\n\r\n2\r\n"]);
     assert!(ready(mailbox.unique_id(1)).is_ok());
 }
