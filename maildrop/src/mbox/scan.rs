@@ -267,7 +267,7 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
         }
         // Readers are lent an end of the last line too.
         message.octets = text.octets + if text.last == b'\n' { 0 } else { 2 };
-        message.fingerprint = text.settled.finish();
+        message.fingerprint = text.hash.finish();
         Ok((message, fields.internal))
     }
 
@@ -398,16 +398,16 @@ fn fill<R: ReadAt + ?Sized>(source: &R, buffer: &mut [u8], at: u64) -> io::Resul
 
 /// What is gathered of a message on the way.
 struct Text {
-    hash: DefaultHasher,
     /// Without the line ends that come last: whoever appends to a file may add some.
-    settled: DefaultHasher,
+    hash: DefaultHasher,
+    running: DefaultHasher,
     octets: u64,
     last: u8,
 }
 
 impl Default for Text {
     fn default() -> Text {
-        Text { hash: DefaultHasher::new(), settled: DefaultHasher::new(), octets: 0, last: b'\n' }
+        Text { hash: DefaultHasher::new(), running: DefaultHasher::new(), octets: 0, last: b'\n' }
     }
 }
 
@@ -415,10 +415,10 @@ impl Text {
     fn hash(&mut self, piece: &[u8]) {
         let text = piece.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |at| at + 1);
         if text > 0 {
-            self.hash.write(&piece[..text]);
-            self.settled = self.hash.clone();
+            self.running.write(&piece[..text]);
+            self.hash = self.running.clone();
         }
-        self.hash.write(&piece[text..]);
+        self.running.write(&piece[text..]);
     }
 
     fn take(&mut self, piece: &[u8], hashed: bool) {

@@ -218,8 +218,8 @@ pub trait Mailbox: Send {
     /// [`Error::ReadOnly`], or what kept some of it from being done, or from being known to be done. Messages that the disk
     /// did not let be removed are still there. Others may be gone already, though after a power failure they could be there
     /// again, or go when the mailbox is opened next: those of a Maildir that other programs renamed without rest
-    /// ([`Error::Unsettled`]), or whose removal could not be made durable. No others are touched, and
-    /// to remove the same once more does no harm.
+    /// ([`Error::Unsettled`]), or whose removal could not be made durable. No others are touched, and to
+    /// remove the same once more does no harm.
     fn commit(self, update: &Update) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
