@@ -22,7 +22,11 @@ pub fn check(data: &[u8]) {
             assert!(next - end <= 4, "more than line ends between {end} and {next}");
             let line = slice(file, start, header);
             assert!(line.starts_with(b"From "));
-            assert_eq!(message.octets, wire_octets(slice(file, header, end)));
+            let text = slice(file, header, end);
+            let octets = wire_octets(text);
+            // A last line without an end may get one.
+            let lacks_end = text.last().is_some_and(|&byte| byte != b'\n');
+            assert!(message.octets == octets || (lacks_end && message.octets == octets + 2));
             assert!(content_length || !message.counted);
             at = Some(next);
         }
