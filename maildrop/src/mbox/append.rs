@@ -83,6 +83,15 @@ impl MboxAppend {
         })
     }
 
+    /// Writes out what waits in the buffer, to find a disk that is full before [`MboxAppend::commit`] makes the message
+    /// durable.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; the message is then good for nothing but being dropped.
+    pub fn write_out(&mut self) -> Result<(), Error> {
+        self.with(|_, out| out.flush())
+    }
+
     fn with(
         &mut self,
         work: impl FnOnce(&mut Quoter, &mut Target) -> Result<(), Error>,

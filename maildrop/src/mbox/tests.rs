@@ -412,3 +412,21 @@ fn only_files_are_written_to_where_nothing_else_is_wanted() {
         assert!(matches!(append(refused), Err(Error::NotAFile { .. })), "{}", refused.display());
     }
 }
+
+#[test]
+fn what_waits_is_written_out_before_the_commit_if_asked_for() {
+    let (_dir, path) = fresh(None);
+    let plan = FaultPlan::new().nth(Operation::Write, 1, Fault::no_space());
+    let mbox = Mbox::with_options(&path, quick().with_faults(Arc::new(plan)));
+    let mut append = mbox.begin().unwrap();
+    append.append(FROM.as_bytes()).unwrap();
+    assert!(append.write_out().unwrap_err().is_storage_full());
+    assert!(matches!(append.commit(), Err(Error::Incomplete { .. })));
+    assert_eq!(std::fs::read(&path).unwrap(), b"");
+    let mut append = mbox.begin().unwrap();
+    append.append(FROM.as_bytes()).unwrap();
+    append.write_out().unwrap();
+    append.append(b"Subject: x\n\nhi\n").unwrap();
+    append.commit().unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), [FROM.as_bytes(), b"Subject: x\n\nhi\n\n"].concat());
+}
