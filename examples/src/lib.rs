@@ -27,5 +27,6 @@ pub mod service;
 pub mod tls;
 pub mod users;
 
+pub use maildrop::store::StoreFormat;
 pub use office::PostOffice;
 pub use service::Service;

@@ -71,6 +71,9 @@ pub struct TimeoutsConfig {
     /// For our own answer: looking a user up, checking a password, storing a message. 10 minutes.
     #[serde(deserialize_with = "positive")]
     pub answer: Span,
+    /// For a lock of an mbox that another program holds, when a message is delivered or a session begins or ends. 10 seconds.
+    #[serde(deserialize_with = "positive")]
+    pub lock: Span,
     /// For a TLS handshake. 30 seconds.
     #[serde(deserialize_with = "positive")]
     pub handshake: Span,
@@ -102,6 +105,7 @@ impl Default for TimeoutsConfig {
             data_rate: ByteSize(20),
             data_rate_window: seconds(600),
             answer: seconds(600),
+            lock: seconds(10),
             handshake: seconds(30),
             write: seconds(120),
             close: seconds(10),

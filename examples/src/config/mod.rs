@@ -19,6 +19,7 @@ use serde::de::{Deserializer, Error as _};
 
 use mail_wire::Secret;
 use mail_wire::sasl::{Mechanism, MechanismSet};
+use maildrop::store::StoreFormat;
 
 use crate::service::Listen;
 use names::{DomainName, Password, User};
@@ -42,6 +43,9 @@ pub struct Config {
     pub domains: Vec<String>,
     /// The folder for everything kept. `postoffice-data` by default.
     pub data: PathBuf,
+    /// How mail is stored in the data folder, or in memory. Maildirs by default.
+    #[serde(deserialize_with = "store")]
+    pub store: StoreFormat,
     /// Where to listen. None by default; the program takes its loopback ports then.
     pub listen: Vec<Listen>,
     /// Users: a password or `{SCHEME}data` by name.
@@ -53,7 +57,7 @@ pub struct Config {
     pub postmaster: Option<String>,
     /// Whether mail is counted and dropped rather than kept.
     pub discard: bool,
-    /// How line endings are kept in files.
+    /// How line endings are kept in files. In mboxes and MH folders lines end with LF.
     pub line_endings: LineEndings,
     /// TLS.
     pub tls: TlsConfig,
@@ -77,6 +81,7 @@ impl Default for Config {
             hostname: None,
             domains: vec!["localhost".to_owned()],
             data: "postoffice-data".into(),
+            store: StoreFormat::Maildir,
             listen: Vec::new(),
             users: BTreeMap::new(),
             users_file: None,
@@ -268,6 +273,10 @@ fn domains<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D:
     }
 }
 
+fn store<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StoreFormat, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
 fn mechanisms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<MechanismSet>, D::Error> {
     let names = Vec::<String>::deserialize(deserializer)?;
     let mut set = MechanismSet::EMPTY;
@@ -331,6 +340,12 @@ mod tests {
             ("[auth]\nmechanisms = [\"PLAIN\", \"PLANE\"]", "p.toml:2:14: expected SASL mechanisms"),
             ("a = ", "p.toml:1:5: "),
             (
+                "data = \"x\"\nstore = \"mbx\"",
+                "p.toml:2:9: expected maildir, mbox, mh or memory as the store, but",
+            ),
+            ("store = \"Mbox\"", "p.toml:1:9: expected maildir, mbox, mh or memory as the store, but"),
+            ("store = 1", "p.toml:1:9: invalid type"),
+            (
                 "[users]\nalice = \"x\"\nbob = \"{MD5}hunter2\"",
                 "p.toml:3:7: expected a password scheme of {PLAIN}",
             ),
@@ -386,6 +401,7 @@ mod tests {
                 "data_block",
                 "data_rate_window",
                 "answer",
+                "lock",
                 "handshake",
                 "write",
                 "close",

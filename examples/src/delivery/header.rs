@@ -4,10 +4,16 @@
 //! put in, and a `From ` line of a mailbox becomes a field, `X-Mailbox-Line`, as other servers have it.
 //!
 //! `Received` fields are counted, so that a message that goes round in circles is noticed (RFC 5321 §6.3), and
-//! `Return-Path` fields are taken out, since the one we add is to be the only one (RFC 5321 §4.4).
+//! `Return-Path` fields are taken out, since the one we add is to be the only one (RFC 5321 §4.4). So are, where a message
+//! is for an mbox, the fields in which mail readers keep their notes there: a sender could have mail shown as read, or hidden,
+//! by them.
 
 /// Longest beginning of a line that is looked at: a field name, blanks behind it, and its colon.
 const LOOK: usize = 24;
+
+/// Fields of mail readers in an mbox: how long the message is, whether it was read, its number, and data of the folder.
+const NOTES: [&[u8]; 7] =
+    [b"content-length", b"status", b"x-status", b"x-keywords", b"x-uid", b"x-imap", b"x-imapbase"];
 
 /// Longest beginning of a message in which the colon of its first field is looked for.
 const FIRST: usize = 256;
@@ -36,6 +42,8 @@ impl Take for Nowhere {
 #[derive(Debug)]
 pub(crate) struct HeaderFilter {
     state: State,
+    /// Whether [`NOTES`] are taken out.
+    drops_notes: bool,
     /// The beginning of the message, while it is not known whether that is a field.
     first: Vec<u8>,
     /// The beginning of a line whose kind is not known yet.
@@ -78,12 +86,22 @@ enum Line {
     Continuation,
     Received,
     ReturnPath,
+    Note,
     Other,
 }
 
 impl HeaderFilter {
-    pub(crate) fn new() -> Self {
-        Self { state: State::First, first: Vec::new(), held: [0; LOOK], len: 0, dropped: false, received: 0 }
+    /// Says whether the message is for an mbox.
+    pub(crate) fn new(for_mbox: bool) -> Self {
+        Self {
+            state: State::First,
+            drops_notes: for_mbox,
+            first: Vec::new(),
+            held: [0; LOOK],
+            len: 0,
+            dropped: false,
+            received: 0,
+        }
     }
 
     /// How many `Received` fields there were so far.
@@ -167,10 +185,12 @@ impl HeaderFilter {
 
     fn decide(&mut self, out: &mut impl Take) {
         let held = &self.held[..self.len];
-        let keep = match kind(held) {
+        let kind = kind(held);
+        let keep = match kind {
             Line::Unknown => return,
             Line::Continuation => !self.dropped,
             Line::ReturnPath => false,
+            Line::Note => !self.drops_notes,
             Line::Received => {
                 self.received = self.received.saturating_add(1);
                 true
@@ -178,7 +198,7 @@ impl HeaderFilter {
             Line::Other | Line::End => true,
         };
         let ended = held.ends_with(b"\n");
-        let state = match kind(held) {
+        let state = match kind {
             Line::End => State::Body,
             _ if ended => State::Begin,
             _ if keep => State::Keep,
@@ -224,7 +244,8 @@ fn kind(held: &[u8]) -> Line {
         b"\r" => return Line::Unknown,
         _ => {}
     }
-    for (name, line) in [(&b"received"[..], Line::Received), (b"return-path", Line::ReturnPath)] {
+    let ours = [(&b"received"[..], Line::Received), (b"return-path", Line::ReturnPath)];
+    for (name, line) in ours.into_iter().chain(NOTES.map(|name| (name, Line::Note))) {
         let n = name.len().min(held.len());
         if !held[..n].eq_ignore_ascii_case(&name[..n]) {
             continue;
@@ -233,7 +254,8 @@ fn kind(held: &[u8]) -> Line {
         let rest = held.get(name.len()..).unwrap_or_default();
         return match rest.iter().find(|byte| !matches!(byte, b' ' | b'\t')) {
             Some(b':') => line,
-            Some(_) => Line::Other,
+            // Another name may begin with this one.
+            Some(_) => continue,
             // So many blanks stand there only to hide what the field is.
             None if held.len() == LOOK => line,
             None => Line::Unknown,
@@ -247,7 +269,11 @@ mod tests {
     use super::*;
 
     fn filter(text: &str, size: usize) -> (String, u32) {
-        let (mut filter, mut out) = (HeaderFilter::new(), Vec::new());
+        filter_for(false, text, size)
+    }
+
+    fn filter_for(mbox: bool, text: &str, size: usize) -> (String, u32) {
+        let (mut filter, mut out) = (HeaderFilter::new(mbox), Vec::new());
         for chunk in text.as_bytes().chunks(size) {
             filter.push(chunk, &mut out);
         }
@@ -256,9 +282,20 @@ mod tests {
     }
 
     #[test]
+    fn what_mail_readers_keep_in_an_mbox_does_not_come_from_a_sender() {
+        let text = "Status: RO\r\nSubject: x\r\nx-imapbase: 1\r\n 2\r\nX-IMAP : 3\r\nX-Im: 4\r\nX-Statuses: 5\r\n\
+                    content-length:6\r\nX-UID: 7\r\nX-Keywords: 8\r\nX-STATUS: A\r\nTo: a\r\n\r\nStatus: RO\r\n";
+        let left = "Subject: x\r\nX-Im: 4\r\nX-Statuses: 5\r\nTo: a\r\n\r\nStatus: RO\r\n";
+        for size in 1..text.len() {
+            assert_eq!(filter_for(true, text, size).0, left);
+            assert_eq!(filter_for(false, text, size).0, text);
+        }
+    }
+
+    #[test]
     fn no_more_of_a_message_is_held_than_its_first_bytes() {
         for byte in [">", "a", "\t"] {
-            let (mut filter, mut out) = (HeaderFilter::new(), Vec::new());
+            let (mut filter, mut out) = (HeaderFilter::new(false), Vec::new());
             filter.push(byte.repeat(FIRST).as_bytes(), &mut out);
             assert_eq!(out, format!("\r\n{}", byte.repeat(FIRST)).as_bytes());
             assert!(filter.first.is_empty());

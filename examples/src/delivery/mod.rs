@@ -1,30 +1,38 @@
 //! The sink behind SMTP and LMTP: what becomes of a message that was taken.
 //!
-//! [`Sink`] is where messages go: Maildirs, memory or nowhere. [`Incoming`] is one message on its way there. Small
-//! messages (up to 32 KiB) are handed to the committer in one piece; larger ones are written out as they come,
-//! off the async threads and only so many at a time. No message is ever whole in memory, but in the memory sink.
+//! [`Sink`] is where messages go: to disk, memory or nowhere. [`Incoming`] is one message on its way there. Small
+//! messages (up to 32 KiB) are handed over in one piece; larger ones are written out as they come, off the async threads and
+//! only so many at a time. No message is ever whole in memory, but in the memory sink, for rules, and where it is remembered.
 
+mod boxes;
 mod filtered;
 mod header;
+mod maildirs;
+mod requote;
 mod rules;
+mod spool;
 mod store;
 mod trace;
+mod turns;
 mod usage;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use maildrop::store::{Folder, MemoryStore};
-use maildrop::{Delivered, Delivery, Error, UserName};
+use maildrop::{Delivered, Error, UserName};
 use smtp_proto::types::Refusal;
 use tokio::sync::Semaphore;
 
-use filtered::Message;
+pub(crate) use boxes::Boxes;
 use header::{HELD, HeaderFilter, Nowhere};
+pub(crate) use maildirs::Maildirs;
 pub use rules::RulesError;
 pub(crate) use rules::{Rules, given};
 pub(crate) use store::{Copy, MailStore};
+use store::{Draft, Message, Parts};
 pub(crate) use trace::{Origin, message_id, prefix};
 
 use crate::filter::Destination;
@@ -36,12 +44,15 @@ const WRITERS: usize = 8;
 /// How many mailboxes are asked for room at the same time.
 const READERS: usize = 8;
 
+const LOCKED: Refusal =
+    Refusal::from_static(451, (4, 2, 0), "another program has locked the mailbox, try again later");
+
 /// Where messages go.
 #[derive(Debug, Clone)]
 pub(crate) enum Sink {
-    /// To the users' Maildirs.
+    /// To the users' inboxes on disk.
     Disk { store: MailStore, rules: Option<Rules>, writers: Arc<Semaphore>, readers: Arc<Semaphore> },
-    /// To the memory of this process, for tests.
+    /// To the memory of this process.
     Memory(MemoryStore),
     /// Nowhere; they are counted.
     Discard(Arc<Counter>),
@@ -65,6 +76,11 @@ impl Counter {
 #[derive(Debug)]
 pub(crate) enum Kept {
     File(Delivered),
+    /// In an mbox or an MH folder. With the message, where it is wanted: others come and go there.
+    Stored {
+        path: PathBuf,
+        message: Option<Arc<[u8]>>,
+    },
     /// Where the user's rc file sent it, which is nowhere if it dropped the message. With the message, where it is wanted.
     Filed {
         destinations: Vec<Destination>,
@@ -154,10 +170,10 @@ enum Spool {
 }
 
 /// A delivery between two writes. What is dropped then is removed from the disk off the async threads.
-struct Begun(Option<Delivery>);
+struct Begun(Option<Draft>);
 
 impl Begun {
-    fn resume(mut self) -> Delivery {
+    fn resume(mut self) -> Draft {
         self.0.take().expect("it is taken here and when dropped, of which only one happens")
     }
 }
@@ -184,12 +200,13 @@ impl core::fmt::Debug for Spool {
 
 impl Incoming {
     pub(crate) fn new(sink: Sink, sender: &str, copies: Vec<Copy>, together: bool) -> Self {
+        let for_mbox = matches!(&sink, Sink::Disk { store, .. } if store.is_mbox());
         Self {
             sink,
             sender: sender.into(),
             copies,
             together,
-            filter: HeaderFilter::new(),
+            filter: HeaderFilter::new(for_mbox),
             body: Vec::new(),
             spool: Spool::Nothing,
             size: 0,
@@ -283,11 +300,11 @@ impl Incoming {
     pub(crate) async fn deliver(mut self) -> Vec<Result<Kept, Refusal>> {
         self.filter.finish(&mut self.body);
         let count = self.copies.len();
-        let outcome = match self.sink {
+        match self.sink {
             Sink::Discard(counter) => {
                 counter.messages.fetch_add(1, Ordering::Relaxed);
                 counter.bytes.fetch_add(self.size, Ordering::Relaxed);
-                return (0..count).map(|_| Ok(Kept::Nowhere)).collect();
+                (0..count).map(|_| Ok(Kept::Nowhere)).collect()
             }
             Sink::Memory(store) => {
                 let (body, now) = (self.body, SystemTime::now());
@@ -296,59 +313,24 @@ impl Incoming {
                     store.deliver(&copy.user, &Folder::Inbox, &message, now);
                     Ok(Kept::Memory(message.into()))
                 };
-                return self.copies.into_iter().map(keep).collect();
+                self.copies.into_iter().map(keep).collect()
             }
-            Sink::Disk { store, rules: Some(rules), .. }
-                if self.copies.iter().any(|copy| copy.way == Way::Rules) =>
-            {
+            Sink::Disk { store, rules, writers, .. } => {
                 let message = match self.spool {
                     Spool::Failed(refusal) => return refused(count, &refusal),
                     Spool::Nothing => Message::Whole(self.body),
                     Spool::Begun(begun) => Message::Begun(Box::new(begun), self.body),
                 };
-                let parts =
-                    filtered::Parts { sender: self.sender, copies: self.copies, together: self.together };
-                return filtered::deliver(store, rules, message, parts).await;
-            }
-            Sink::Disk { store, writers, .. } => match self.spool {
-                Spool::Failed(refusal) => return refused(count, &refusal),
-                Spool::Nothing => store.deliver(self.body, self.copies, self.together).await,
-                Spool::Begun(begun) => {
-                    let Ok(permit) = writers.acquire_owned().await else {
-                        return refused(count, &Refusal::LOCAL_ERROR);
-                    };
-                    let (body, copies, together, here) =
-                        (self.body, self.copies, self.together, store.clone());
-                    let staged = tokio::task::spawn_blocking(move || {
-                        let _permit = permit;
-                        let mut delivery = begun.resume();
-                        match delivery.append(&body) {
-                            Ok(()) => here.stage(delivery, &copies, together),
-                            Err(error) => vec![Err(error)],
-                        }
-                    });
-                    match staged.await {
-                        Ok(staged) => store.commit(staged, self.together).await,
-                        Err(_) => None,
-                    }
+                let (sender, copies, together) = (self.sender, self.copies, self.together);
+                let is_ruled = copies.iter().any(|copy| copy.way == Way::Rules);
+                let parts = Parts { sender, copies, together };
+                match rules.filter(|_| is_ruled) {
+                    Some(rules) => filtered::deliver(store, rules, message, parts).await,
+                    None => store.deliver(message, parts, writers).await,
                 }
-            },
-        };
-        let Some(outcome) = outcome else { return refused(count, &Refusal::LOCAL_ERROR) };
-        verdicts(outcome, count)
+            }
+        }
     }
-}
-
-/// A verdict for each copy. Where there are fewer outcomes than copies, the message failed for all.
-fn verdicts(outcome: Vec<Result<Delivered, Error>>, count: usize) -> Vec<Result<Kept, Refusal>> {
-    let complete = outcome.len() == count;
-    let mut verdicts: Vec<Result<Kept, Refusal>> =
-        outcome.into_iter().map(|copy| copy.map(Kept::File).map_err(|error| refusal(&error))).collect();
-    if !complete {
-        let why = verdicts.drain(..).find_map(Result::err);
-        return refused(count, &why.unwrap_or(Refusal::LOCAL_ERROR));
-    }
-    verdicts
 }
 
 fn refused(count: usize, refusal: &Refusal) -> Vec<Result<Kept, Refusal>> {
@@ -358,7 +340,9 @@ fn refused(count: usize, refusal: &Refusal) -> Vec<Result<Kept, Refusal>> {
 /// What the peer is told of an error on disk.
 fn refusal(error: &Error) -> Refusal {
     tracing::error!(%error, "delivery failed");
-    if error.is_over_quota() {
+    if matches!(error, Error::LockHeld { .. }) {
+        LOCKED
+    } else if error.is_over_quota() {
         Refusal::MAILBOX_FULL
     } else if error.is_storage_full() {
         Refusal::INSUFFICIENT_STORAGE

@@ -1,31 +1,16 @@
-//! [`MailStore`]: the Maildirs of the users, and the thread that makes messages durable many at a time.
-//!
-//! A session hands its message over and waits. The committer takes all that waits, writes it out, syncs once for all, and
-//! tells each session what became of its message. So a message costs less the more come at a time, and a lone one waits
-//! for nobody. Nothing is reported as delivered before it survives a power failure.
+//! [`MailStore`]: where the mail of all users lies on disk, in one of the formats, and how a message comes there.
 
-use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use maildrop::{
-    Delivered, Delivery, DeliveryOptions, Error, Faults, LineEndings, MailRoot, Maildir, STALE_AFTER, Staged,
-    UserName, commit_all,
-};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use maildrop::{Delivery, Error, UserName};
+use smtp_proto::types::Refusal;
+use tokio::sync::Semaphore;
 
-use super::Way;
-use super::usage::Elsewhere;
+use super::boxes::Boxes;
+use super::maildirs::{Maildirs, Outcome};
+use super::spool::SpoolFile;
+use super::{Begun, Kept, Way, refusal, refused};
 use crate::filter::Destination;
-
-/// Most messages that are committed together, so that the first does not wait for too many others to be written.
-const BATCH: usize = 256;
-/// Most jobs that the committer has, so that a disk that stands still does not fill the memory with messages.
-const QUEUE: usize = 1024;
-/// Most Maildirs that are kept open: each holds some file descriptors.
-const OPEN_MAILDIRS: usize = 200;
 
 /// A copy of a message: whose it is, and the fields that stand before it.
 #[derive(Debug, Clone)]
@@ -35,302 +20,149 @@ pub(crate) struct Copy {
     pub(crate) prefix: Vec<u8>,
 }
 
-/// What became of the copies of a message, in order.
-pub(crate) type Outcome = Vec<Result<Delivered, Error>>;
-
-/// The Maildirs of all users. Cheap to clone.
-#[derive(Debug, Clone)]
-pub(crate) struct MailStore {
-    mailboxes: Arc<Mailboxes>,
-    committer: Sender<Job>,
-    places: Arc<Semaphore>,
+/// A message that is whole, as it came.
+pub(super) enum Message {
+    /// In memory.
+    Whole(Vec<u8>),
+    /// Partly written out for the first of its copies; then the rest.
+    Begun(Box<Begun>, Vec<u8>),
 }
 
-#[derive(Debug)]
-struct Mailboxes {
-    root: MailRoot,
-    line_endings: LineEndings,
-    open: Mutex<HashMap<UserName, Maildir>>,
-    elsewhere: Elsewhere,
+/// What else there is to know of it.
+pub(super) struct Parts {
+    /// The reverse-path, empty for `<>`.
+    pub(super) sender: Box<str>,
+    pub(super) copies: Vec<Copy>,
+    /// Whether all copies are to be delivered or none.
+    pub(super) together: bool,
 }
 
-#[derive(Debug)]
-struct Job {
-    work: Work,
-    done: oneshot::Sender<Outcome>,
-    /// Its place in the queue.
-    place: OwnedSemaphorePermit,
+/// A message that is being written out.
+pub(super) enum Draft {
+    /// In the Maildir of the first who gets a copy.
+    Maildir(Delivery),
+    /// In a file that has no name.
+    Spool(SpoolFile),
 }
 
-enum Work {
-    /// A message that was small enough to be handed over in one piece.
-    Whole { body: Vec<u8>, copies: Vec<Copy>, together: bool },
-    /// Copies that lie on disk already, or why they do not.
-    Staged { copies: Vec<Result<Staged, Error>>, together: bool },
-}
-
-impl core::fmt::Debug for Work {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Whole { .. } => "Whole(..)",
-            Self::Staged { .. } => "Staged(..)",
-        })
+impl Draft {
+    /// One that is none in a Maildir is of another store.
+    fn into_delivery(self) -> Delivery {
+        match self {
+            Self::Maildir(delivery) => delivery,
+            Self::Spool(_) => unreachable!("a message goes on in the store where it was begun"),
+        }
     }
+
+    /// One in a Maildir is of another store.
+    pub(super) fn into_spool(self) -> SpoolFile {
+        match self {
+            Self::Spool(file) => file,
+            Self::Maildir(_) => unreachable!("a message goes on in the store where it was begun"),
+        }
+    }
+
+    /// Adds to it. Blocks.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        match self {
+            Self::Maildir(delivery) => delivery.append(bytes),
+            Self::Spool(file) => file.append(bytes),
+        }
+    }
+}
+
+/// The mail of all users on disk. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) enum MailStore {
+    Maildirs(Maildirs),
+    /// Mboxes or MH folders.
+    Boxes(Boxes),
 }
 
 impl MailStore {
-    /// Starts a committer for the Maildirs below `root`. It ends when the last clone of the store is dropped.
-    pub(crate) fn new(
-        root: &Path,
-        line_endings: LineEndings,
-        faults: Option<Arc<dyn Faults>>,
-    ) -> std::io::Result<Self> {
-        let mut root = MailRoot::new(root);
-        if let Some(faults) = faults {
-            root = root.with_faults(faults);
-        }
-        let mailboxes = Arc::new(Mailboxes {
-            root,
-            line_endings,
-            open: Mutex::default(),
-            elsewhere: Elsewhere::default(),
-        });
-        let (committer, jobs) = channel();
-        let theirs = Arc::clone(&mailboxes);
-        std::thread::Builder::new()
-            .name("committer".to_owned())
-            .spawn(move || commit_jobs(&theirs, &jobs))?;
-        Ok(Self { mailboxes, committer, places: Arc::new(Semaphore::new(QUEUE)) })
+    /// Whether messages of a user stand in one file.
+    pub(super) fn is_mbox(&self) -> bool {
+        matches!(self, Self::Boxes(boxes) if boxes.is_mbox())
     }
 
-    /// Delivers a small message. With `together`, either all copies are delivered or none.
-    ///
-    /// `None` says that the committer panicked over it, which only a bug can bring about.
-    pub(crate) async fn deliver(&self, body: Vec<u8>, copies: Vec<Copy>, together: bool) -> Option<Outcome> {
-        self.submit(Work::Whole { body, copies, together }).await
-    }
-
-    /// Delivers a message that was written out before.
-    pub(crate) async fn commit(&self, copies: Vec<Result<Staged, Error>>, together: bool) -> Option<Outcome> {
-        self.submit(Work::Staged { copies, together }).await
-    }
-
-    /// Removes what deliveries that were cut off left in `tmp/` of each Maildir, once it is 36 hours old. Blocks.
-    pub(crate) fn clean_tmp(&self) {
-        let folder = self.mailboxes.root.path();
-        let Ok(entries) = std::fs::read_dir(folder) else { return };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let Some(user) = name.to_str().and_then(|name| UserName::parse(name).ok()) else { continue };
-            match self.mailboxes.clean_tmp(&user) {
-                Ok(0) => {}
-                Ok(files) => tracing::info!(%user, files, "stale files removed from tmp"),
-                Err(error) if error.is_not_found() => {}
-                Err(error) => tracing::warn!(%user, %error, "tmp could not be cleaned"),
-            }
+    /// Begins to write a message out. Blocks.
+    pub(super) fn begin(&self, first: &Copy) -> Result<Draft, Error> {
+        match self {
+            Self::Maildirs(maildirs) => maildirs.begin(first).map(Draft::Maildir),
+            Self::Boxes(boxes) => boxes.spool(&first.user).map(Draft::Spool),
         }
     }
 
-    async fn submit(&self, work: Work) -> Option<Outcome> {
-        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
-        let (done, outcome) = oneshot::channel();
-        self.committer.send(Job { work, done, place }).ok()?;
-        outcome.await.ok()
-    }
-
-    /// Begins to write a message out, for the first of its copies. Blocks.
-    pub(crate) fn begin(&self, copy: &Copy) -> Result<Delivery, Error> {
-        self.mailboxes.begin(copy)
-    }
-
-    /// Ends a message that was [begun](Self::begin) for the first of its copies, and makes the others. Blocks.
-    pub(crate) fn stage(
+    /// Delivers a message to inboxes. There is a verdict for each copy, in order; what was delivered is safe.
+    pub(super) async fn deliver(
         &self,
-        delivery: Delivery,
-        copies: &[Copy],
-        together: bool,
-    ) -> Vec<Result<Staged, Error>> {
-        let first = delivery.stage();
-        let staged = match (&first, copies) {
-            (Ok(original), [_, others @ ..]) => {
-                let others = self.mailboxes.duplicate(original, others);
-                std::iter::once(first).chain(others).collect()
-            }
-            // The others have no original. They fail with it, as something that is to be tried again.
-            _ => std::iter::once(first).collect(),
+        message: Message,
+        parts: Parts,
+        writers: Arc<Semaphore>,
+    ) -> Vec<Result<Kept, Refusal>> {
+        let count = parts.copies.len();
+        let outcome = match self {
+            Self::Boxes(boxes) => return boxes.deliver(message, parts).await,
+            Self::Maildirs(maildirs) => match message {
+                Message::Whole(body) => maildirs.deliver(body, parts.copies, parts.together).await,
+                Message::Begun(begun, rest) => {
+                    let Ok(permit) = writers.acquire_owned().await else {
+                        return refused(count, &Refusal::LOCAL_ERROR);
+                    };
+                    let (here, together) = (maildirs.clone(), parts.together);
+                    let staged = tokio::task::spawn_blocking(move || {
+                        // Held until the disk is done, even if nobody waits for it any more.
+                        let _permit = permit;
+                        let mut delivery = begun.resume().into_delivery();
+                        match delivery.append(&rest) {
+                            Ok(()) => here.stage(delivery, &parts.copies, parts.together),
+                            Err(error) => vec![Err(error)],
+                        }
+                    });
+                    match staged.await {
+                        Ok(staged) => maildirs.commit(staged, together).await,
+                        Err(_) => None,
+                    }
+                }
+            },
         };
-        if together { all_or_none(staged) } else { staged }
+        verdicts(outcome, count)
     }
 
-    /// Makes copies of a message that is whole. Blocks.
-    pub(crate) fn stage_whole(
-        &self,
-        body: &[u8],
-        copies: &[Copy],
-        together: bool,
-    ) -> Vec<Result<Staged, Error>> {
-        self.mailboxes.stage(body, copies, together)
-    }
-
-    /// Makes further copies of a message. Blocks.
-    pub(crate) fn duplicate(&self, original: &Staged, copies: &[Copy]) -> Vec<Result<Staged, Error>> {
-        self.mailboxes.duplicate(original, copies)
-    }
-
-    /// Whether a message of that size would not fit into the user's quota. Blocks.
-    pub(crate) fn would_exceed(&self, user: &UserName, size: u64) -> Result<bool, Error> {
-        Ok(self.mailboxes.with(user, |maildir| maildir.would_exceed(size))?
-            || self.room(user, size)?.is_some_and(|room| room < size))
+    /// Whether a message of that size would not fit into the user's quota, of which Maildirs alone know. Makes what there has
+    /// to be for mail of the user. Blocks.
+    pub(super) fn would_exceed(&self, user: &UserName, size: u64) -> Result<bool, Error> {
+        match self {
+            Self::Maildirs(maildirs) => maildirs.would_exceed(user, size),
+            Self::Boxes(boxes) => boxes.prepare(user).map(|()| false),
+        }
     }
 
     /// How many bytes more the user may keep, if that is limited; counted carefully where it is less than `wanted`. Blocks.
-    pub(crate) fn room(&self, user: &UserName, wanted: u64) -> Result<Option<u64>, Error> {
-        let quota = match self.mailboxes.with(user, Maildir::quota) {
-            // Mail is not lost for a quota that nobody can tell.
-            Err(Error::QuotaFile { .. }) => None,
-            quota => quota?,
-        };
-        let Some((limit, inbox)) = quota.and_then(|quota| Some((quota.limits.bytes?, quota.usage.bytes)))
-        else {
-            return Ok(None);
-        };
-        let folder = self.mailboxes.root.path().join(user.as_str());
-        let left = limit.saturating_sub(inbox);
-        Ok(Some(self.mailboxes.elsewhere.room(user, &folder, left, wanted)))
+    pub(super) fn room(&self, user: &UserName, wanted: u64) -> Result<Option<u64>, Error> {
+        match self {
+            Self::Maildirs(maildirs) => maildirs.room(user, wanted),
+            Self::Boxes(boxes) => boxes.prepare(user).map(|()| None),
+        }
     }
 
     /// Notes what was filed for a user by other ways than this store.
-    pub(crate) fn note(&self, user: &UserName, destinations: &[Destination]) {
-        let folder = self.mailboxes.root.path().join(user.as_str());
-        self.mailboxes.elsewhere.note(user, &folder, destinations);
-    }
-}
-
-impl Mailboxes {
-    fn begin(&self, copy: &Copy) -> Result<Delivery, Error> {
-        let options = DeliveryOptions::new().line_endings(self.line_endings).prefix(&copy.prefix);
-        self.with(&copy.user, |maildir| maildir.deliver(&options))
-    }
-
-    fn duplicate(&self, original: &Staged, copies: &[Copy]) -> Vec<Result<Staged, Error>> {
-        copies
-            .iter()
-            .map(|copy| self.with(&copy.user, |maildir| original.duplicate(maildir, &copy.prefix)))
-            .collect()
-    }
-
-    fn stage(&self, body: &[u8], copies: &[Copy], together: bool) -> Vec<Result<Staged, Error>> {
-        let mut staged: Vec<Result<Staged, Error>> = Vec::with_capacity(copies.len());
-        for copy in copies {
-            let original = staged.iter().find_map(|copy| copy.as_ref().ok());
-            let outcome = match original {
-                Some(original) => self.with(&copy.user, |maildir| original.duplicate(maildir, &copy.prefix)),
-                None => self.begin(copy).and_then(|mut delivery| {
-                    delivery.append(body)?;
-                    delivery.stage()
-                }),
-            };
-            staged.push(outcome);
-        }
-        if together { all_or_none(staged) } else { staged }
-    }
-
-    fn clean_tmp(&self, user: &UserName) -> Result<u64, Error> {
-        let now = std::time::SystemTime::now();
-        let maildir = self.root.open(user)?;
-        let mut files = maildir.clean_tmp(now, STALE_AFTER)?.files;
-        for folder in maildir.folders()? {
-            files += maildir.folder(&folder)?.clean_tmp(now, STALE_AFTER)?.files;
-        }
-        Ok(files)
-    }
-
-    /// Does something with a user's Maildir, which is kept open. Where it was removed, moved away or replaced meanwhile, it is
-    /// made or opened afresh.
-    fn with<T>(&self, user: &UserName, act: impl Fn(&Maildir) -> Result<T, Error>) -> Result<T, Error> {
-        let known = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(user).cloned();
-        if let Some(maildir) = known.filter(Maildir::is_in_place) {
-            return act(&maildir);
-        }
-        let maildir = self.root.create(user)?;
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.len() >= OPEN_MAILDIRS
-            && let Some(other) = open.keys().next().cloned()
-        {
-            open.remove(&other);
-        }
-        open.insert(user.clone(), maildir.clone());
-        drop(open);
-        act(&maildir)
-    }
-}
-
-/// Where one copy cannot be staged, none is.
-fn all_or_none(staged: Vec<Result<Staged, Error>>) -> Vec<Result<Staged, Error>> {
-    match staged.iter().position(Result::is_err) {
-        Some(failed) => staged.into_iter().skip(failed).take(1).collect(),
-        None => staged,
-    }
-}
-
-/// The committer's loop.
-fn commit_jobs(mailboxes: &Mailboxes, jobs: &Receiver<Job>) {
-    while let Ok(first) = jobs.recv() {
-        // Whoever waits for this batch is told of a local error, and the next batch has its chance.
-        if catch_unwind(AssertUnwindSafe(|| commit_batch(mailboxes, first, jobs))).is_err() {
-            tracing::error!("a bug struck while messages were being delivered; their senders will try again");
+    pub(super) fn note(&self, user: &UserName, destinations: &[Destination]) {
+        if let Self::Maildirs(maildirs) = self {
+            maildirs.note(user, destinations);
         }
     }
 }
 
-/// Commits a job together with those that wait behind it.
-fn commit_batch(mailboxes: &Mailboxes, first: Job, jobs: &Receiver<Job>) {
-    let (mut batch, mut waiting) = (Vec::new(), Vec::new());
-    let mut next = Some(first);
-    while let Some(Job { work, done, place }) = next {
-        // Whoever stopped waiting has told the client to try again, and need not find the message twice.
-        if !done.is_closed() {
-            let (staged, together) = match work {
-                Work::Whole { body, copies, together } => {
-                    (mailboxes.stage(&body, &copies, together), together)
-                }
-                Work::Staged { copies, together } => (copies, together),
-            };
-            // In place of a staged copy stands its turn in the batch.
-            let turns: Vec<Result<(), Error>> =
-                staged.into_iter().map(|copy| copy.map(|copy| batch.push(copy))).collect();
-            waiting.push((turns, together, done, place));
-        }
-        next = if batch.len() < BATCH { jobs.try_recv().ok() } else { None };
+/// A verdict for each copy. Where there are fewer outcomes than copies, the message failed for all.
+pub(super) fn verdicts(outcome: Option<Outcome>, count: usize) -> Vec<Result<Kept, Refusal>> {
+    let outcome = outcome.unwrap_or_default();
+    let complete = outcome.len() == count;
+    let mut verdicts: Vec<Result<Kept, Refusal>> =
+        outcome.into_iter().map(|copy| copy.map(Kept::File).map_err(|error| refusal(&error))).collect();
+    if !complete {
+        let why = verdicts.drain(..).find_map(Result::err);
+        return refused(count, &why.unwrap_or(Refusal::LOCAL_ERROR));
     }
-    let mut committed = commit_all(batch).into_iter();
-    for (turns, together, done, _place) in waiting {
-        let outcome: Outcome = turns
-            .into_iter()
-            .filter_map(|turn| match turn {
-                Ok(()) => committed.next(),
-                Err(error) => Some(Err(error)),
-            })
-            .collect();
-        // A session that is gone by this time is not told. Its message is delivered all the same: it lies in its Maildir, and
-        // twice is better than never.
-        let _ = done.send(if together { take_back_where_one_failed(outcome) } else { outcome });
-    }
+    verdicts
 }
-
-/// Where a copy could not be made durable, takes the others back: the client is told of one outcome for all, and will
-/// send the message again.
-fn take_back_where_one_failed(outcome: Outcome) -> Outcome {
-    if outcome.iter().any(Result::is_err) {
-        for delivered in outcome.iter().flatten() {
-            if let Err(error) = std::fs::remove_file(delivered.path()) {
-                tracing::warn!(path = %delivered.path().display(), %error, "a copy could not be taken back");
-            }
-        }
-        return outcome.into_iter().find(Result::is_err).into_iter().collect();
-    }
-    outcome
-}
-
-#[cfg(test)]
-mod tests;

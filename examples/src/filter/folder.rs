@@ -25,6 +25,8 @@ const LOCK_TURN: Duration = Duration::from_millis(500);
 enum Place {
     Maildir(Maildir),
     Files(MessageDir),
+    /// Of MH, whose messages are served.
+    Served(MessageDir),
 }
 
 /// What a folder's name says of it.
@@ -146,6 +148,7 @@ impl Host {
                 };
                 Place::Maildir(maildir.with_short_names())
             }
+            Kind::Mh if self.is_served => Place::Served(self.message_dir(&path, Naming::Number)?),
             Kind::Mh => Place::Files(self.message_dir(&path, Naming::Number)?),
             Kind::Plain => {
                 Place::Files(self.message_dir(&path, Naming::Inode { prefix: directory.prefix.to_vec() })?)
@@ -190,6 +193,12 @@ impl Host {
                 delivery.append(bytes)?;
                 (delivery.stage()?.commit()?.path(), bytes.len())
             }
+            Place::Served(folder) => {
+                let bytes = content.for_maildir();
+                let mut delivery = folder.deliver().map_err(made)?;
+                delivery.append(bytes)?;
+                (delivery.commit()?, bytes.len())
+            }
             Place::Files(folder) => {
                 let bytes = content.with_end();
                 let mut delivery = folder.deliver().map_err(made)?;
@@ -209,7 +218,7 @@ impl Host {
         let directory = into_prefix(kind, name, prefix);
         let linked = self.place(kind, &directory).and_then(|place| match place {
             Place::Maildir(maildir) => maildir.link(from).ok(),
-            Place::Files(folder) => folder.link(from).ok(),
+            Place::Files(folder) | Place::Served(folder) => folder.link(from).ok(),
         });
         match linked {
             Some(path) => notes.push(Note::Linking(shown(kind, &directory.name, &path))),

@@ -81,6 +81,7 @@ pub struct Host {
     programs: Programs,
     notices: Notices,
     places: Places,
+    is_served: bool,
     owners: Owners,
     output: Option<Output>,
     locks: BTreeMap<PathBuf, DotLock>,
@@ -119,6 +120,7 @@ impl Host {
             programs: Programs::Run(Limits::default()),
             notices: Notices::Anywhere,
             places: Places::Anywhere,
+            is_served: false,
             owners: Owners::Anybody,
             output: None,
             locks: BTreeMap::new(),
@@ -151,6 +153,13 @@ impl Host {
     #[must_use]
     pub fn with_places(self, places: Places) -> Host {
         Host { places, ..self }
+    }
+
+    /// MH folders are served to mail clients: messages in them get neither a From_ line nor an empty line at the end, which
+    /// procmail gives them.
+    #[must_use]
+    pub fn with_served_folders(self) -> Host {
+        Host { is_served: true, ..self }
     }
 
     /// Whose rc files are read.
@@ -434,6 +443,7 @@ impl Host {
             programs: self.programs.clone(),
             notices: self.notices,
             places: self.places.clone(),
+            is_served: self.is_served,
             owners: self.owners.clone(),
             output: self.output.clone(),
             locks: BTreeMap::new(),

@@ -26,6 +26,11 @@ pub struct Mail {
 #[derive(Clone)]
 pub(super) enum Place {
     File(PathBuf),
+    /// In an mbox or an MH folder, where others come and go.
+    Stored {
+        path: PathBuf,
+        message: Arc<[u8]>,
+    },
     /// Where an rc file sent it.
     Filed {
         destinations: Vec<Destination>,
@@ -37,7 +42,7 @@ pub(super) enum Place {
 impl core::fmt::Debug for Place {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::File(path) => path.fmt(f),
+            Self::File(path) | Self::Stored { path, .. } => path.fmt(f),
             Self::Filed { destinations, .. } => destinations.fmt(f),
             Self::Memory(_) => f.write_str("(memory)"),
         }
@@ -69,11 +74,11 @@ impl Mail {
         self.size
     }
 
-    /// Where it was delivered, if to a file. With an rc file, the folder that it chose last: a mailbox of many messages, or
-    /// the file of this one.
+    /// Where it was delivered, if to a file: a mailbox of many messages, or the file of this one. With an rc file, the folder
+    /// that it chose last.
     pub fn path(&self) -> Option<&Path> {
         match &self.place {
-            Place::File(path) => Some(path),
+            Place::File(path) | Place::Stored { path, .. } => Some(path),
             Place::Filed { destinations, .. } => destinations.iter().rev().find_map(|to| match to {
                 Destination::File { path, .. } => Some(path.as_path()),
                 _ => None,
@@ -86,7 +91,7 @@ impl Mail {
     pub fn destinations(&self) -> &[Destination] {
         match &self.place {
             Place::Filed { destinations, .. } => destinations,
-            Place::File(_) | Place::Memory(_) => &[],
+            Place::File(_) | Place::Stored { .. } | Place::Memory(_) => &[],
         }
     }
 
@@ -98,7 +103,9 @@ impl Mail {
     /// If the file cannot be read. A reader that moved it from `new` to `cur` meanwhile does no harm.
     pub fn message(&self) -> io::Result<Vec<u8>> {
         match &self.place {
-            Place::Memory(bytes) | Place::Filed { message: bytes, .. } => Ok(bytes.to_vec()),
+            Place::Memory(bytes)
+            | Place::Stored { message: bytes, .. }
+            | Place::Filed { message: bytes, .. } => Ok(bytes.to_vec()),
             Place::File(path) => match std::fs::read(path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     std::fs::read(moved(path).ok_or(error)?)
@@ -252,7 +259,9 @@ impl Arrivals {
 
 fn held(mail: &Mail) -> u64 {
     match &mail.place {
-        Place::Memory(bytes) | Place::Filed { message: bytes, .. } => bytes.len() as u64,
+        Place::Memory(bytes) | Place::Stored { message: bytes, .. } | Place::Filed { message: bytes, .. } => {
+            bytes.len() as u64
+        }
         Place::File(_) => 0,
     }
 }

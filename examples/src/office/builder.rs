@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use mail_wire::Secret;
-use maildrop::store::{AnyStore, MemoryStore, StoreFormat};
+use maildrop::store::StoreFormat;
 use smtp_proto::types::Domain;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
@@ -20,8 +20,8 @@ use super::pop3::Maildrops;
 use super::shared::Shared;
 use super::start_error::StartError;
 use super::{Bound, PostOffice, pop3, settings};
-use crate::config::{Config, FilterConfig, LineEndings, Network};
-use crate::delivery::{MailStore, Rules, RulesError, Sink, given};
+use crate::config::{Config, FilterConfig, Network};
+use crate::delivery::{MailStore, Maildirs, Sink};
 use crate::limits::ConnectionLimits;
 use crate::service::{Listen, ListenError, Service};
 use crate::tls::{KeptCertificate, SelfSigned, ServerTls, kept};
@@ -29,8 +29,8 @@ use crate::users::{StoredPassword, UserError, Users};
 
 /// How many arrivals are remembered for [`PostOffice::wait_for`], unless told otherwise.
 const REMEMBERED: usize = 1000;
-/// How much memory arrivals may take together, where mail is kept in memory.
-const REMEMBERED_BYTES: u64 = 256 << 20;
+/// How much memory mail may take that is kept there, and arrivals together.
+pub(super) const REMEMBERED_BYTES: u64 = 256 << 20;
 /// Connections that the system holds while the listener is busy.
 const BACKLOG: u32 = 1024;
 
@@ -38,22 +38,25 @@ const BACKLOG: u32 = 1024;
 #[derive(Debug)]
 #[must_use = "a builder does nothing before `start`"]
 pub struct Builder {
-    config: Config,
-    store: Store,
+    pub(super) config: Config,
+    pub(super) keeping: Keeping,
+    /// How mail is stored, if that was said.
+    pub(super) store: Option<StoreFormat>,
     users: Vec<(String, Secret)>,
     domains: Vec<String>,
     listen: Vec<Result<Listen, ListenError>>,
     tls: Option<ServerTls>,
     faults: Vec<FaultRule>,
-    rules: Vec<(String, Vec<u8>)>,
-    disk_faults: Option<Arc<dyn maildrop::Faults>>,
-    remember: usize,
+    pub(super) rules: Vec<(String, Vec<u8>)>,
+    pub(super) disk_faults: Option<Arc<dyn maildrop::Faults>>,
+    pub(super) remember: usize,
 }
 
-#[derive(Debug)]
-enum Store {
-    Memory,
-    /// In the data folder of the configuration.
+/// What stays when the post office has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeping {
+    Nothing,
+    /// The data folder of the configuration.
     Data,
 }
 
@@ -61,7 +64,8 @@ impl Builder {
     pub(super) fn new() -> Self {
         Self {
             config: Config::default(),
-            store: Store::Memory,
+            keeping: Keeping::Nothing,
+            store: None,
             users: Vec::new(),
             domains: Vec::new(),
             listen: Vec::new(),
@@ -75,10 +79,11 @@ impl Builder {
 
     /// Takes a whole configuration, in the place of all that was set before but users, domains and listeners. What is
     /// called afterwards goes on top: users and listeners are added, [domains](Self::domain) take the place of those of
-    /// the configuration. Mail is kept in its data folder.
+    /// the configuration. Mail is kept in its data folder, as its `store` says.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
-        self.store = Store::Data;
+        self.keeping = Keeping::Data;
+        self.store = None;
         self
     }
 
@@ -114,16 +119,47 @@ impl Builder {
         self
     }
 
-    /// Keeps mail in Maildirs below this folder: `mail/USER/Maildir`.
+    /// Keeps everything below this folder, mail in Maildirs: `mail/USER/Maildir`, unless another [store](Self::store) is
+    /// chosen.
     pub fn data(mut self, folder: impl Into<PathBuf>) -> Self {
         self.config.data = folder.into();
-        self.store = Store::Data;
+        self.keeping = Keeping::Data;
         self
     }
 
-    /// Keeps mail in memory, as is the default. Only so much of it: the oldest is forgotten first.
+    /// Chooses how mail is stored, for delivery and POP3 alike: in Maildirs, in mboxes (`mail/USER/mbox`) or in MH folders
+    /// (`mail/USER/Mail/inbox`) of the [data folder](Self::data), without which the start fails with
+    /// [`StartError::NoData`]; or in memory.
+    ///
+    /// Mboxes and MH folders have no quotas and keep lines with LF only: the start fails where the configuration or the
+    /// Maildir of a user has it otherwise.
+    ///
+    /// ```
+    /// use mailwright::{PostOffice, Service, StoreFormat};
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let folder = tempfile::tempdir()?;
+    /// let office = PostOffice::builder()
+    ///     .data(folder.path())
+    ///     .store(StoreFormat::Mbox)
+    ///     .user("alice", "secret")
+    ///     .listen(Service::Lmtp, "127.0.0.1:0")
+    ///     .listen(Service::Pop3, "127.0.0.1:0")
+    ///     .start()
+    ///     .await?;
+    /// # drop(office);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn store(mut self, format: StoreFormat) -> Self {
+        self.store = Some(format);
+        self
+    }
+
+    /// Keeps mail in memory and nothing on disk, as is the default. Only 256 MiB of it: the oldest is forgotten first.
     pub fn in_memory(mut self) -> Self {
-        self.store = Store::Memory;
+        self.keeping = Keeping::Nothing;
+        self.store = None;
         self
     }
 
@@ -230,7 +266,7 @@ impl Builder {
         if !self.domains.is_empty() {
             self.config.domains = std::mem::take(&mut self.domains);
         }
-        if let Store::Data = self.store {
+        if self.keeping == Keeping::Data {
             let path = &self.config.data;
             std::fs::create_dir_all(path).map_err(|error| StartError::Data { path: path.clone(), error })?;
         }
@@ -259,7 +295,7 @@ impl Builder {
         let (tls, certificate) = self.build_tls()?;
         let limits = &self.config.limits;
         let remembers = self.remember > 0;
-        let (sink, store) = self.build_sink()?;
+        let (sink, store) = self.build_sink(&users)?;
         let shared = Shared {
             hostname: hostname.clone(),
             postmaster,
@@ -329,16 +365,16 @@ impl Builder {
             office.bound.push(bound);
             office.tasks.push(tokio::spawn(endpoint.serve(listener, stopped.clone())));
         }
-        if let Sink::Disk { store, .. } = &shared.sink {
-            office.tasks.push(tokio::spawn(clean_daily(store.clone(), stopped)));
+        if let Sink::Disk { store: MailStore::Maildirs(maildirs), .. } = &shared.sink {
+            office.tasks.push(tokio::spawn(clean_daily(maildirs.clone(), stopped)));
         }
         Ok(office)
     }
 
     fn build_users(&mut self) -> Result<Users, StartError> {
-        let key = match self.store {
-            Store::Memory => random_key()?,
-            Store::Data => kept_key(&self.config.data)?,
+        let key = match self.keeping {
+            Keeping::Nothing => random_key()?,
+            Keeping::Data => kept_key(&self.config.data)?,
         };
         let mut users = Users::new(self.config.domains.clone(), key);
         for (name, password) in std::mem::take(&mut self.users) {
@@ -374,49 +410,19 @@ impl Builder {
             None => ServerTls::from_pem_files(certificate, key),
             Some(ca) => ServerTls::from_pem_files_with_client_ca(certificate, key, ca),
         };
-        match (&self.config.tls.certificate, &self.config.tls.key, &self.store) {
+        match (&self.config.tls.certificate, &self.config.tls.key, self.keeping) {
             (Some(certificate), Some(key), _) => Ok((Some(from_files(certificate, key)?), None)),
-            (None, None, Store::Memory) => {
+            (None, None, Keeping::Nothing) => {
                 let made = SelfSigned::generate(names)?;
                 Ok((Some(ServerTls::self_signed(&made, ca)?), Some(made.certificate_pem().to_owned())))
             }
-            (None, None, Store::Data) => {
+            (None, None, Keeping::Data) => {
                 let folder = self.config.data.join("tls");
                 let KeptCertificate { certificate, key, pem } = kept(&folder, &names, SystemTime::now())?;
                 Ok((Some(from_files(&certificate, &key)?), Some(pem)))
             }
             _ => Err(StartError::HalfTls),
         }
-    }
-
-    /// Where mail goes, and from where it is collected.
-    fn build_sink(&self) -> Result<(Sink, AnyStore), StartError> {
-        let memory = MemoryStore::with_room(REMEMBERED_BYTES);
-        if self.config.discard {
-            return Ok((Sink::Discard(Arc::default()), AnyStore::Memory(memory)));
-        }
-        let Store::Data = self.store else {
-            if !self.rules.is_empty() {
-                return Err(RulesError::NoData.into());
-            }
-            return Ok((Sink::Memory(memory.clone()), AnyStore::Memory(memory)));
-        };
-        let line_endings = match self.config.line_endings {
-            LineEndings::Lf => maildrop::LineEndings::ToLf,
-            LineEndings::Crlf => maildrop::LineEndings::Keep,
-        };
-        let root = self.config.data.join("mail");
-        let rules = if self.config.filter.enabled { Some(self.build_rules(&root)?) } else { None };
-        let store = AnyStore::new(StoreFormat::Maildir, &root);
-        MailStore::new(&root, line_endings, self.disk_faults.clone())
-            .map(|sink| (Sink::disk(sink, rules), store))
-            .map_err(StartError::Thread)
-    }
-
-    fn build_rules(&self, root: &Path) -> Result<Rules, RulesError> {
-        let given = self.rules.iter().map(|(user, rc)| given(user, rc)).collect::<Result<_, _>>()?;
-        let filter = self.config.filter.clone();
-        Rules::new(filter, root.to_owned(), self.config.hostname(), given, self.remember > 0)
     }
 }
 
@@ -469,10 +475,10 @@ fn kept_key(data: &Path) -> Result<Vec<u8>, StartError> {
 }
 
 /// Cleans `tmp/` of all Maildirs at once, and then once a day.
-async fn clean_daily(store: MailStore, mut stop: watch::Receiver<bool>) {
+async fn clean_daily(maildirs: Maildirs, mut stop: watch::Receiver<bool>) {
     loop {
-        let store = store.clone();
-        if tokio::task::spawn_blocking(move || store.clean_tmp()).await.is_err() {
+        let maildirs = maildirs.clone();
+        if tokio::task::spawn_blocking(move || maildirs.clean_tmp()).await.is_err() {
             return;
         }
         let day = tokio::time::sleep(Duration::from_secs(24 * 60 * 60));

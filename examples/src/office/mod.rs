@@ -21,7 +21,7 @@
 //! # }).unwrap();
 //! ```
 //!
-//! Mail lies in memory unless a folder is [given](Builder::data). What arrived can be [waited for](PostOffice::wait_for);
+//! Mail lies in memory unless a folder is [given](Builder::data), where it is kept in Maildirs, mboxes or MH folders. What arrived can be [waited for](PostOffice::wait_for);
 //! failures can be [scripted](FaultRule). Everything stops when the value is dropped.
 
 mod arrivals;
@@ -34,6 +34,7 @@ mod session;
 mod settings;
 mod shared;
 mod start_error;
+mod store;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -345,7 +345,7 @@ fn log(id: &str, from: &ReversePath, recipient: &Recipient, size: u64, kept: &Ke
     let (to, user) = (&recipient.path, &recipient.user);
     let destinations = match kept {
         Kept::Nowhere => return,
-        Kept::File(_) | Kept::Memory(_) => {
+        Kept::File(_) | Kept::Stored { .. } | Kept::Memory(_) => {
             info!(id, %from, %to, %user, size, "delivered");
             return;
         }
@@ -396,7 +396,8 @@ impl Shared {
             Kept::Filed { destinations, .. } if is_dropped(&destinations) => return,
             Kept::Filed { destinations, message: Some(message) } => Place::Filed { destinations, message },
             Kept::Memory(bytes) => Place::Memory(bytes),
-            Kept::File(_) | Kept::Filed { .. } | Kept::Nowhere => return,
+            Kept::Stored { path, message: Some(message) } => Place::Stored { path, message },
+            Kept::File(_) | Kept::Stored { .. } | Kept::Filed { .. } | Kept::Nowhere => return,
         };
         self.arrivals.push(Mail::new(from.clone(), &recipient.address, recipient.user, size, place));
     }

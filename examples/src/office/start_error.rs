@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use maildrop::store::StoreFormat;
+
 use crate::delivery::RulesError;
 use crate::service::{ListenError, Service};
 use crate::tls::{SelfSignedError, TlsError};
@@ -68,6 +70,22 @@ pub enum StartError {
         /// What happened.
         error: io::Error,
     },
+    /// A store on disk without a folder for it.
+    #[error("expected a data folder (`data`) for the store {0}, found none")]
+    NoData(StoreFormat),
+    /// Lines of an mbox and of MH end with LF.
+    #[error("expected line_endings = \"lf\" for the store {0}, found \"crlf\"")]
+    LineEndings(StoreFormat),
+    /// A quota that would not be heeded.
+    #[error(
+        "expected store = \"maildir\" for the quota in {path}, found {store}, which knows no quotas: remove that file, or the quota"
+    )]
+    Quota {
+        /// The `maildirsize` of a Maildir.
+        path: PathBuf,
+        /// The store.
+        store: StoreFormat,
+    },
     /// The system has no randomness.
     #[error("expected random numbers from the system, found: {0}")]
     Random(String),
@@ -106,6 +124,10 @@ impl StartError {
             Self::SelfSigned(_) | Self::NeedsTls(_) => vec![vec!["tls", "enabled"]],
             Self::NoMechanism(_) => vec![vec!["auth", "mechanisms"]],
             Self::Data { .. } => vec![vec!["data"]],
+            Self::LineEndings(_) => vec![vec!["line_endings"], vec!["store"]],
+            Self::NoData(_) | Self::Quota { .. } | Self::Filter(RulesError::InMemory { .. }) => {
+                vec![vec!["store"]]
+            }
             Self::Filter(RulesError::NobodyToRunAs) => vec![vec!["filter", "programs"]],
             Self::Filter(_) => vec![vec!["filter", "run_as"]],
         }

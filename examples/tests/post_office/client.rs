@@ -66,6 +66,11 @@ impl Client {
 
     /// The next line with its end, or `None` at the end of the connection.
     async fn line(&mut self) -> Option<String> {
+        self.octets().await.map(|line| String::from_utf8(line).unwrap())
+    }
+
+    /// The same, which need be no text.
+    async fn octets(&mut self) -> Option<Vec<u8>> {
         loop {
             if let Some(end) = self.received.iter().position(|&b| b == b'\n') {
                 let line: Vec<u8> = self.received.drain(..=end).collect();
@@ -74,7 +79,7 @@ impl Client {
                     "a reply line ends by CRLF: {:?}",
                     line.escape_ascii().to_string()
                 );
-                return Some(String::from_utf8(line).unwrap());
+                return Some(line);
             }
             let mut room = [0; 4096];
             let read =
@@ -82,6 +87,18 @@ impl Client {
             match read {
                 Ok(0) | Err(_) => return None,
                 Ok(n) => self.received.extend_from_slice(&room[..n]),
+            }
+        }
+    }
+
+    /// A command of POP3, and what stands behind the status, up to the dot and as it was before dots were stuffed.
+    pub(crate) async fn text(&mut self, command: &str) -> Vec<u8> {
+        self.say(command, "+OK").await;
+        let mut text = Vec::new();
+        loop {
+            match self.octets().await.unwrap().as_slice() {
+                b".\r\n" => return text,
+                [b'.', line @ ..] | line => text.extend_from_slice(line),
             }
         }
     }

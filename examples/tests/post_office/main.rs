@@ -14,4 +14,5 @@ mod login;
 mod pop3;
 mod rules;
 mod smtp;
+mod stores;
 mod trusted;

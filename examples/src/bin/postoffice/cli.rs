@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use maildrop::UserName;
+use maildrop::store::StoreFormat;
 use mailwright::config::ByteSize;
 use mailwright::service::Listen;
 use mailwright::users::Scheme;
 use smtp_proto::types::Domain;
 
-/// A mail server: takes mail by SMTP, submission and LMTP, and delivers it into Maildirs, each message safe on disk before
-/// it is acknowledged. Users collect theirs by POP3.
+/// A mail server: takes mail by SMTP, submission and LMTP, and delivers it into Maildirs, mboxes or MH folders, each message
+/// safe on disk before it is acknowledged. Users collect theirs by POP3.
 #[derive(Debug, Parser)]
 #[command(name = "postoffice", version, propagate_version = true, max_term_width = 100, after_help = CODES)]
 pub(crate) struct Cli {
@@ -37,7 +38,7 @@ pub(crate) enum Command {
 /// (lmtp), 2110 (pop3) and 2995 (pop3s), domain localhost, user demo with password demo, data in ./postoffice-data, and a self-signed certificate made
 /// there.
 ///
-/// Mail for user U lies in DATA/mail/U/Maildir. Mail for local users is taken from anyone; mail for anybody else is
+/// Mail for user U lies in DATA/mail/U/Maildir, or as --store says. Mail for local users is taken from anyone; mail for anybody else is
 /// refused, whoever asks: this is no relay. user+detail goes to user, postmaster to the first user.
 ///
 /// On standard output there is a line for each listener, such as `listening smtp 127.0.0.1:2525`, and `ready` once all of
@@ -56,6 +57,10 @@ pub(crate) struct Serve {
     /// Folder for mail and everything else that is kept [default: postoffice-data]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// How mail is stored: maildir (DATA/mail/USER/Maildir), mbox (DATA/mail/USER/mbox), mh (DATA/mail/USER/Mail/inbox), or
+    /// memory, where nothing stays after the end, and the oldest goes beyond 256 MiB [default: maildir]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) store: Option<StoreFormat>,
     /// Domain whose mail is for local users; may be repeated [default: localhost]
     #[arg(long, value_name = "DOMAIN")]
     pub(crate) domain: Vec<String>,
@@ -101,6 +106,7 @@ impl Serve {
             ["domains"] => !self.domain.is_empty(),
             ["hostname"] => self.hostname.is_some(),
             ["listen"] => !self.listen.is_empty(),
+            ["store"] => self.store.is_some(),
             ["postmaster"] => self.postmaster.is_some(),
             ["tls", _] => self.tls_cert.is_some(),
             ["users", name] => self.user.iter().any(|user| user.name == *name),
@@ -112,6 +118,7 @@ impl Serve {
     pub(crate) fn is_demo(&self) -> bool {
         self.config.is_none()
             && self.data.is_none()
+            && self.store.is_none()
             && self.domain.is_empty()
             && self.hostname.is_none()
             && self.user.is_empty()
@@ -224,6 +231,7 @@ mod tests {
         assert!(demo(&["postoffice", "serve"]));
         assert!(demo(&["postoffice", "serve", "--log", "debug"]));
         assert!(!demo(&["postoffice", "serve", "--discard"]));
+        assert!(!demo(&["postoffice", "serve", "--store", "mbox"]));
         assert!(!demo(&["postoffice", "serve", "--listen", "smtp=127.0.0.1:0"]));
     }
 

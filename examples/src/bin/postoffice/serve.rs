@@ -99,6 +99,9 @@ fn builder(options: &Serve) -> Result<Builder, Failure> {
     if let Some(data) = &options.data {
         config.data.clone_from(data);
     }
+    if let Some(store) = options.store {
+        config.store = store;
+    }
     if !options.domain.is_empty() {
         config.domains.clone_from(&options.domain);
     }

@@ -1,20 +1,22 @@
 //! [`Rules`]: the rc files of users, which say where their mail goes.
 //!
 //! An rc file sees the message as it will lie on disk, behind a From_ line. `HOME` and `MAILDIR` are the folder of the user,
-//! `DEFAULT` is the Maildir in it, and nothing outside of it can be reached. What it exits with is what the client is told:
-//! 0 is delivered; of the others in sysexits(3), those that stand for trouble of ours or for another try are temporary.
+//! `DEFAULT` is the inbox in it (`Maildir/`, `mbox` or `Mail/inbox/.`), and nothing outside of it can be reached. What it exits
+//! with is what the client is told: 0 is delivered; of the others in sysexits(3), those that stand for trouble of ours or for
+//! another try are temporary.
 
 mod rc;
 mod rehearsal;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use maildrop::store::StoreFormat;
 use maildrop::{FromLine, UserName};
 use procmail_engine::effect::{Outcome, ReadRc};
 use procmail_engine::eval::{Evaluator, Fate, Finished, Setup};
@@ -22,11 +24,11 @@ use procmail_engine::mail::Mail;
 use procmail_engine::regex::Library;
 use procmail_engine::syntax::Rc;
 use smtp_proto::types::Refusal;
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use self::rc::{Broken, RcFiles};
 use self::rehearsal::{Hindrance, rehearse};
 use super::Kept;
+use super::turns::{Turn, Turns};
 use crate::config::{BrokenRc, FilterConfig};
 use crate::filter::{Allowance, Host, Limits, Log, Notices, Places, Programs, Stop};
 
@@ -40,8 +42,6 @@ const EX_TEMPFAIL: i32 = 75;
 
 /// Bytes that the rules for a message may write to log files.
 const MOST_LOG: u64 = 1 << 20;
-/// Users of whom it is remembered that they are busy, until those that are not are forgotten.
-const MOST_USERS: usize = 1000;
 
 const UNKNOWN_USER: Refusal = Refusal::from_static(550, (5, 1, 1), "no such user, by the recipient's rules");
 const REJECTED: Refusal = Refusal::from_static(554, (5, 7, 1), "refused by the recipient's rules");
@@ -84,6 +84,12 @@ pub enum RulesError {
         "expected a data folder (`data`) for the mail that rc files are to file, found that it is kept in memory"
     )]
     NoData,
+    /// An rc file that would not be obeyed.
+    #[error("expected a store on disk for what the rc file {path} is to file, found memory: remove that file, or set filter.enabled = false", path = path.display())]
+    InMemory {
+        /// The rc file.
+        path: PathBuf,
+    },
     /// The system gives no pipe.
     #[error("expected a pipe from the system, found: {0}")]
     Pipe(#[source] std::io::Error),
@@ -109,13 +115,6 @@ pub(crate) fn given(user: &str, text: &[u8]) -> Result<(UserName, Arc<Rc>), Rule
     Ok((name, Arc::new(rc)))
 }
 
-/// The right to file a message, while it is held.
-#[derive(Debug)]
-pub(super) struct Turn {
-    _busy: Vec<OwnedMutexGuard<()>>,
-    _place: OwnedSemaphorePermit,
-}
-
 /// The rc files of all users. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules(Arc<Shared>);
@@ -125,16 +124,15 @@ struct Shared {
     config: FilterConfig,
     /// The folder of the users' folders.
     root: PathBuf,
+    /// What the inbox is.
+    format: StoreFormat,
     hostname: String,
     programs: Programs,
     files: RcFiles,
     /// Rc files given from code, in the place of those on disk.
     given: HashMap<UserName, Arc<Rc>>,
     expressions: Library,
-    turns: Arc<Semaphore>,
-    /// Users for whom messages are being filed: those of a user go one after the other, so that a lock that stays takes one
-    /// turn only.
-    busy: Mutex<HashMap<UserName, Weak<AsyncMutex<()>>>>,
+    turns: Turns,
     stop: Stop,
     /// Whether messages are wanted after they were filed.
     remembers: bool,
@@ -144,6 +142,7 @@ impl Rules {
     pub(crate) fn new(
         config: FilterConfig,
         root: PathBuf,
+        format: StoreFormat,
         hostname: &str,
         given: HashMap<UserName, Arc<Rc>>,
         remembers: bool,
@@ -153,15 +152,15 @@ impl Rules {
             false => Programs::Refuse,
         };
         Ok(Self(Arc::new(Shared {
-            turns: Arc::new(Semaphore::new(config.at_once)),
+            turns: Turns::new(config.at_once),
             config,
             root,
+            format,
             hostname: hostname.to_owned(),
             programs,
             files: RcFiles::default(),
             given,
             expressions: Library::default(),
-            busy: Mutex::default(),
             stop: Stop::new().map_err(RulesError::Pipe)?,
             remembers,
         })))
@@ -179,14 +178,7 @@ impl Rules {
 
     /// Waits until a message for these users may be filed.
     pub(super) async fn turn(&self, users: impl Iterator<Item = &UserName>) -> Option<Turn> {
-        // In the same order for all messages, so that no two wait for each other.
-        let users: BTreeSet<&UserName> = users.collect();
-        let mut busy = Vec::with_capacity(users.len());
-        for user in users {
-            busy.push(self.0.busy(user).lock_owned().await);
-        }
-        let place = Arc::clone(&self.0.turns).acquire_owned().await.ok()?;
-        Some(Turn { _busy: busy, _place: place })
+        self.0.turns.turn(users).await
     }
 
     /// Files a message by the rc file of a user, who has a [turn](Self::turn): `prefix` and `body`, with LF at the ends of
@@ -223,6 +215,9 @@ impl Rules {
             .with_deadline(deadline)
             .with_allowance(allowance)
             .with_reader(move |rc, directory| reader.read(rc, directory).unwrap_or(Outcome::Failed));
+        if shared.format == StoreFormat::Mh {
+            host = host.with_served_folders();
+        }
         let finished = host.evaluate(evaluator);
         let copies = host.wait();
         if host.is_exceeded() {
@@ -242,6 +237,15 @@ impl Rules {
             }),
             code => Err(Trouble::Refuse(refusal(code))),
         }
+    }
+}
+
+/// Where in the folder of a user the inbox lies. What it ends with tells procmail what it is.
+fn inbox(format: StoreFormat) -> &'static [u8] {
+    match format {
+        StoreFormat::Mbox => b"/mbox",
+        StoreFormat::Mh => b"/Mail/inbox/.",
+        _ => b"/Maildir/",
     }
 }
 
@@ -274,19 +278,6 @@ impl Shared {
 
     fn rc_of(&self, user: &UserName) -> PathBuf {
         self.config.rc_of(user.as_str(), &self.folder(user))
-    }
-
-    fn busy(&self, user: &UserName) -> Arc<AsyncMutex<()>> {
-        let mut users = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(busy) = users.get(user).and_then(Weak::upgrade) {
-            return busy;
-        }
-        if users.len() >= MOST_USERS {
-            users.retain(|_, busy| busy.strong_count() > 0);
-        }
-        let busy = Arc::default();
-        users.insert(user.clone(), Arc::downgrade(&busy));
-        busy
     }
 
     /// Makes sure that no program will be wanted, nor a broken rc file included, and that no more is written than may be.
@@ -335,7 +326,7 @@ impl Shared {
 
     fn setup(&self, user: &UserName, sender: &str, ground: &Ground) -> Setup {
         let home = ground.home.as_os_str().as_bytes();
-        let inbox = [home, b"/Maildir/"].concat();
+        let inbox = [home, inbox(self.format)].concat();
         let mut setup = Setup::new()
             .variable("LOGNAME", user.as_str())
             .variable("HOME", home)

@@ -2,6 +2,7 @@ use std::time::SystemTime;
 
 use maildrop::{Fault, FaultPlan, Operation};
 
+use super::super::Way;
 use super::*;
 
 fn copy(user: &str) -> Copy {
@@ -21,7 +22,7 @@ fn files(root: &Path, user: &str) -> Vec<String> {
 #[tokio::test]
 async fn each_recipient_gets_a_copy_with_its_own_prefix() {
     let folder = tempfile::tempdir().unwrap();
-    let store = MailStore::new(folder.path(), LineEndings::ToLf, None).unwrap();
+    let store = Maildirs::new(folder.path(), LineEndings::ToLf, None).unwrap();
     let outcome = store.deliver(b"\r\nhi\r\n".to_vec(), vec![copy("a"), copy("b")], true).await.unwrap();
     assert!(outcome.iter().all(Result::is_ok), "{outcome:?}");
     assert_eq!(files(folder.path(), "a"), ["Delivered-To: a\n\nhi\n"]);
@@ -33,7 +34,7 @@ async fn a_message_that_cannot_reach_one_reaches_none_where_that_is_asked_for() 
     for together in [true, false] {
         let folder = tempfile::tempdir().unwrap();
         let plan = FaultPlan::new().nth(Operation::CreateFile, 2, Fault::no_space());
-        let store = MailStore::new(folder.path(), LineEndings::ToLf, Some(Arc::new(plan))).unwrap();
+        let store = Maildirs::new(folder.path(), LineEndings::ToLf, Some(Arc::new(plan))).unwrap();
         let copies = vec![copy("a"), copy("b"), copy("c")];
         let outcome = store.deliver(b"\r\nhi\r\n".to_vec(), copies, together).await.unwrap();
         assert!(outcome.iter().flat_map(|copy| copy.as_ref().err()).all(Error::is_storage_full));
@@ -45,7 +46,7 @@ async fn a_message_that_cannot_reach_one_reaches_none_where_that_is_asked_for() 
 #[tokio::test]
 async fn what_a_crash_left_long_ago_is_cleared_away() {
     let folder = tempfile::tempdir().unwrap();
-    let store = || MailStore::new(folder.path(), LineEndings::ToLf, None).unwrap();
+    let store = || Maildirs::new(folder.path(), LineEndings::ToLf, None).unwrap();
     assert!(store().deliver(b"\r\nhi\r\n".to_vec(), vec![copy("a")], true).await.unwrap()[0].is_ok());
     let tmp = folder.path().join("a/Maildir/tmp");
     for (name, age) in [("old", 2 * STALE_AFTER), ("recent", STALE_AFTER / 2)] {
@@ -72,7 +73,7 @@ impl Faults for PanicOnce {
 async fn a_bug_costs_the_messages_at_hand_and_no_others() {
     let folder = tempfile::tempdir().unwrap();
     let faults = Arc::new(PanicOnce::default());
-    let store = MailStore::new(folder.path(), LineEndings::ToLf, Some(faults)).unwrap();
+    let store = Maildirs::new(folder.path(), LineEndings::ToLf, Some(faults)).unwrap();
     assert!(store.deliver(b"\r\none\r\n".to_vec(), vec![copy("a")], true).await.is_none());
     assert!(store.deliver(b"\r\ntwo\r\n".to_vec(), vec![copy("a")], true).await.unwrap()[0].is_ok());
     assert_eq!(files(folder.path(), "a"), ["Delivered-To: a\n\ntwo\n"]);
@@ -91,7 +92,7 @@ async fn a_maildir_that_was_removed_moved_away_or_robbed_is_made_again() {
     ];
     for harm in harms {
         let folder = tempfile::tempdir().unwrap();
-        let store = MailStore::new(folder.path(), LineEndings::ToLf, None).unwrap();
+        let store = Maildirs::new(folder.path(), LineEndings::ToLf, None).unwrap();
         for _ in 0..2 {
             let outcome = store.deliver(b"\r\nhi\r\n".to_vec(), vec![copy("a")], true).await.unwrap();
             assert!(outcome[0].is_ok(), "{outcome:?}");
@@ -105,7 +106,7 @@ async fn a_maildir_that_was_removed_moved_away_or_robbed_is_made_again() {
 async fn what_nobody_waits_for_any_more_is_not_delivered() {
     let folder = tempfile::tempdir().unwrap();
     let (hook, gate) = Gate::new();
-    let store = MailStore::new(folder.path(), LineEndings::ToLf, Some(hook)).unwrap();
+    let store = Maildirs::new(folder.path(), LineEndings::ToLf, Some(hook)).unwrap();
     let deliver = |text: &'static [u8]| store.deliver(text.to_vec(), vec![copy("a")], true);
     let mut first = Box::pin(deliver(b"\r\none\r\n"));
     // The committer has begun with the first, and stands still in it.
@@ -171,7 +172,7 @@ async fn futures_poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Outpu
 #[tokio::test]
 async fn many_sessions_at_a_time_each_get_their_own_outcome() {
     let folder = tempfile::tempdir().unwrap();
-    let store = MailStore::new(folder.path(), LineEndings::ToLf, None).unwrap();
+    let store = Maildirs::new(folder.path(), LineEndings::ToLf, None).unwrap();
     let tasks: Vec<_> = (0..100)
         .map(|n| {
             let store = store.clone();

@@ -1,0 +1,303 @@
+//! [`Boxes`]: the mboxes or MH folders of the users.
+//!
+//! A message that is whole is written to all inboxes, and only when it stands in all of them it is made durable and their
+//! locks are given up; so where one outcome for all is asked for, a mailbox that is locked or full keeps the message out of
+//! the others too. If a disk fails in the last step, files of MH are taken back; what stands in an mbox stays, and the
+//! client sends it again: twice is better than never.
+//!
+//! Locks of an mbox are waited for, for a time that is told. Messages to the same mbox go one after the other without being
+//! kept apart by them.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use maildrop::store::{AnyStore, Folder, MboxStore, MhStore, Unquoting};
+use maildrop::{
+    DotLockOptions, Error, Faults, FromLine, LineEndings, MailRoot, MboxAppend, MboxOptions, MessageDelivery,
+    UserName,
+};
+use smtp_proto::types::Refusal;
+
+use super::requote::Requoter;
+use super::spool::{Body, SpoolFile};
+use super::store::{Copy, Message, Parts};
+use super::turns::Turns;
+use super::{Kept, refusal, refused};
+
+/// How many messages are written at the same time.
+const WRITERS: usize = 8;
+/// Between two looks at a lock file.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The inboxes of all users. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Boxes(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    format: Format,
+    root: PathBuf,
+    turns: Turns,
+    /// Whether messages are wanted after they were delivered.
+    remembers: bool,
+}
+
+enum Format {
+    Mbox {
+        store: MboxStore,
+        faults: Option<Arc<dyn Faults>>,
+        /// How long a message waits for locks.
+        patience: Duration,
+    },
+    Mh(MhStore),
+}
+
+impl fmt::Debug for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mbox { .. } => "Mbox",
+            Self::Mh(_) => "Mh",
+        })
+    }
+}
+
+/// A copy that is written and can be taken back by dropping it.
+enum Begun {
+    Mbox(Box<MboxAppend>),
+    Mh(MessageDelivery),
+}
+
+impl Begun {
+    /// Makes it durable and answers where it lies.
+    fn commit(self) -> Result<PathBuf, Error> {
+        match self {
+            Self::Mbox(append) => append.commit().map(|appended| appended.path().to_owned()),
+            Self::Mh(delivery) => delivery.commit(),
+        }
+    }
+}
+
+impl Boxes {
+    /// Mboxes below `root`, whose locks are waited for that long.
+    pub(crate) fn mbox(
+        root: PathBuf,
+        patience: Duration,
+        faults: Option<Arc<dyn Faults>>,
+        remembers: bool,
+    ) -> Self {
+        let store = MboxStore::new(MailRoot::new(&root)).with_options(options(patience));
+        Self::new(root, Format::Mbox { store, faults, patience }, remembers)
+    }
+
+    /// MH folders below `root`.
+    pub(crate) fn mh(root: PathBuf, faults: Option<Arc<dyn Faults>>, remembers: bool) -> Self {
+        let store = MhStore::new(MailRoot::new(&root));
+        let store = match faults {
+            Some(faults) => store.with_faults(faults),
+            None => store,
+        };
+        Self::new(root, Format::Mh(store), remembers)
+    }
+
+    fn new(root: PathBuf, format: Format, remembers: bool) -> Self {
+        Self(Arc::new(Shared { format, root, turns: Turns::new(WRITERS), remembers }))
+    }
+
+    /// What reads the same mail.
+    pub(crate) fn reading(&self) -> AnyStore {
+        match &self.0.format {
+            Format::Mbox { store, .. } => AnyStore::Mbox(store.clone()),
+            Format::Mh(store) => AnyStore::Mh(store.clone()),
+        }
+    }
+
+    pub(super) fn is_mbox(&self) -> bool {
+        matches!(self.0.format, Format::Mbox { .. })
+    }
+
+    /// Makes the folders that mail of a user needs. Blocks.
+    pub(super) fn prepare(&self, user: &UserName) -> Result<(), Error> {
+        match &self.0.format {
+            Format::Mbox { store, .. } => store.mbox(user, &Folder::Inbox).map(drop),
+            Format::Mh(store) => store.folder(user, &Folder::Inbox).map(drop),
+        }
+    }
+
+    /// Begins to write a large message out, whose first copy is this user's. Blocks.
+    pub(super) fn spool(&self, first: &UserName) -> Result<SpoolFile, Error> {
+        self.prepare(first)?;
+        SpoolFile::create(&self.0.root)
+    }
+
+    /// Delivers a message. There is a verdict for each copy, in order; what was delivered is safe.
+    pub(super) async fn deliver(&self, message: Message, parts: Parts) -> Vec<Result<Kept, Refusal>> {
+        let count = parts.copies.len();
+        let whole = move || match message {
+            Message::Whole(body) => Ok(Body::Memory(LineEndings::ToLf.apply(&body))),
+            Message::Begun(begun, rest) => {
+                let mut spool = begun.resume().into_spool();
+                spool.append(&rest)?;
+                spool.finish()
+            }
+        };
+        self.write(whole, parts).await.unwrap_or_else(|| refused(count, &Refusal::LOCAL_ERROR))
+    }
+
+    /// Delivers a message that is whole already.
+    pub(super) async fn deliver_body(&self, body: Vec<u8>, parts: Parts) -> Vec<Result<Kept, Refusal>> {
+        let count = parts.copies.len();
+        let written = self.write(|| Ok(Body::Memory(body)), parts).await;
+        written.unwrap_or_else(|| refused(count, &Refusal::LOCAL_ERROR))
+    }
+
+    /// Writes where it may block. `None` says that it panicked, which only a bug can bring about.
+    async fn write(
+        &self,
+        whole: impl FnOnce() -> Result<Body, Error> + Send + 'static,
+        parts: Parts,
+    ) -> Option<Vec<Result<Kept, Refusal>>> {
+        // In an MH folder there is nothing to wait for.
+        let users = parts.copies.iter().filter(|_| self.is_mbox()).map(|copy| &copy.user);
+        let turn = self.0.turns.turn(users).await?;
+        let here = self.clone();
+        let work = move || {
+            // Held until the disk is done, even if nobody waits for it any more.
+            let _turn = turn;
+            let count = parts.copies.len();
+            match whole().and_then(|body| here.0.copy(body, &parts)) {
+                Ok(verdicts) => verdicts,
+                Err(error) => refused(count, &refusal(&error)),
+            }
+        };
+        tokio::task::spawn_blocking(work).await.ok()
+    }
+}
+
+impl Shared {
+    /// Makes all copies. An error is that of all of them.
+    fn copy(&self, body: Body, parts: &Parts) -> Result<Vec<Result<Kept, Refusal>>, Error> {
+        let text = self.remembers.then(|| body.read()).transpose()?;
+        let (writing, copies) = (Writing::new(self, &body, parts), &parts.copies);
+        let paths: Vec<Result<PathBuf, Error>> = match parts.together {
+            true => writing.all(copies)?.into_iter().map(Ok).collect(),
+            false => copies.iter().map(|copy| writing.begin(copy)?.commit()).collect(),
+        };
+        let kept = |(copy, path): (&Copy, Result<PathBuf, Error>)| {
+            let path = path.map_err(|error| refusal(&error))?;
+            let message =
+                text.as_ref().map(|text| [LineEndings::ToLf.apply(&copy.prefix).as_slice(), text].concat());
+            Ok(Kept::Stored { path, message: message.map(Arc::from) })
+        };
+        Ok(copies.iter().zip(paths).map(kept).collect())
+    }
+}
+
+/// A message being written to inboxes.
+struct Writing<'a> {
+    shared: &'a Shared,
+    body: &'a Body,
+    sender: &'a str,
+    /// Until when locks are waited for.
+    until: Option<Instant>,
+    arrived: SystemTime,
+}
+
+impl<'a> Writing<'a> {
+    fn new(shared: &'a Shared, body: &'a Body, parts: &'a Parts) -> Self {
+        let until = match &shared.format {
+            Format::Mbox { patience, .. } => Instant::now().checked_add(*patience),
+            Format::Mh(_) => None,
+        };
+        Self { shared, body, sender: &parts.sender, until, arrived: SystemTime::now() }
+    }
+
+    /// Makes all copies or none, as far as disks let that be done, and answers where they lie.
+    fn all(&self, copies: &[Copy]) -> Result<Vec<PathBuf>, Error> {
+        // Locks are taken in the same order for all messages, so that no two wait for each other.
+        let mut order: Vec<usize> = (0..copies.len()).collect();
+        order.sort_by_key(|&at| &copies[at].user);
+        // An mbox takes one message at a time.
+        let (first, further): (Vec<_>, Vec<_>) = (0..order.len())
+            .partition(|&place| place == 0 || copies[order[place]].user != copies[order[place - 1]].user);
+        let mut begun = Vec::with_capacity(first.len());
+        for place in first {
+            begun.push((order[place], self.begin(&copies[order[place]])?));
+        }
+        let mut lying: Vec<(usize, PathBuf)> = Vec::with_capacity(copies.len());
+        let further = further.into_iter().map(|place| (order[place], None));
+        for (copy, begun) in begun.into_iter().map(|(copy, begun)| (copy, Some(begun))).chain(further) {
+            let begun = begun.map_or_else(|| self.begin(&copies[copy]), Ok);
+            let committed = begun.and_then(Begun::commit);
+            lying.push((copy, committed.inspect_err(|_| self.shared.take_back(&lying))?));
+        }
+        lying.sort_unstable();
+        Ok(lying.into_iter().map(|(_, path)| path).collect())
+    }
+
+    /// Writes a copy, which is not durable yet, and which an mbox is locked for.
+    fn begin(&self, copy: &Copy) -> Result<Begun, Error> {
+        let prefix = LineEndings::ToLf.apply(&copy.prefix);
+        match &self.shared.format {
+            Format::Mh(store) => {
+                let mut delivery = store.folder(&copy.user, &Folder::Inbox)?.deliver()?;
+                delivery.append(&prefix)?;
+                self.body.each(|chunk| delivery.append(chunk))?;
+                Ok(Begun::Mh(delivery))
+            }
+            Format::Mbox { store, faults, .. } => {
+                let patience =
+                    self.until.map_or(PAUSE, |until| until.saturating_duration_since(Instant::now()));
+                let mut store = store.clone().with_options(options(patience));
+                if let Some(faults) = faults {
+                    store = store.with_faults(Arc::clone(faults));
+                }
+                let offset = jiff::Zoned::now().offset().seconds();
+                let from_line = FromLine::new(self.sender.as_bytes(), self.arrived, offset);
+                let mut append = Box::new(store.mbox(&copy.user, &Folder::Inbox)?.begin()?);
+                append.append(from_line.as_bytes())?;
+                let (mut requoter, mut last) = (Requoter::default(), b'\n');
+                requoter.push(&prefix, |text| append.append(text))?;
+                self.body.each(|chunk| {
+                    last = chunk.last().copied().unwrap_or(last);
+                    requoter.push(chunk, |text| append.append(text))
+                })?;
+                requoter.finish(|text| append.append(text))?;
+                // The empty line that readers take for the end of a message, whatever lines it ends with itself.
+                append.append(if last == b'\n' { b"\n" } else { b"\n\n" })?;
+                append.write_out()?;
+                Ok(Begun::Mbox(append))
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Takes copies back, where the client is told that the message failed for all, and will send it again.
+    fn take_back(&self, lying: &[(usize, PathBuf)]) {
+        for (_, path) in lying {
+            let taken = match self.format {
+                Format::Mh(_) => std::fs::remove_file(path),
+                Format::Mbox { .. } => Err(std::io::ErrorKind::Unsupported.into()),
+            };
+            if let Err(error) = taken {
+                tracing::warn!(path = %path.display(), %error, "a copy could not be taken back");
+            }
+        }
+    }
+}
+
+/// How an mbox is written and read: with a lock file and the kernel's lock, and `>` before `From ` in such a way that what was
+/// sent is known again (mboxrd).
+fn options(patience: Duration) -> MboxOptions {
+    let retries = u32::try_from(patience.as_millis() / PAUSE.as_millis()).unwrap_or(u32::MAX);
+    MboxOptions::new()
+        .dot_lock(Some(DotLockOptions::new().sleep(PAUSE).retries(retries)))
+        .kernel_lock(Some(patience))
+        .files_only(true)
+        .unquoting(Unquoting::Rd)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+use std::path::Path;
+
+use maildrop::{Fault, FaultPlan, Operation};
+
+use super::super::Way;
+use super::*;
+
+const MESSAGE: &[u8] = b"Subject: x\r\n\r\nFrom a\r\n>From b\r\n>>From c\r\n";
+
+fn copy(user: &str) -> Copy {
+    Copy {
+        user: UserName::parse(user).unwrap(),
+        way: Way::Inbox,
+        prefix: format!("Delivered-To: {user}\r\n").into_bytes(),
+    }
+}
+
+async fn deliver(boxes: &Boxes, users: &[&str], together: bool) -> Vec<Result<Kept, Refusal>> {
+    let copies = users.iter().map(|user| copy(user)).collect();
+    let parts = Parts { sender: "s@x.test".into(), copies, together };
+    boxes.deliver(Message::Whole(MESSAGE.to_vec()), parts).await
+}
+
+fn mbox(root: &Path, faults: Option<FaultPlan>) -> Boxes {
+    let faults = faults.map(|plan| Arc::new(plan) as _);
+    Boxes::mbox(root.to_owned(), Duration::from_millis(300), faults, true)
+}
+
+fn mh(root: &Path, faults: Option<FaultPlan>) -> Boxes {
+    Boxes::mh(root.to_owned(), faults.map(|plan| Arc::new(plan) as _), true)
+}
+
+/// What lies in the inbox of a user: the mbox, or the number of messages in the MH folder.
+fn in_mbox(root: &Path, user: &str) -> String {
+    std::fs::read_to_string(root.join(user).join("mbox")).unwrap_or_default()
+}
+
+fn in_mh(root: &Path, user: &str) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(root.join(user).join("Mail/inbox")) else { return Vec::new() };
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn an_mbox_gets_a_from_line_quotes_and_an_empty_line_at_the_end() {
+    let root = tempfile::tempdir().unwrap();
+    let boxes = mbox(root.path(), None);
+    for verdict in deliver(&boxes, &["a", "b"], true).await {
+        let Ok(Kept::Stored { path, message }) = verdict else { panic!("{verdict:?}") };
+        assert!(path.ends_with("mbox"), "{path:?}");
+        assert!(message.unwrap().ends_with(b"\nSubject: x\n\nFrom a\n>From b\n>>From c\n"));
+    }
+    for user in ["a", "b"] {
+        let text = in_mbox(root.path(), user);
+        let (line, rest) = text.split_once('\n').unwrap();
+        assert!(line.starts_with("From s@x.test  "), "{line}");
+        assert_eq!(rest, format!("Delivered-To: {user}\nSubject: x\n\n>From a\n>>From b\n>>>From c\n\n"));
+    }
+}
+
+#[tokio::test]
+async fn a_user_who_gets_two_copies_gets_both() {
+    let root = tempfile::tempdir().unwrap();
+    for together in [true, false] {
+        let boxes = mbox(&root.path().join(together.to_string()), None);
+        let verdicts = deliver(&boxes, &["a", "b", "a"], together).await;
+        assert!(verdicts.iter().all(Result::is_ok), "{verdicts:?}");
+        let text = in_mbox(&root.path().join(together.to_string()), "a");
+        assert_eq!(text.matches("Delivered-To: a\n").count(), 2);
+        let boxes = mh(&root.path().join(together.to_string()), None);
+        let verdicts = deliver(&boxes, &["a", "b", "a"], together).await;
+        assert!(verdicts.iter().all(Result::is_ok), "{verdicts:?}");
+        assert_eq!(in_mh(&root.path().join(together.to_string()), "a"), ["1", "2"]);
+    }
+}
+
+#[tokio::test]
+async fn an_mbox_that_another_program_has_locked_keeps_the_message_out_of_all_or_of_that_one() {
+    for (together, expected) in [(true, [0, 0, 0]), (false, [1, 0, 1])] {
+        let root = tempfile::tempdir().unwrap();
+        let boxes = mbox(root.path(), None);
+        std::fs::create_dir(root.path().join("b")).unwrap();
+        let lock = root.path().join("b/mbox.lock");
+        std::fs::write(&lock, "0").unwrap();
+        let verdicts = deliver(&boxes, &["a", "b", "c"], together).await;
+        let refused: Vec<&Refusal> = verdicts.iter().filter_map(|verdict| verdict.as_ref().err()).collect();
+        assert!(refused.iter().all(|refusal| **refusal == super::super::LOCKED), "{refused:?}");
+        let found = ["a", "b", "c"].map(|user| in_mbox(root.path(), user).matches("Subject: x\n").count());
+        assert_eq!(found, expected);
+        assert_eq!(refused.len(), if together { 3 } else { 1 });
+        // Later it is delivered.
+        std::fs::remove_file(lock).unwrap();
+        assert!(deliver(&boxes, &["b"], together).await[0].is_ok());
+        assert_eq!(in_mbox(root.path(), "b").matches("Subject: x\n").count(), 1);
+        assert_eq!(std::fs::read_dir(root.path().join("b")).unwrap().count(), 1, "and no lock stays");
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_for_one_keeps_the_message_out_of_all_mh_folders_where_that_is_asked_for() {
+    for operation in [Operation::Write, Operation::SyncFile, Operation::SyncDirectory] {
+        for (together, expected) in [(true, [0, 0, 0]), (false, [1, 0, 1])] {
+            let root = tempfile::tempdir().unwrap();
+            let plan = FaultPlan::new().nth(operation, 2, Fault::no_space());
+            let verdicts = deliver(&mh(root.path(), Some(plan)), &["a", "b", "c"], together).await;
+            let refused = verdicts.iter().filter_map(|verdict| verdict.as_ref().err());
+            let refused: Vec<_> = refused.collect();
+            assert!(refused.iter().all(|refusal| **refusal == Refusal::INSUFFICIENT_STORAGE), "{refused:?}");
+            assert_eq!(refused.len(), if together { 3 } else { 1 });
+            let found = ["a", "b", "c"].map(|user| in_mh(root.path(), user).len());
+            assert_eq!(found, expected, "{operation}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_leaves_nothing_in_any_mbox() {
+    for operation in [Operation::Open, Operation::Write] {
+        for (together, expected) in [(true, [0, 0, 0]), (false, [1, 0, 1])] {
+            let root = tempfile::tempdir().unwrap();
+            // An mbox takes a guard and the message, which are two writes.
+            let plan = FaultPlan::new().nth(
+                operation,
+                if operation == Operation::Write { 3 } else { 2 },
+                Fault::no_space(),
+            );
+            let verdicts = deliver(&mbox(root.path(), Some(plan)), &["a", "b", "c"], together).await;
+            let refused = verdicts.iter().filter_map(|verdict| verdict.as_ref().err()).count();
+            assert_eq!(refused, if together { 3 } else { 1 }, "{operation}");
+            let found =
+                ["a", "b", "c"].map(|user| in_mbox(root.path(), user).matches("Subject: x\n").count());
+            assert_eq!(found, expected, "{operation}");
+            assert!(
+                ["a", "b", "c"]
+                    .iter()
+                    .zip(found)
+                    .all(|(user, count)| count > 0 || in_mbox(root.path(), user).is_empty())
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn many_messages_for_the_same_users_at_a_time_do_not_wait_for_each_others_locks() {
+    let root = tempfile::tempdir().unwrap();
+    let boxes = mbox(root.path(), None);
+    let tasks: Vec<_> = (0..40)
+        .map(|n| {
+            let boxes = boxes.clone();
+            let users = if n % 2 == 0 { ["a", "b"] } else { ["b", "a"] };
+            tokio::spawn(async move { deliver(&boxes, &users, n % 3 == 0).await })
+        })
+        .collect();
+    for task in tasks {
+        let verdicts = task.await.unwrap();
+        assert!(verdicts.iter().all(Result::is_ok), "{verdicts:?}");
+    }
+    for user in ["a", "b"] {
+        assert_eq!(in_mbox(root.path(), user).matches("\nSubject: x\n").count(), 40);
+    }
+}

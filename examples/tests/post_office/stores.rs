@@ -1,0 +1,377 @@
+//! The same mail in each store: delivered by SMTP and LMTP, filed by rc files, collected by POP3.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::client::{Client, LONG};
+use crate::rules::write_rc;
+use mailwright::config::{Config, LineEndings, Span};
+use mailwright::office::{Builder, RulesError, StartError};
+use mailwright::{PostOffice, Service, StoreFormat};
+
+const FILES: [StoreFormat; 3] = [StoreFormat::Maildir, StoreFormat::Mbox, StoreFormat::Mh];
+
+fn config(format: StoreFormat) -> Config {
+    let mut config = Config::default();
+    config.store = format;
+    config.timeouts.lock = Span(Duration::from_millis(200));
+    config
+}
+
+fn builder(data: &Path, config: Config) -> Builder {
+    let builder = PostOffice::builder().config(config).data(data).domain("local.test").no_tls();
+    [Service::Smtp, Service::Lmtp, Service::Pop3]
+        .into_iter()
+        .fold(builder, |builder, service| builder.listen(service, "127.0.0.1:0"))
+        .user("alice", "secret")
+        .user("bob", "secret")
+}
+
+async fn start(data: &Path, format: StoreFormat) -> PostOffice {
+    builder(data, config(format)).start().await.unwrap()
+}
+
+/// Where the inbox of a user lies.
+fn inbox(data: &Path, format: StoreFormat, user: &str) -> PathBuf {
+    let home = data.join("mail").join(user);
+    match format {
+        StoreFormat::Maildir => home.join("Maildir/new"),
+        StoreFormat::Mbox => home.join("mbox"),
+        StoreFormat::Mh => home.join("Mail/inbox"),
+        _ => panic!("{format} has no files"),
+    }
+}
+
+/// Sends a message as the wire has it, and gives the replies to its end.
+async fn send(office: &PostOffice, service: Service, to: &[&str], message: &[u8]) -> Vec<String> {
+    let mut client = Client::connect(office.addr(service).unwrap()).await;
+    client.say(if service == Service::Lmtp { "LHLO c.test" } else { "EHLO c.test" }, "250").await;
+    client.say("MAIL FROM:<s@x.test> BODY=8BITMIME", "250").await;
+    for address in to {
+        client.say(&format!("RCPT TO:<{address}@local.test>"), "250").await;
+    }
+    client.say("DATA", "354").await;
+    let mut stuffed = Vec::new();
+    for line in message.split_inclusive(|&byte| byte == b'\n') {
+        stuffed.extend((line[0] == b'.').then_some(b'.'));
+        stuffed.extend_from_slice(line);
+    }
+    client.send([&stuffed, b".\r\n".as_slice()].concat()).await;
+    let count = if service == Service::Lmtp { to.len() } else { 1 };
+    let mut replies = Vec::new();
+    for _ in 0..count {
+        replies.push(client.reply().await);
+    }
+    replies
+}
+
+async fn deliver(office: &PostOffice, to: &[&str], message: &[u8]) {
+    for reply in send(office, Service::Smtp, to, message).await {
+        assert!(reply.starts_with("250 2.0.0"), "{reply}");
+    }
+}
+
+async fn login(office: &PostOffice, user: &str) -> Client {
+    let mut client = Client::silent(office.addr(Service::Pop3).unwrap()).await;
+    client.expect("+OK").await;
+    client.say(&format!("USER {user}"), "+OK").await;
+    client.say("PASS secret", "+OK").await;
+    client
+}
+
+/// The lines of a listing without their numbers.
+async fn listing(client: &mut Client, command: &str) -> Vec<String> {
+    let text = String::from_utf8(client.text(command).await).unwrap();
+    text.lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
+}
+
+/// Messages that are easily damaged, and some of all sizes.
+fn messages() -> Vec<Vec<u8>> {
+    let lines = |size: usize| {
+        let line = |n: usize| match n % 50 {
+            7 => "From here on\r\n".to_owned(),
+            8 => ">From there\r\n".to_owned(),
+            _ => format!("{n:062}\r\n"),
+        };
+        (0..size / 64).map(line).collect::<String>()
+    };
+    let mut messages: Vec<Vec<u8>> = [
+        b"Subject: one\r\n\r\nhi\r\n".as_slice(),
+        b"Subject: eight bits\r\n\r\n\xe9\xff\x80 \xc3\xa9\r\n",
+        b"Subject: dots\r\n\r\n.\r\n..\r\n...x\r\n.",
+        b"Subject: empty lines\r\n\r\n\r\nx\r\n\r\n\r\n",
+        b"Subject: no body\r\n\r\n",
+        b"Subject: from\r\n\r\nFrom here\r\n>From there\r\n>>>From far\r\n\r\n\
+          From a@b Tue Jan  2 03:04:05 2001\r\nSubject: none\r\n\r\nFrom \r\n",
+    ]
+    .map(|message| if message.ends_with(b"\n") { message.to_vec() } else { [message, b"\r\n"].concat() })
+    .to_vec();
+    for size in [20_000, 33_000, 70_000, 1_000_000] {
+        messages.push(format!("Subject: {size}\r\n\r\n{}", lines(size)).into_bytes());
+    }
+    messages
+}
+
+#[tokio::test]
+async fn each_store_gives_back_what_came_octet_for_octet() {
+    for format in StoreFormat::ALL {
+        let data = tempfile::tempdir().unwrap();
+        let office = start(data.path(), format).await;
+        let mut messages = messages();
+        if format != StoreFormat::Mbox {
+            // In an mbox, the empty line behind it ends a header, and such fields are for mail readers.
+            messages.push(b"Subject: header alone\r\n".to_vec());
+            messages.push(b"Status: RO\r\nContent-Length: 7\r\n\r\nFrom x\r\n".to_vec());
+        }
+        let mut sent = Vec::new();
+        for (at, message) in messages.iter().enumerate() {
+            let service = if at % 2 == 0 { Service::Smtp } else { Service::Lmtp };
+            // Two copies for alice: with another address, it is another message.
+            let replies = send(&office, service, &["bob", "alice", "alice+tag"], message).await;
+            for reply in &replies {
+                assert!(reply.starts_with("250 2."), "{format}: {reply}");
+            }
+            assert_eq!(replies.len(), if service == Service::Lmtp { 3 } else { 1 });
+            sent.extend([message, message]);
+        }
+        for (user, sent) in [("alice", sent), ("bob", messages.iter().collect())] {
+            let mut client = login(&office, user).await;
+            let sizes = listing(&mut client, "LIST").await;
+            assert_eq!(sizes.len(), sent.len(), "{format}");
+            let mut found = Vec::new();
+            for number in 1..=sent.len() {
+                let text = client.text(&format!("RETR {number}")).await;
+                assert_eq!(sizes[number - 1], text.len().to_string(), "{format}");
+                found.push(text);
+            }
+            // Maildirs may list messages of the same moment in another order.
+            for message in &sent {
+                let shown = message[..message.len().min(200)].escape_ascii();
+                let whole = |text: &Vec<u8>| {
+                    let trace = text.strip_suffix(message.as_slice());
+                    trace.is_some_and(|trace| {
+                        trace.starts_with(b"Return-Path: <s@x.test>\r\nDelivered-To: ")
+                            && trace.ends_with(b"\r\n")
+                            && !trace.windows(4).any(|end| end == b"\r\n\r\n")
+                    })
+                };
+                let at = found.iter().position(whole);
+                let at = at.unwrap_or_else(|| panic!("{format} for {user}: {shown}"));
+                found.swap_remove(at);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn fields_of_mail_readers_in_an_mbox_do_not_come_from_the_sender() {
+    let data = tempfile::tempdir().unwrap();
+    let office = start(data.path(), StoreFormat::Mbox).await;
+    for length in ["7", "8", "100000"] {
+        let notes = format!("X-IMAP: 1 2\r\nStatus: RO\r\nContent-Length: {length}\r\n");
+        let message = format!("{notes}Subject: {length}\r\n\r\nFrom x\r\n");
+        deliver(&office, &["alice"], message.as_bytes()).await;
+    }
+    let mut client = login(&office, "alice").await;
+    for (number, length) in [(1, "7"), (2, "8"), (3, "100000")] {
+        let text = client.text(&format!("RETR {number}")).await;
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.ends_with(&format!("Subject: {length}\r\n\r\nFrom x\r\n")), "{text}");
+        assert!(!text.contains("Status:") && !text.contains("-Length:"), "{text}");
+    }
+    client.say("RETR 4", "-ERR").await;
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_gone_and_the_rest_keeps_its_unique_ids_over_a_restart() {
+    for format in StoreFormat::ALL {
+        let data = tempfile::tempdir().unwrap();
+        let mut office = start(data.path(), format).await;
+        for n in 1..=5 {
+            deliver(&office, &["alice"], format!("Subject: {n}\r\n\r\nFrom {n}\r\n").as_bytes()).await;
+        }
+        let mut client = login(&office, "alice").await;
+        let before = listing(&mut client, "UIDL").await;
+        for number in [1, 3] {
+            client.say(&format!("DELE {number}"), "+OK").await;
+        }
+        client.say("QUIT", "+OK").await;
+        client.expect_end().await;
+        if format != StoreFormat::Memory {
+            office.shutdown().await;
+            office = start(data.path(), format).await;
+        }
+        deliver(&office, &["alice"], b"Subject: 6\r\n\r\nFrom 6\r\n").await;
+        let mut client = login(&office, "alice").await;
+        let after = listing(&mut client, "UIDL").await;
+        assert_eq!(after.len(), 4, "{format}");
+        assert_eq!([&after[0], &after[1], &after[2]], [&before[1], &before[3], &before[4]], "{format}");
+        assert!(!before.contains(&after[3]), "{format}");
+        for (number, subject) in [(1, 2), (2, 4), (3, 5), (4, 6)] {
+            let text = client.text(&format!("RETR {number}")).await;
+            assert!(text.ends_with(format!("Subject: {subject}\r\n\r\nFrom {subject}\r\n").as_bytes()));
+        }
+        let left = data.path().join("mail/alice/mbox.lock").exists();
+        assert!(!left, "{format}: no lock stays");
+    }
+}
+
+#[tokio::test]
+async fn mail_lies_where_the_store_says_and_what_arrived_tells_where() {
+    for format in FILES {
+        let data = tempfile::tempdir().unwrap();
+        let office = start(data.path(), format).await;
+        for (at, body) in ["hi".to_owned(), "0123456789\r\n".repeat(10_000)].iter().enumerate() {
+            let message = format!("Subject: x{at}\r\n\r\n{body}\r\n");
+            deliver(&office, &["alice"], message.as_bytes()).await;
+            let mail = office.wait_for(|mail| mail.subject() == format!("x{at}"), LONG).await.unwrap();
+            let (path, inbox) = (mail.path().unwrap(), inbox(data.path(), format, "alice"));
+            assert!(path == inbox || path.parent() == Some(&inbox), "{format}: {path:?}");
+            let stored = std::fs::read(path).unwrap();
+            let text = mail.message().unwrap();
+            assert!(text.ends_with(message.replace("\r\n", "\n").as_bytes()), "{format}");
+            assert!(stored.windows(text.len()).any(|part| part == text), "{format}");
+            assert!(mail.destinations().is_empty());
+            // What others do to it is no matter.
+            if format != StoreFormat::Maildir {
+                std::fs::remove_file(path).unwrap();
+                assert_eq!(mail.message().unwrap(), text);
+            }
+        }
+        assert_eq!(data.path().join("mail/alice/Maildir").exists(), format == StoreFormat::Maildir);
+    }
+}
+
+#[tokio::test]
+async fn mail_in_memory_is_collected_and_goes_with_the_office() {
+    let data = tempfile::tempdir().unwrap();
+    let office = start(data.path(), StoreFormat::Memory).await;
+    deliver(&office, &["alice"], b"Subject: x\r\n\r\n").await;
+    login(&office, "alice").await.say("STAT", "+OK 1 ").await;
+    assert!(!data.path().join("mail").exists());
+    office.shutdown().await;
+    let office = start(data.path(), StoreFormat::Memory).await;
+    login(&office, "alice").await.say("STAT", "+OK 0 ").await;
+}
+
+#[tokio::test]
+async fn rc_files_file_into_the_store_unless_they_say_otherwise() {
+    for format in FILES {
+        let data = tempfile::tempdir().unwrap();
+        write_rc(data.path(), "alice", ":0:\n* ^Subject: box\nbox\n:0\n* ^Subject: back\n$DEFAULT\n");
+        let office = start(data.path(), format).await;
+        let large = format!("Subject: large\r\n\r\n{}", "From 456789\r\n".repeat(10_000));
+        for message in
+            ["Subject: box\r\n\r\n1\r\n", "Subject: back\r\n\r\n2\r\n", "Subject: x\r\n\r\n3\r\n", &large]
+        {
+            deliver(&office, &["alice", "bob"], message.as_bytes()).await;
+        }
+        let boxed = std::fs::read_to_string(data.path().join("mail/alice/box")).unwrap();
+        assert_eq!(boxed.matches("\nSubject: ").count(), 1, "{boxed}");
+        for (user, subjects) in
+            [("alice", vec!["back", "large", "x"]), ("bob", vec!["back", "box", "large", "x"])]
+        {
+            let mut client = login(&office, user).await;
+            let count = listing(&mut client, "LIST").await.len();
+            let mut found = Vec::new();
+            for number in 1..=count {
+                let text = String::from_utf8(client.text(&format!("RETR {number}")).await).unwrap();
+                let subject = text.split("\r\nSubject: ").nth(1).unwrap().split("\r\n").next().unwrap();
+                assert!(subject != "large" || text.ends_with(&large), "{format} for {user}");
+                found.push(subject.to_owned());
+            }
+            found.sort();
+            assert_eq!(found, subjects, "{format} for {user}");
+        }
+        let maildir = data.path().join("mail/alice/Maildir");
+        assert_eq!(maildir.exists(), format == StoreFormat::Maildir);
+        assert!(!data.path().join("mail/alice/mbox.lock").exists());
+    }
+}
+
+#[tokio::test]
+async fn an_mbox_that_another_program_has_locked_is_told_and_gets_its_mail_later() {
+    let data = tempfile::tempdir().unwrap();
+    let office = start(data.path(), StoreFormat::Mbox).await;
+    deliver(&office, &["alice"], b"Subject: 1\r\n\r\n").await;
+    let lock = data.path().join("mail/alice/mbox.lock");
+    std::fs::write(&lock, "0").unwrap();
+    for message in ["Subject: 2\r\n\r\n".to_owned(), "0123456789\r\n".repeat(10_000)] {
+        let replies = send(&office, Service::Smtp, &["alice", "bob"], message.as_bytes()).await;
+        assert!(replies[0].starts_with("451 4.2.0 "), "{replies:?}");
+        let replies = send(&office, Service::Lmtp, &["alice", "bob"], message.as_bytes()).await;
+        assert!(replies[0].starts_with("451 4.2.0 ") && replies[1].starts_with("250"), "{replies:?}");
+    }
+    // Nor does a session begin.
+    let mut client = Client::silent(office.addr(Service::Pop3).unwrap()).await;
+    client.expect("+OK").await;
+    client.say("USER alice", "+OK").await;
+    client.say("PASS secret", "-ERR [").await;
+    std::fs::remove_file(&lock).unwrap();
+    deliver(&office, &["alice"], b"Subject: 2\r\n\r\n").await;
+    login(&office, "alice").await.say("STAT", "+OK 2 ").await;
+    login(&office, "bob").await.say("STAT", "+OK 2 ").await;
+}
+
+#[tokio::test]
+async fn what_a_store_cannot_do_keeps_the_office_from_starting() {
+    let data = tempfile::tempdir().unwrap();
+    for format in [StoreFormat::Mbox, StoreFormat::Mh] {
+        let error = PostOffice::builder().user("alice", "x").store(format).start().await.unwrap_err();
+        assert!(matches!(error, StartError::NoData(_)), "{error}");
+        assert_eq!(error.keys(), [["store"]]);
+        let mut crlf = config(format);
+        crlf.line_endings = LineEndings::Crlf;
+        let error = builder(data.path(), crlf).start().await.unwrap_err();
+        let expected = format!("expected line_endings = \"lf\" for the store {format}, found \"crlf\"");
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(error.keys(), [["line_endings"], ["store"]]);
+    }
+    let rc = write_rc(data.path(), "bob", ":0\nbox\n");
+    let error = builder(data.path(), config(StoreFormat::Memory)).start().await.unwrap_err();
+    assert!(matches!(&error, StartError::Filter(RulesError::InMemory { path }) if *path == rc), "{error}");
+    assert_eq!(error.keys(), [["store"]]);
+    let mut unfiltered = config(StoreFormat::Memory);
+    unfiltered.filter.enabled = false;
+    assert!(builder(data.path(), unfiltered).start().await.is_ok());
+
+    let root = maildrop::MailRoot::new(data.path().join("mail"));
+    let maildir = root.create(&maildrop::UserName::parse("bob").unwrap()).unwrap();
+    assert!(builder(data.path(), config(StoreFormat::Mh)).start().await.is_ok());
+    maildir.set_quota(Some("5000S".parse().unwrap())).unwrap();
+    for format in [StoreFormat::Mbox, StoreFormat::Mh] {
+        let error = builder(data.path(), config(format)).start().await.unwrap_err();
+        let StartError::Quota { path, store } = &error else { panic!("{error}") };
+        assert_eq!((path, *store), (&maildir.path().join("maildirsize"), format));
+        assert_eq!(error.keys(), [["store"]]);
+    }
+    assert!(builder(data.path(), config(StoreFormat::Maildir)).start().await.is_ok());
+}
+
+#[tokio::test]
+async fn the_builder_has_the_last_word_on_the_store() {
+    let data = tempfile::tempdir().unwrap();
+    let users = |builder: Builder| {
+        builder.domain("local.test").user("alice", "x").listen(Service::Smtp, "127.0.0.1:0")
+    };
+    for (builder, expected) in [
+        (PostOffice::builder().data(data.path().join("1")).store(StoreFormat::Mbox), "1/mail/alice/mbox"),
+        (PostOffice::builder().store(StoreFormat::Mbox).data(data.path().join("2")), "2/mail/alice/mbox"),
+        (PostOffice::builder().data(data.path().join("3")), "3/mail/alice/Maildir"),
+        (
+            PostOffice::builder()
+                .config(config(StoreFormat::Mbox))
+                .data(data.path().join("4"))
+                .store(StoreFormat::Mh),
+            "4/mail/alice/Mail/inbox/1",
+        ),
+    ] {
+        let office = users(builder).start().await.unwrap();
+        deliver(&office, &["alice"], b"Subject: x\r\n\r\n").await;
+        assert!(data.path().join(expected).exists(), "{expected}");
+    }
+    let in_memory = PostOffice::builder().store(StoreFormat::Mbox).data(data.path().join("5")).in_memory();
+    let office = users(in_memory).start().await.unwrap();
+    deliver(&office, &["alice"], b"Subject: x\r\n\r\n").await;
+    assert!(!data.path().join("5").exists());
+}
