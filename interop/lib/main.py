@@ -31,6 +31,7 @@ PARTS = [
     "pop_clients",
     "pop3_fetch",
     "pop3_concurrent",
+    "stores",
     "slow",
     "lifecycle",
     "disk_full",

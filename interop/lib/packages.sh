@@ -4,7 +4,7 @@ packages=(
     swaks libauthen-sasl-perl libnet-ssleay-perl
     curl msmtp s-nail gsasl openssl
     postfix dovecot-core dovecot-lmtpd dovecot-pop3d dovecot-imapd dovecot-sieve
-    procmail procmail-lib fetchmail mpop getmail6 mutt spamassassin spamc
+    procmail procmail-lib fetchmail mpop getmail6 mutt nmh spamassassin spamc
     python3 ca-certificates
 )
 programs=(
