@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::client::{Client, LONG};
 use crate::rules::write_rc;
-use mailwright::config::{Config, LineEndings, Span};
+use mailwright::config::{BrokenRc, Config, LineEndings, Span};
 use mailwright::office::{Builder, RulesError, StartError};
 use mailwright::{PostOffice, Service, StoreFormat};
 
@@ -286,6 +286,31 @@ async fn rc_files_file_into_the_store_unless_they_say_otherwise() {
         let maildir = data.path().join("mail/alice/Maildir");
         assert_eq!(maildir.exists(), format == StoreFormat::Maildir);
         assert!(!data.path().join("mail/alice/mbox.lock").exists());
+    }
+}
+
+#[tokio::test]
+async fn a_broken_rc_file_leaves_mail_in_the_inbox_of_the_store_where_that_is_asked_for() {
+    for format in FILES {
+        let data = tempfile::tempdir().unwrap();
+        write_rc(data.path(), "alice", ":0\n{\n");
+        let mut config = config(format);
+        config.filter.broken = BrokenRc::Inbox;
+        let office = builder(data.path(), config).start().await.unwrap();
+        let large = format!("Subject: large\r\n\r\n{}", "From 456789\r\n".repeat(10_000));
+        for (count, message) in ["Subject: x\r\n\r\nhi\r\n", &large].into_iter().enumerate() {
+            for service in [Service::Smtp, Service::Lmtp] {
+                for reply in send(&office, service, &["bob", "alice"], message.as_bytes()).await {
+                    assert!(reply.starts_with("250 "), "{format}: {reply}");
+                }
+            }
+            for user in ["alice", "bob"] {
+                let mut client = login(&office, user).await;
+                let found = listing(&mut client, "LIST").await.len();
+                assert_eq!(found, 2 * (count + 1), "{format}");
+                assert!(client.text(&format!("RETR {found}")).await.ends_with(message.as_bytes()));
+            }
+        }
     }
 }
 
