@@ -105,11 +105,11 @@ impl Boxes {
         Self(Arc::new(Shared { format, root, turns: Turns::new(WRITERS), remembers }))
     }
 
-    /// What reads the same mail.
+    /// What reads the same mail, without faults.
     pub(crate) fn reading(&self) -> AnyStore {
         match &self.0.format {
             Format::Mbox { store, .. } => AnyStore::Mbox(store.clone()),
-            Format::Mh(store) => AnyStore::Mh(store.clone()),
+            Format::Mh(_) => AnyStore::Mh(MhStore::new(MailRoot::new(&self.0.root))),
         }
     }
 

@@ -83,13 +83,17 @@ impl MboxAppend {
         })
     }
 
-    /// Writes out what waits in the buffer, to find a disk that is full before [`MboxAppend::commit`] makes the message
-    /// durable.
+    /// Writes out what waits in the buffer, which is given up until there is more: to find a disk that is full before
+    /// [`MboxAppend::commit`] makes the message durable, and to wait with many messages for that.
     ///
     /// # Errors
     /// [`Error::Io`]; the message is then good for nothing but being dropped.
     pub fn write_out(&mut self) -> Result<(), Error> {
-        self.with(|_, out| out.flush())
+        self.with(|_, out| {
+            out.flush()?;
+            out.buffer = Vec::new();
+            Ok(())
+        })
     }
 
     fn with(
