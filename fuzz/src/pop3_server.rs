@@ -68,6 +68,7 @@ fn config(knobs: &mut Knobs) -> ServerConfig {
     }
     config.timeouts = ServerTimeouts::default().with_auth_failure_delay(Duration::from_millis(1));
     config.decoy = sasl::Decoy::new(vec![1; 32]).with_iterations(1).imitating_plain();
+    config.proxy_protocol = knobs.one_in(12);
     config
 }
 

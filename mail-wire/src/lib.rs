@@ -12,6 +12,7 @@
 //! | [`dot`] | the body codec: dot-stuffing both ways, streaming, with detection of bare CR, bare LF and NUL |
 //! | [`pending`] | tokens for questions that must be answered exactly once |
 //! | [`text`] | reply text that cannot hold a line break, and escaping of the peer's bytes for logs |
+//! | [`proxy`] | the header by which a load balancer tells of the real client |
 //! | [`timers`] | a small table of deadlines |
 //! | [`sasl`] | SASL exchanges, client and server |
 //!
@@ -45,6 +46,7 @@ pub mod dot;
 pub mod keyword;
 pub mod line;
 pub mod pending;
+pub mod proxy;
 pub mod sasl;
 mod secret;
 pub mod text;
@@ -53,6 +55,7 @@ pub mod timers;
 pub use buffer::{RecvBuffer, SendBuffer};
 pub use connection::{AuthenticatedPeer, Connection, Io, Layer, LayerInfo, Step, TlsInfo};
 pub use pending::{Lane, Pending};
+pub use proxy::{ProxyAddresses, ProxyError, ProxyHeader};
 pub use secret::Secret;
 pub use text::{Escaped, ReplyText};
 pub use timers::Timers;

@@ -343,3 +343,69 @@ fn a_confidential_transport_lets_passwords_through() {
         assert_eq!(driven.sent().starts_with("+OK"), confidential);
     }
 }
+
+fn proxied() -> ServerConfig {
+    let mut config = config();
+    config.proxy_protocol = true;
+    config
+}
+
+#[test]
+fn a_proxied_client_has_its_own_address_and_nothing_of_what_the_proxy_has_shown() {
+    for (header, address) in [
+        (&b"PROXY TCP4 192.0.2.1 198.51.100.1 1234 110\r\n"[..], "192.0.2.1:1234"),
+        (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x01\x04\xd2\0\x6e", "192.0.2.1:1234"),
+        (b"PROXY UNKNOWN\r\n", "198.51.100.9:1"),
+        (b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", "198.51.100.9:1"),
+    ] {
+        for chunk in [1, 7, usize::MAX] {
+            let mut config = proxied();
+            config.mechanisms.insert(Mechanism::External);
+            let mut peer = Peer::new("198.51.100.9:1".parse().unwrap());
+            peer.identity = Some("proxy".to_owned());
+            let mut driven = Driven::from_peer(config, peer, |_| {});
+            driven.feed(header, chunk);
+            assert_eq!(driven.sent(), "+OK POP3 server ready\r\n");
+            assert_eq!(driven.server.peer().address, address.parse().unwrap());
+            driven.feed(b"CAPA\r\n", chunk);
+            assert!(!driven.sent().contains("EXTERNAL"));
+        }
+    }
+}
+
+#[test]
+fn what_is_no_proxy_header_ends_the_connection_without_a_word() {
+    for wrong in
+        [&b"CAPA\r\nQUIT\r\nSTAT\r\n"[..], b"PROXY TCP4 192.0.2.1\r\n", b"\r\n\r\n\0\r\nQUIT\n\x31\0\0\0"]
+    {
+        let mut driven = Driven::new(proxied());
+        driven.feed(wrong, usize::MAX);
+        assert!(matches!(driven.result, Some(Err(ServerError::Proxy(_)))), "{}", wrong.escape_ascii());
+        assert_eq!(driven.sent(), "", "and nothing was sent");
+        assert!(driven.events.is_empty());
+    }
+    let mut driven = Driven::new(proxied());
+    driven.feed(b"PROXY TCP4 ", usize::MAX);
+    driven.wait(Duration::from_secs(60));
+    assert_eq!(driven.result, Some(Err(ServerError::Timeout(Stage::Connect))));
+    assert_eq!(driven.sent(), "", "and nothing was sent");
+}
+
+#[test]
+fn nothing_behind_a_proxy_header_is_read_before_tls() {
+    let now = Instant::now();
+    let mut config = proxied();
+    config.implicit_tls = true;
+    let mut server = Server::new(config.into(), Peer::new(([192, 0, 2, 7], 1).into()), [1; 32], now);
+    let mut input: &[u8] = b"PROXY TCP4 192.0.2.1 198.51.100.1 1234 995\r\nhello";
+    while let Step::Blocked = server.poll() {
+        let room = server.io().recv;
+        let n = room.len().min(input.len());
+        room[..n].copy_from_slice(&input[..n]);
+        input = &input[n..];
+        server.received(n, now);
+    }
+    assert!(matches!(server.poll(), Step::Upgrade(_)));
+    assert_eq!(input, b"hello");
+    assert!(server.io().recv.is_empty());
+}

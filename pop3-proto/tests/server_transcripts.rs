@@ -41,6 +41,7 @@ fn server_for(transcript: &Transcript) -> Driven {
             "utf8" => config.utf8 = Utf8::On,
             "utf8-users" => config.utf8 = Utf8::WithUsers,
             "languages" => config.languages = languages(),
+            "proxy" => config.proxy_protocol = true,
             "bare-lf" => config.bare_lf = true,
             "kpop" => config.transport_login = TransportLogin::UserPass,
             "preauth" => config.transport_login = TransportLogin::Preauthenticated,

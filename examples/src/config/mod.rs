@@ -152,7 +152,7 @@ pub struct AuthConfig {
 pub struct TrustedConfig {
     /// From where XCLIENT and XFORWARD may be used.
     pub xclient: Vec<Network>,
-    /// From where each connection begins with a PROXY protocol header; POP3 knows none.
+    /// From where each connection begins with a PROXY protocol header.
     pub proxy_protocol: Vec<Network>,
 }
 

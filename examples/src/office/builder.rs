@@ -201,7 +201,7 @@ impl Builder {
     }
 
     /// Expects a PROXY protocol header, version 1 or 2, at the beginning of each connection from these addresses, and only
-    /// there, but not for POP3. May be called for several.
+    /// there. May be called for several.
     pub fn trust_proxy(mut self, network: impl Into<Network>) -> Self {
         self.config.trusted.proxy_protocol.push(network.into());
         self
@@ -332,8 +332,10 @@ impl Builder {
             if let std::collections::hash_map::Entry::Vacant(vacant) = machines.entry(service) {
                 let users = &shared.users;
                 vacant.insert(if service.is_pop3() {
-                    let machine = pop3::machine(&self.config, service, &hostname, users, tls)?;
-                    Machines::Pop3(Arc::new(machine))
+                    let direct = pop3::machine(&self.config, service, &hostname, users, tls)?;
+                    let mut proxied = direct.clone();
+                    proxied.proxy_protocol = true;
+                    Machines::Pop3 { direct: Arc::new(direct), proxied: Arc::new(proxied) }
                 } else {
                     let direct = settings::machine(&self.config, service, hostname.clone(), users, tls)?;
                     let mut proxied = direct.clone();

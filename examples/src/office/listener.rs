@@ -43,7 +43,11 @@ pub(super) enum Machines {
         proxied: Arc<ServerConfig>,
     },
     /// POP3.
-    Pop3(Arc<pop3_server::ServerConfig>),
+    Pop3 {
+        direct: Arc<pop3_server::ServerConfig>,
+        /// Where a PROXY protocol header comes first.
+        proxied: Arc<pop3_server::ServerConfig>,
+    },
 }
 
 /// A connection being served.
@@ -98,7 +102,7 @@ impl Endpoint {
     fn admit(&self, stream: TcpStream, address: SocketAddr) -> Option<Session> {
         let trusted = &self.office.trusted;
         let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(address.ip()));
-        let is_proxied = matches!(self.machines, Machines::Smtp { .. }) && is_in(&trusted.proxy_protocol);
+        let is_proxied = is_in(&trusted.proxy_protocol);
         let limits = &self.office.limits;
         // A proxy speaks for many, who are known once they are announced.
         let admitted = if is_proxied { limits.admit_unknown() } else { limits.admit(address.ip()) };
@@ -110,7 +114,7 @@ impl Endpoint {
                     // As much as the socket takes at once, which is all of it.
                     let told = match self.machines {
                         Machines::Smtp { .. } => format!("{}\r\n", Refusal::TOO_MANY_CONNECTIONS),
-                        Machines::Pop3(_) => format!("{}\r\n", PopRefusal::TOO_MANY_CONNECTIONS),
+                        Machines::Pop3 { .. } => format!("{}\r\n", PopRefusal::TOO_MANY_CONNECTIONS),
                     };
                     let _ = stream.try_write(told.as_bytes());
                 }
@@ -134,8 +138,10 @@ impl Endpoint {
                 let conn = Conn::new(server, stream, settings);
                 Session::Smtp(session::Session::new(office, conn, guard))
             }
-            Machines::Pop3(machine) => {
-                let peer = pop3_server::Peer::new(address);
+            Machines::Pop3 { direct, proxied } => {
+                let mut peer = pop3_server::Peer::new(address);
+                peer.local = stream.local_addr().ok();
+                let machine = if is_proxied { proxied } else { direct };
                 let server = pop3_server::Server::new(Arc::clone(machine), peer, entropy, now);
                 let conn = Conn::new(server, stream, settings);
                 Session::Pop3(pop3::Session::new(office, conn, guard))

@@ -13,6 +13,8 @@ fn builder() -> Builder {
         .user("alice", "secret")
         .listen(Service::Smtp, "127.0.0.1:0")
         .listen(Service::Submissions, "127.0.0.1:0")
+        .listen(Service::Pop3, "127.0.0.1:0")
+        .listen(Service::Pop3s, "127.0.0.1:0")
 }
 
 /// A network that the clients of these tests are in, and one that they are not in.
@@ -104,20 +106,29 @@ async fn a_proxy_announces_its_client_before_anything_else() {
         client.deliver("alice@local.test", "Subject: x\r\n\r\nhi").await;
         assert_eq!(received(&office), "from client.test ([192.0.2.7])");
     }
-    let mut client = silent(&office).await;
-    client.send("EHLO without.a.header\r\n").await;
-    client.expect_end().await;
+    for (service, command) in
+        [(Service::Smtp, "EHLO without.a.header\r\n"), (Service::Pop3, "USER without.a.header\r\n")]
+    {
+        let mut client = Client::silent(office.addr(service).unwrap()).await;
+        client.send(command).await;
+        client.expect_end().await;
+    }
 }
 
 #[tokio::test]
 async fn a_proxy_comes_before_implicit_tls() {
     let (inside, _) = networks();
     let office = builder().domain("localhost").trust_proxy(inside).start().await.unwrap();
-    let mut client = Client::silent(office.addr(Service::Submissions).unwrap()).await;
-    client.send("PROXY TCP6 2001:db8::7 2001:db8::1 1234 465\r\n").await;
-    let mut client = client.tls(office.certificate_pem().unwrap()).await;
-    client.expect("220").await;
-    client.say("EHLO client.test", "250").await;
+    for (service, greeting, command, reply) in [
+        (Service::Submissions, "220", "EHLO client.test", "250"),
+        (Service::Pop3s, "+OK", "USER alice", "+OK"),
+    ] {
+        let mut client = Client::silent(office.addr(service).unwrap()).await;
+        client.send("PROXY TCP6 2001:db8::7 2001:db8::1 1234 465\r\n").await;
+        let mut client = client.tls(office.certificate_pem().unwrap()).await;
+        client.expect(greeting).await;
+        client.say(command, reply).await;
+    }
 }
 
 #[tokio::test]
@@ -127,6 +138,9 @@ async fn nobody_else_is_taken_for_a_proxy() {
     let mut client = silent(&office).await;
     client.expect("220").await;
     client.say("PROXY TCP4 192.0.2.7 198.51.100.1 1234 25", "500").await;
+    let mut collecting = Client::silent(office.addr(Service::Pop3).unwrap()).await;
+    collecting.expect("+OK").await;
+    collecting.say("PROXY TCP4 192.0.2.7 198.51.100.1 1234 110", "-ERR unknown command").await;
     client.deliver("alice@local.test", "Subject: x\r\n\r\nhi").await;
     assert_eq!(received(&office), "from client.test ([127.0.0.1])");
 }
@@ -136,8 +150,14 @@ async fn connections_through_a_proxy_are_counted_by_client() {
     let office =
         builder().trust_proxy(IpAddr::from([127, 0, 0, 1])).max_connections(10, 1).start().await.unwrap();
     let mut clients = Vec::new();
-    for (address, expected) in [("192.0.2.7", "220"), ("192.0.2.8", "220"), ("192.0.2.7", "421 4.7.0")] {
-        let mut client = silent(&office).await;
+    for (service, address, expected) in [
+        (Service::Smtp, "192.0.2.7", "220"),
+        (Service::Smtp, "192.0.2.8", "220"),
+        (Service::Pop3, "192.0.2.9", "+OK"),
+        (Service::Pop3, "192.0.2.7", "-ERR [SYS/TEMP]"),
+        (Service::Smtp, "192.0.2.7", "421 4.7.0"),
+    ] {
+        let mut client = Client::silent(office.addr(service).unwrap()).await;
         client.send(format!("PROXY TCP4 {address} 198.51.100.1 1234 25\r\n")).await;
         client.expect(expected).await;
         clients.push(client);

@@ -20,6 +20,7 @@ impl Server {
                 self.send.purge();
                 self.close(Err(ServerError::Timeout(self.stage())));
             }
+            State::Proxy => self.close(Err(ServerError::Timeout(self.stage()))),
             State::Connect => {}
             // RFC 1939 §3: nothing is removed, and nothing is said.
             State::Command | State::Discarding(_) | State::Response => {

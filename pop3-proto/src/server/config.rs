@@ -43,6 +43,9 @@ pub struct ServerConfig {
     pub stls: bool,
     /// Whether the transport begins with TLS (RFC 8314 §3.3): the first poll asks for the upgrade.
     pub implicit_tls: bool,
+    /// Whether each connection begins with a [PROXY protocol header](mail_wire::proxy). Only for listeners that nobody but the proxy
+    /// reaches.
+    pub proxy_protocol: bool,
     /// Whether replies have response codes (RFC 2449 §8, RFC 3206). On by default.
     pub response_codes: bool,
     /// Whether CAPA tells of PIPELINING (RFC 2449 §6.6). On by default; it works whatever this says.
@@ -89,6 +92,7 @@ impl ServerConfig {
             transport_login: TransportLogin::Ignore,
             stls: false,
             implicit_tls: false,
+            proxy_protocol: false,
             response_codes: true,
             pipelining: true,
             top: true,

@@ -175,6 +175,9 @@ pub enum ServerError {
     /// The client sent what cannot be read on from.
     #[error("client broke the protocol {0}")]
     Protocol(Stage),
+    /// The PROXY header is none.
+    #[error("bad PROXY header: {0}")]
+    Proxy(mail_wire::ProxyError),
     /// Nobody has authenticated the client below the protocol, as it was configured.
     #[error("expected a transport that has authenticated the client")]
     NoTransportIdentity,

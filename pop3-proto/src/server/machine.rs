@@ -15,8 +15,8 @@ use core::fmt;
 use core::time::Duration;
 use mail_wire::line::{LineScanner, Scan};
 use mail_wire::{
-    AuthenticatedPeer, Connection, Io, Lane, Layer, LayerInfo, Pending, RecvBuffer, ReplyText, Secret,
-    SendBuffer, Step, Timers, TlsInfo,
+    AuthenticatedPeer, Connection, Io, Lane, Layer, LayerInfo, Pending, ProxyHeader, RecvBuffer, ReplyText,
+    Secret, SendBuffer, Step, Timers, TlsInfo,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -53,6 +53,8 @@ pub struct Server {
 /// What the machine is doing.
 #[derive(Debug)]
 pub(super) enum State {
+    /// The PROXY header is to come.
+    Proxy,
     /// The transport begins with TLS, which is not there yet.
     ImplicitTls,
     /// The embedder is to be told of the connection.
@@ -112,7 +114,7 @@ impl Server {
     /// A server for one connection. The random bytes must be fresh for each connection, from a cryptographic source:
     /// nonces and the timestamp of the greeting are derived from them.
     pub fn new(config: Arc<ServerConfig>, peer: Peer, random: [u8; Self::RANDOM], now: Instant) -> Self {
-        let state = if config.implicit_tls { State::ImplicitTls } else { State::Connect };
+        let state = if config.proxy_protocol { State::Proxy } else { Self::after_proxy(&config) };
         let mut server = Self {
             recv: RecvBuffer::new(config.limits.receive_buffer()),
             send: SendBuffer::new(config.limits.send_bytes()),
@@ -134,6 +136,10 @@ impl Server {
         };
         server.set_timer(Timer::Wait, server.config.timeouts.handshake());
         server
+    }
+
+    fn after_proxy(config: &ServerConfig) -> State {
+        if config.implicit_tls { State::ImplicitTls } else { State::Connect }
     }
 
     /// Sets the timestamp of the greeting, in place of one that is made of the random bytes: for what no other connection ever had
@@ -303,11 +309,34 @@ impl Server {
                 self.close(Ok(()));
                 None
             }
+            State::Proxy => self.read_proxy_header(),
             State::ImplicitTls | State::StartTls => Some(Step::Upgrade(Layer::Tls)),
             State::Connect => self.connect(),
             State::Discarding(_) => self.discard_line(),
             State::Response => self.read_response(),
         }
+    }
+
+    fn read_proxy_header(&mut self) -> Option<Step<Event, ServerError>> {
+        match ProxyHeader::parse(self.recv.data()) {
+            Ok(None) => return self.blocked(),
+            Err(error) => {
+                self.close(Err(ServerError::Proxy(error)));
+                return None;
+            }
+            Ok(Some((header, len))) => {
+                self.recv.consume(len);
+                // Who the proxy is says nothing of whom it speaks for.
+                self.session.peer.identity = None;
+                if let ProxyHeader::Proxied(addresses) = header {
+                    self.session.peer.address = addresses.source;
+                    self.session.peer.local = Some(addresses.destination);
+                }
+            }
+        }
+        self.state = Self::after_proxy(&self.config);
+        self.set_timer(Timer::Wait, self.config.timeouts.handshake());
+        None
     }
 
     fn connect(&mut self) -> Option<Step<Event, ServerError>> {
@@ -440,8 +469,14 @@ impl Connection for Server {
     fn io(&mut self) -> Io<'_> {
         let reads =
             self.closed.is_none() && !self.eof && !matches!(self.state, State::ImplicitTls | State::StartTls);
-        let recv = if reads { self.recv.spare() } else { &mut [] };
-        Io { recv, send: self.send.data() }
+        let want = match self.state {
+            _ if !reads => 0,
+            State::Proxy => ProxyHeader::missing(self.recv.data()),
+            _ => usize::MAX,
+        };
+        let recv = if want == 0 { &mut [][..] } else { self.recv.spare() };
+        let want = want.min(recv.len());
+        Io { recv: &mut recv[..want], send: self.send.data() }
     }
 
     fn received(&mut self, n: usize, now: Instant) {

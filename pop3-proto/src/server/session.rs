@@ -7,7 +7,7 @@ use crate::types::{ApopTimestamp, UserName};
 use core::net::SocketAddr;
 use mail_wire::{AuthenticatedPeer, TlsInfo};
 
-/// Who is at the other end, as the embedder knows it.
+/// Who is at the other end, as the embedder, or a PROXY header, knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peer {

@@ -69,6 +69,10 @@ impl Driven {
     /// `prepare` gets the server before it is polled.
     pub(crate) fn with(config: ServerConfig, prepare: impl FnOnce(&mut Server)) -> Self {
         let peer = Peer::new("192.0.2.7:50000".parse().expect("an address"));
+        Self::from_peer(config, peer, prepare)
+    }
+
+    pub(crate) fn from_peer(config: ServerConfig, peer: Peer, prepare: impl FnOnce(&mut Server)) -> Self {
         let mut inner =
             testkit::server::Played::new(|now| Server::new(Arc::new(config), peer, [7; Server::RANDOM], now));
         inner.server.set_apop_timestamp(

@@ -8,12 +8,11 @@ mod encode;
 mod error;
 mod parse;
 mod parse_params;
-mod proxy;
 mod reply;
 mod xclient;
 
 pub use encode::{encode_reply, encode_reply_lines};
 pub use error::{CommandError, CommandErrorKind};
+pub use mail_wire::{ProxyAddresses, ProxyError, ProxyHeader};
 pub use parse::Leniency;
-pub use proxy::{ProxyAddresses, ProxyError, ProxyHeader};
 pub use reply::{ReplyError, ReplyReader};

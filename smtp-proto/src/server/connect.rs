@@ -3,9 +3,8 @@
 use super::config::EarlyTalkers;
 use super::event::{Event, ServerError};
 use super::machine::{Server, State, Timer};
-use crate::codec::ProxyHeader;
 use crate::types::{Refusal, Verdict};
-use mail_wire::Step;
+use mail_wire::{ProxyHeader, Step};
 
 impl Server {
     pub(super) fn read_proxy_header(&mut self) -> Option<Step<Event, ServerError>> {
@@ -29,23 +28,6 @@ impl Server {
         }
         self.state = Self::after_proxy(&self.config);
         None
-    }
-
-    /// How many bytes may be read without reading past the PROXY header, behind which TLS may begin.
-    pub(super) fn proxy_header_want(&self) -> usize {
-        let data = self.recv.data();
-        match data {
-            // The shortest headers have 15 and 16 bytes.
-            _ if data.len() < 15 => 15 - data.len(),
-            [b'P', ..] => 1,
-            _ => match data.get(14..16) {
-                None => 16 - data.len(),
-                Some(len) => {
-                    let total = 16 + (usize::from(len[0]) << 8 | usize::from(len[1]));
-                    total.min(ProxyHeader::MAX_V2 + 1).saturating_sub(data.len()).max(1)
-                }
-            },
-        }
     }
 
     pub(super) fn answer_connected(&mut self, verdict: Verdict) {

@@ -9,7 +9,8 @@ use core::fmt;
 use mail_wire::line::{LineScanner, Scan};
 use mail_wire::sasl::{self, Identity};
 use mail_wire::{
-    Connection, Io, Lane, Layer, LayerInfo, Pending, RecvBuffer, Secret, SendBuffer, Step, Timers, TlsInfo,
+    Connection, Io, Lane, Layer, LayerInfo, Pending, ProxyHeader, RecvBuffer, Secret, SendBuffer, Step,
+    Timers, TlsInfo,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -459,7 +460,7 @@ impl Connection for Server {
             && !matches!(self.state, State::ImplicitTls | State::StartTls | State::Turned);
         let want = match self.state {
             _ if !reads => 0,
-            State::Proxy => self.proxy_header_want(),
+            State::Proxy => ProxyHeader::missing(self.recv.data()),
             _ => usize::MAX,
         };
         let recv = if want == 0 { &mut [][..] } else { self.recv.spare() };

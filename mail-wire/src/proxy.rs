@@ -1,6 +1,16 @@
-//! The PROXY protocol, versions 1 and 2: what a load balancer says of the real client before the first byte of SMTP.
+//! The PROXY protocol, versions 1 and 2: what a load balancer says of the real client before the first byte of the mail
+//! protocol, and before TLS.
 //!
 //! Only to be read from peers that are known to send it; from anyone else it would be a forged address.
+//!
+//! ```
+//! use mail_wire::ProxyHeader;
+//!
+//! let data = b"PROXY TCP4 192.0.2.1 198.51.100.1 1234 110\r\nCAPA\r\n";
+//! let Ok(Some((ProxyHeader::Proxied(addresses), len))) = ProxyHeader::parse(data) else { panic!("no client") };
+//! assert_eq!(addresses.source, "192.0.2.1:1234".parse().unwrap());
+//! assert_eq!(&data[len..], b"CAPA\r\n");
+//! ```
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -64,6 +74,23 @@ impl ProxyHeader {
             Self::parse_v1(data)
         } else {
             Err(ProxyError::Signature)
+        }
+    }
+
+    /// How many more bytes may be read so that none is read that stands behind the header, where TLS may begin; at least one.
+    /// `data` is what has been read of it, for which [`parse`](Self::parse) gives `None`.
+    pub fn missing(data: &[u8]) -> usize {
+        match data {
+            // The shortest headers have 15 and 16 bytes.
+            _ if data.len() < 15 => 15 - data.len(),
+            [b'P', ..] => 1,
+            _ => match data.get(14..16) {
+                None => 16 - data.len(),
+                Some(len) => {
+                    let total = 16 + (usize::from(len[0]) << 8 | usize::from(len[1]));
+                    total.min(Self::MAX_V2 + 1).saturating_sub(data.len()).max(1)
+                }
+            },
         }
     }
 
@@ -193,6 +220,8 @@ mod tests {
             );
             for n in 0..bytes.len() {
                 assert_eq!(ProxyHeader::parse(&bytes[..n]), Ok(None), "{} of {}", n, bytes.escape_ascii());
+                let missing = ProxyHeader::missing(&bytes[..n]);
+                assert!((1..=bytes.len() - n).contains(&missing), "{} of {}", n, bytes.escape_ascii());
             }
         }
     }
