@@ -8,6 +8,7 @@ mod limits;
 mod names;
 mod network;
 mod place;
+mod pop3;
 mod units;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ pub use filter::{BrokenRc, FilterConfig};
 pub use limits::{LimitsConfig, TimeoutsConfig};
 pub use network::{Network, NetworkError};
 pub use place::Place;
+pub use pop3::{Expire, Pop3Config, Utf8, WithoutUtf8};
 pub use units::{ByteSize, Span, UnitError};
 
 /// All that can be configured. `Default` is what an empty file gives.
@@ -67,6 +69,8 @@ pub struct Config {
     pub trusted: TrustedConfig,
     /// What SMTP puts up with.
     pub smtp: SmtpConfig,
+    /// What POP3 offers and does.
+    pub pop3: Pop3Config,
     /// The rc files of users.
     pub filter: FilterConfig,
     /// How much of everything.
@@ -92,6 +96,7 @@ impl Default for Config {
             auth: AuthConfig::default(),
             trusted: TrustedConfig::default(),
             smtp: SmtpConfig::default(),
+            pop3: Pop3Config::default(),
             filter: FilterConfig::default(),
             limits: LimitsConfig::default(),
             timeouts: TimeoutsConfig::default(),
@@ -377,6 +382,8 @@ mod tests {
             ),
             ("[filter]\nrc = \"/\"", "p.toml:2:6: expected a file such as"),
             ("[filter]\nbroken = \"lose\"", "p.toml:2:10: unknown variant `lose`"),
+            ("[pop3]\nexpire = \"36h\"", "p.toml:2:10: expected \"never\" or days such as"),
+            ("[pop3]\nutf8 = true", "p.toml:2:8: "),
             ("[trusted]\nxlcient = []", "p.toml:2:1: unknown field `xlcient`"),
         ] {
             let error = parse(text).unwrap_err();

@@ -20,7 +20,7 @@ use super::pop3::Maildrops;
 use super::shared::Shared;
 use super::start_error::StartError;
 use super::{Bound, PostOffice, pop3, settings};
-use crate::config::{Config, FilterConfig, Network};
+use crate::config::{Config, FilterConfig, Network, Pop3Config};
 use crate::delivery::{MailStore, Maildirs, Sink};
 use crate::limits::ConnectionLimits;
 use crate::service::{Listen, ListenError, Service};
@@ -235,6 +235,12 @@ impl Builder {
         self
     }
 
+    /// Sets what POP3 offers, and what it does with mail that was collected.
+    pub fn pop3(mut self, pop3: Pop3Config) -> Self {
+        self.config.pop3 = pop3;
+        self
+    }
+
     /// Adds a scripted failure.
     pub fn fault(mut self, rule: FaultRule) -> Self {
         self.faults.push(rule);
@@ -300,7 +306,7 @@ impl Builder {
             hostname: hostname.clone(),
             postmaster,
             sink,
-            maildrops: Maildrops::new(store),
+            maildrops: Maildrops::new(store, &self.config.pop3),
             faults: (!self.faults.is_empty()).then(|| FaultScript::new(std::mem::take(&mut self.faults))),
             received_fields: u32::try_from(limits.received_fields).unwrap_or(u32::MAX),
             limits: ConnectionLimits::new(limits.connections, limits.connections_per_address),
@@ -332,7 +338,8 @@ impl Builder {
             if let std::collections::hash_map::Entry::Vacant(vacant) = machines.entry(service) {
                 let users = &shared.users;
                 vacant.insert(if service.is_pop3() {
-                    let direct = pop3::machine(&self.config, service, &hostname, users, tls)?;
+                    let maildrops = &shared.maildrops;
+                    let direct = pop3::machine(&self.config, service, &hostname, users, maildrops, tls)?;
                     let mut proxied = direct.clone();
                     proxied.proxy_protocol = true;
                     Machines::Pop3 { direct: Arc::new(direct), proxied: Arc::new(proxied) }

@@ -3,6 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use mail_wire::ReplyText;
+use pop3_proto::types::{Refusal as PopRefusal, ResponseCode};
 use smtp_proto::types::Refusal;
 
 /// Where in a session a rule applies, and what its pattern is compared with.
@@ -21,13 +23,22 @@ pub enum Stage {
     Message,
     /// The message is whole: the sender. Nothing is delivered when a rule strikes here.
     MessageEnd,
+    /// POP3: somebody has logged in, and the maildrop is to be opened: the user.
+    Maildrop,
+    /// RETR or TOP: the user.
+    Retrieve,
+    /// QUIT with a maildrop open: the user. Nothing is removed when a rule strikes here.
+    Commit,
 }
 
 /// What a rule does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
     Refuse(Refusal),
+    RefusePop3(PopRefusal),
     Drop,
+    /// Sends so many octets of a message, then drops.
+    BreakOff(u64),
     Delay(Duration),
 }
 
@@ -41,7 +52,11 @@ pub(super) enum Action {
 ///     FaultRule::at(Stage::Recipient).matching("bob@*").times(2).refuse(450, (4, 2, 0), "greylisted, try again");
 /// // The third message is cut off at its end, without a word.
 /// let crash = FaultRule::at(Stage::MessageEnd).after(2).times(1).drop_connection();
-/// # let _ = (greylisting, crash);
+/// // Each message that alice collects breaks off in the middle.
+/// let broken = FaultRule::at(Stage::Retrieve).matching("alice").break_off_after(100);
+/// // Another session seems to have bob's maildrop, once.
+/// let in_use = FaultRule::at(Stage::Maildrop).matching("bob").times(1).refuse_pop3("IN-USE", "still open elsewhere");
+/// # let _ = (greylisting, crash, broken, in_use);
 /// ```
 #[derive(Debug, Clone)]
 pub struct FaultRule {
@@ -54,7 +69,7 @@ pub struct FaultRule {
 
 /// A [`FaultRule`] without its action.
 #[derive(Debug, Clone)]
-#[must_use = "a rule needs an action: refuse, drop_connection, delay or disk_full"]
+#[must_use = "a rule needs an action: refuse, refuse_pop3, drop_connection, break_off_after, delay or disk_full"]
 pub struct FaultPoint {
     stage: Stage,
     pattern: Option<String>,
@@ -85,7 +100,8 @@ impl FaultPoint {
         Self { times: Some(count), ..self }
     }
 
-    /// Refuses by this reply.
+    /// Refuses by this reply. In POP3 that is `-ERR` with the text, and with `[SYS/TEMP]` for a code of 4yz, `[SYS/PERM]` for one of
+    /// 5yz.
     ///
     /// # Panics
     ///
@@ -96,7 +112,22 @@ impl FaultPoint {
         self.with(Action::Refuse(refusal))
     }
 
-    /// Says that the disk is full: 452 4.3.1.
+    /// Refuses by `-ERR`, with this response code, such as `IN-USE` or `SYS/TEMP`, or with none where it is empty. In SMTP that is
+    /// 550 5.3.0 for `SYS/PERM`, 450 4.3.0 for all others.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such code, or the text is no line: see [`ResponseCode::new`] and [`pop3_proto::types::Refusal::new`].
+    pub fn refuse_pop3(self, code: &str, text: &str) -> FaultRule {
+        let code = (!code.is_empty()).then(|| {
+            ResponseCode::new(code).expect("a response code has words with a slash between each two")
+        });
+        let refusal =
+            PopRefusal::new(code, text).expect("a refusal has one line of text and no bracket before it");
+        self.with(Action::RefusePop3(refusal))
+    }
+
+    /// Says that the disk is full: 452 4.3.1, in POP3 `[SYS/TEMP]`.
     pub fn disk_full(self) -> FaultRule {
         self.with(Action::Refuse(Refusal::INSUFFICIENT_STORAGE))
     }
@@ -104,6 +135,11 @@ impl FaultPoint {
     /// Closes the connection without a word.
     pub fn drop_connection(self) -> FaultRule {
         self.with(Action::Drop)
+    }
+
+    /// Closes the connection when so many octets of the message have been sent, where a message is sent; elsewhere at once.
+    pub fn break_off_after(self, octets: u64) -> FaultRule {
+        self.with(Action::BreakOff(octets))
     }
 
     /// Goes on after so long.
@@ -114,6 +150,21 @@ impl FaultPoint {
     fn with(self, action: Action) -> FaultRule {
         FaultRule { stage: self.stage, pattern: self.pattern, skip: self.skip, times: self.times, action }
     }
+}
+
+/// The reply to an SMTP client where the rule has one for POP3.
+pub(super) fn in_smtp(refusal: &PopRefusal) -> Refusal {
+    let permanent = refusal.code().is_some_and(|code| code.is_within(&ResponseCode::SysPerm));
+    let (code, class) = if permanent { (550, 5) } else { (450, 4) };
+    Refusal::new(code, (class, 3, 0), refusal.text().as_str())
+        .expect("what fits a line of POP3 with its code fits one of SMTP")
+}
+
+/// The reply to a POP3 client where the rule has one for SMTP.
+pub(super) fn in_pop3(refusal: &Refusal) -> PopRefusal {
+    let code = if refusal.code().class() == 5 { ResponseCode::SysPerm } else { ResponseCode::SysTemp };
+    let text = ReplyText::sanitized(refusal.text().as_str().trim_start_matches('['));
+    PopRefusal::new(Some(code), text.as_str().to_owned()).expect("the text has no bracket before it")
 }
 
 /// The rules, counting down.
@@ -198,6 +249,25 @@ mod tests {
     }
 
     #[test]
+    fn each_protocol_has_its_own_words_for_a_refusal() {
+        let refused = |rule: FaultRule| match rule.action {
+            Action::Refuse(refusal) => (refusal.to_string(), in_pop3(&refusal).to_string()),
+            Action::RefusePop3(refusal) => (in_smtp(&refusal).to_string(), refusal.to_string()),
+            other => panic!("{other:?}"),
+        };
+        let point = || FaultRule::at(Stage::Connect);
+        for (rule, smtp, pop3) in [
+            (point().refuse(450, (4, 2, 0), "later"), "450 4.2.0 later", "-ERR [SYS/TEMP] later"),
+            (point().refuse(550, (5, 7, 1), "[never]"), "550 5.7.1 [never]", "-ERR [SYS/PERM] never]"),
+            (point().refuse_pop3("IN-USE", "busy"), "450 4.3.0 busy", "-ERR [IN-USE] busy"),
+            (point().refuse_pop3("SYS/PERM/DISK", "x"), "550 5.3.0 x", "-ERR [SYS/PERM/DISK] x"),
+            (point().refuse_pop3("", "no"), "450 4.3.0 no", "-ERR no"),
+        ] {
+            assert_eq!(refused(rule), (smtp.to_owned(), pop3.to_owned()));
+        }
+    }
+
+    #[test]
     fn rules_strike_in_order_and_only_so_often() {
         let script = FaultScript::new(vec![
             FaultRule::at(Stage::Recipient).matching("bob@*").after(1).times(2).refuse(
@@ -209,8 +279,8 @@ mod tests {
         ]);
         let strike = |to: &str| match script.strike(Stage::Recipient, to) {
             None => "-",
-            Some(Action::Refuse(_)) => "refuse",
-            Some(Action::Drop) => "drop",
+            Some(Action::Refuse(_) | Action::RefusePop3(_)) => "refuse",
+            Some(Action::Drop | Action::BreakOff(_)) => "drop",
             Some(Action::Delay(_)) => "delay",
         };
         assert_eq!(["bob@y.test"; 5].map(strike), ["-", "refuse", "refuse", "-", "-"]);

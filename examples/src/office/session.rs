@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use super::arrivals::{Mail, Place};
-use super::faults::{Action, Stage};
+use super::faults::{Action, Stage, in_smtp};
 use super::policy::{Recipient, resolve};
 use super::shared::Shared;
 use crate::delivery::{Copy, Incoming, Kept, Origin, Way, message_id, prefix};
@@ -231,7 +231,8 @@ impl Session {
         match self.office.faults.as_ref().and_then(|script| script.strike(stage, text)) {
             None => ControlFlow::Continue(None),
             Some(Action::Refuse(refusal)) => ControlFlow::Continue(Some(refusal)),
-            Some(Action::Drop) => ControlFlow::Break(()),
+            Some(Action::RefusePop3(refusal)) => ControlFlow::Continue(Some(in_smtp(&refusal))),
+            Some(Action::Drop | Action::BreakOff(_)) => ControlFlow::Break(()),
             Some(Action::Delay(time)) => {
                 tokio::time::sleep(time).await;
                 ControlFlow::Continue(None)

@@ -1,10 +1,9 @@
 //! How much rc files may write, and what is told of where they sent the mail.
 
-use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 
 use crate::client::LONG;
+use crate::log::Written;
 use crate::rules::{builder, files, names, programs, smtp, write_rc};
 use maildrop::{MailRoot, UserName};
 use mailwright::config::{BrokenRc, FilterConfig};
@@ -107,20 +106,6 @@ async fn what_lies_in_folders_when_the_office_starts_counts_toward_the_quota() {
     assert_eq!(names(data.path(), "alice"), ["box"]);
 }
 
-/// What is written of a log.
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn the_log_and_what_arrived_tell_where_rules_sent_the_mail() {
     let log = Written::default();
@@ -156,7 +141,7 @@ async fn the_log_and_what_arrived_tell_where_rules_sent_the_mail() {
         let reply = smtp(&office).await.deliver("carol@local.test", MESSAGE).await;
         assert!(reply.starts_with("250"), "{rc:?}: {reply}");
         let home = data.path().canonicalize().unwrap().join("mail/carol");
-        let written = String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
+        let written = log.take();
         let lines: Vec<&str> = written.lines().filter(|line| line.contains("user=carol")).collect();
         assert_eq!(lines.len(), told.len(), "{rc:?}: {written}");
         for (line, told) in lines.iter().zip(told) {

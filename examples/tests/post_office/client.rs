@@ -123,6 +123,15 @@ impl Client {
         assert_eq!(self.line().await, None, "and nothing else was sent");
     }
 
+    /// All that comes up to the end.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        let mut rest = std::mem::take(&mut self.received);
+        let read = self.stream.read_to_end(&mut rest);
+        // A reset is an end, too.
+        let _ = tokio::time::timeout(LONG, read).await.expect("the end in time");
+        rest
+    }
+
     /// EHLO, MAIL, RCPT, DATA, up to the 354.
     pub(crate) async fn begin(&mut self, to: &str) {
         self.say("EHLO client.test", "250").await;

@@ -10,6 +10,7 @@ mod client;
 mod delivery;
 mod housekeeping;
 mod lifecycle;
+mod log;
 mod login;
 mod pop3;
 mod rules;

@@ -1,8 +1,13 @@
 //! POP3 sessions with the whole server: mail comes in by SMTP and is collected.
 
+mod faults;
+mod policy;
+
+use std::net::IpAddr;
 use std::path::Path;
 
 use crate::client::{Client, LONG};
+use crate::log::Written;
 use mailwright::{PostOffice, Service};
 
 /// An office without TLS, and with mail for alice: in memory, or in a folder.
@@ -31,9 +36,13 @@ async fn connect(office: &PostOffice) -> Client {
 
 async fn login(office: &PostOffice) -> Client {
     let mut client = connect(office).await;
-    client.say("USER alice", "+OK").await;
-    client.say("PASS two words ", "+OK").await;
+    login_as(&mut client, "alice", "two words ").await;
     client
+}
+
+async fn login_as(client: &mut Client, user: &str, password: &str) {
+    client.say(&format!("USER {user}"), "+OK").await;
+    client.say(&format!("PASS {password}"), "+OK").await;
 }
 
 /// The lines behind a status, up to the one with the dot.
@@ -159,4 +168,46 @@ async fn a_server_that_stops_ends_its_sessions_and_removes_nothing() {
     tokio::time::timeout(LONG, office.shutdown()).await.unwrap();
     client.expect_end().await;
     assert_eq!(std::fs::read_dir(data.path().join("mail/alice/Maildir/new")).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn the_log_tells_who_collected_what_from_where() {
+    let log = Written::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    // The sessions run on the thread of the test.
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let builder = PostOffice::builder().domain("local.test").user("alice", "two words ").no_tls();
+    let builder = builder.listen(Service::Smtp, "127.0.0.1:0").listen(Service::Pop3, "127.0.0.1:0");
+    let office = builder.trust_proxy(IpAddr::from([127, 0, 0, 1])).start().await.unwrap();
+    for subject in ["one", "two", "three"] {
+        let mut client = Client::silent(office.addr(Service::Smtp).unwrap()).await;
+        client.send("PROXY TCP4 192.0.2.8 198.51.100.1 1234 25\r\n").await;
+        client.expect("220").await;
+        client.deliver("alice@local.test", &format!("Subject: {subject}\r\n\r\n")).await;
+    }
+    log.take();
+    let mut client = Client::silent(office.addr(Service::Pop3).unwrap()).await;
+    client.send("PROXY TCP4 192.0.2.7 198.51.100.1 1234 110\r\n").await;
+    client.expect("+OK").await;
+    login_as(&mut client, "alice", "two words ").await;
+    let octets: usize = listing(&mut client, "RETR 1").await.iter().map(|line| line.len() + 2).sum();
+    listing(&mut client, "RETR 1").await;
+    listing(&mut client, "TOP 2 0").await;
+    client.say("DELE 1", "+OK").await;
+    client.say("DELE 3", "+OK").await;
+    client.say("QUIT", "+OK").await;
+    client.expect_end().await;
+    office.shutdown().await;
+    let told = log.take();
+    for (line, expected) in [
+        (
+            "logged in",
+            "user=alice method=USER client=192.0.2.7:1234 local=198.51.100.1:110 tls=false messages=3 ",
+        ),
+        ("logged out", &format!("user=alice retrieved=2 octets={} tops=1 removed=2\n", 2 * octets)),
+    ] {
+        let found = told.lines().find(|told| told.contains(line)).map(|line| line.to_owned() + "\n");
+        assert!(found.as_ref().is_some_and(|found| found.contains(expected)), "{expected}: {told}");
+    }
 }

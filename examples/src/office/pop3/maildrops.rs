@@ -1,12 +1,18 @@
 //! [`Maildrops`]: the mail of all users, as POP3 sessions open it.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use maildrop::store::{Access, AnyMailbox, AnyStore, Folder, Mailbox, Message, Store, Update, ready};
-use maildrop::{Error, UserName};
+use maildrop::{Error, Flags, UserName};
 use pop3_proto::server::{Deleted, Maildrop, UniqueIds};
 use pop3_proto::types::Refusal;
 use tokio::sync::Semaphore;
+
+use super::logins::Logins;
+use super::pace::Pace;
+use super::tally::Tally;
+use crate::config::{Pop3Config, WithoutUtf8};
 
 /// How many maildrops are opened or updated at the same time.
 const AT_ONCE: usize = 16;
@@ -23,14 +29,36 @@ pub(in super::super) struct Maildrops {
     turns: Arc<Semaphore>,
     /// Sessions that are idle hold none.
     readers: Mutex<Vec<Reader>>,
+    /// Where messages are read.
+    pub(super) pace: Pace,
+    logins: Logins,
+    /// How long messages stay that were collected.
+    kept_for: Option<Duration>,
+    marks_seen: bool,
+    /// Whether messages that need UTF8 are sent to clients that have not said so.
+    pub(super) without_utf8: WithoutUtf8,
 }
 
 /// A maildrop that is open, and what the machine is told of it.
 pub(super) type Opened = (AnyMailbox, Maildrop);
 
 impl Maildrops {
-    pub(in super::super) fn new(store: AnyStore) -> Self {
-        Self { store, turns: Arc::new(Semaphore::new(AT_ONCE)), readers: Mutex::default() }
+    pub(in super::super) fn new(store: AnyStore, config: &Pop3Config) -> Self {
+        Self {
+            store,
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            readers: Mutex::default(),
+            pace: Pace::new(),
+            logins: Logins::new(config.login_delay.0),
+            kept_for: config.expire.time(),
+            marks_seen: config.mark_seen,
+            without_utf8: config.without_utf8,
+        }
+    }
+
+    /// Whether mail stays until somebody removes it. In memory the oldest makes room.
+    pub(super) fn keeps(&self) -> bool {
+        !matches!(self.store, AnyStore::Memory(_))
     }
 
     /// A reader, with the buffers of one that was [put back](Self::put_back).
@@ -48,9 +76,21 @@ impl Maildrops {
 
     /// Opens the maildrop of a user, for one session at a time.
     pub(super) async fn open(&self, user: UserName) -> Result<Opened, Refusal> {
-        let store = self.store.clone();
+        if !self.logins.may(&user) {
+            return Err(Refusal::LOGIN_DELAY);
+        }
+        let (store, kept_for, who) = (self.store.clone(), self.kept_for, user.clone());
         let opened = self.off_thread(move || {
-            let mut mailbox = ready(store.open(&user, &Folder::Inbox, Access::Exclusive))?;
+            let open = || ready(store.open(&user, &Folder::Inbox, Access::Exclusive));
+            let mut mailbox = open()?;
+            if let Some(update) = kept_for.and_then(|time| expired(&mailbox, time)) {
+                let messages = update.removed().len();
+                match ready(mailbox.commit(&update)) {
+                    Ok(()) => tracing::info!(%user, messages, "expired messages removed"),
+                    Err(error) => tracing::error!(%user, %error, "expired messages could not be removed"),
+                }
+                mailbox = open()?;
+            }
             let mut maildrop = Maildrop::with_capacity(mailbox.len());
             for index in 0..mailbox.len() {
                 maildrop.push(match mailbox.message(index) {
@@ -65,7 +105,10 @@ impl Maildrops {
             Ok((mailbox, maildrop))
         });
         match opened.await {
-            Some(Ok(opened)) => Ok(opened),
+            Some(Ok(opened)) => {
+                self.logins.note(&who);
+                Ok(opened)
+            }
             Some(Err(Error::InUse { .. })) => Err(Refusal::IN_USE),
             Some(Err(error)) => {
                 tracing::error!(%error, "a maildrop could not be opened");
@@ -90,14 +133,29 @@ impl Maildrops {
         }
     }
 
-    /// Removes messages for good, and closes the maildrop.
-    pub(super) async fn commit(&self, mailbox: AnyMailbox, deleted: &Deleted) -> Result<(), Refusal> {
+    /// Removes messages for good, marks what was collected and stays, and closes the maildrop.
+    pub(super) async fn commit(
+        &self,
+        mailbox: AnyMailbox,
+        deleted: &Deleted,
+        tally: &Tally,
+    ) -> Result<(), Refusal> {
         let mut update = Update::new();
         for number in deleted.iter() {
             update.remove(number.index());
         }
+        if self.marks_seen {
+            for index in tally.whole().filter(|&index| !is_seen(&mailbox, index)) {
+                update.seen(index);
+            }
+        }
         match self.off_thread(move || ready(mailbox.commit(&update))).await {
             Some(Ok(())) => Ok(()),
+            // It can be found out by the next session as well what is read already.
+            Some(Err(error)) if deleted.is_empty() => {
+                tracing::warn!(%error, "messages could not be marked as seen");
+                Ok(())
+            }
             Some(Err(error)) => {
                 tracing::error!(%error, "messages could not be removed");
                 Err(Refusal::NOT_REMOVED)
@@ -116,6 +174,23 @@ impl Maildrops {
         };
         tokio::task::spawn_blocking(work).await.ok()
     }
+}
+
+fn is_seen(mailbox: &AnyMailbox, index: usize) -> bool {
+    mailbox.message(index).flags.contains(Flags::SEEN)
+}
+
+/// The removal of what was seen and arrived so long ago, if there is any.
+fn expired(mailbox: &AnyMailbox, kept_for: Duration) -> Option<Update> {
+    let before = SystemTime::now().checked_sub(kept_for)?;
+    let mut update = Update::new();
+    for index in 0..mailbox.len() {
+        let arrived = mailbox.message(index).arrived;
+        if arrived.is_some_and(|time| time <= before) && is_seen(mailbox, index) {
+            update.remove(index);
+        }
+    }
+    (!update.is_empty()).then_some(update)
 }
 
 fn unique_ids(mailbox: &mut AnyMailbox) -> Result<UniqueIds, Refusal> {

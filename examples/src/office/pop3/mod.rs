@@ -1,8 +1,11 @@
 //! POP3: users collect the mail that arrived.
 
+mod logins;
 mod maildrops;
+mod pace;
 mod session;
 mod settings;
+mod tally;
 
 pub(super) use maildrops::Maildrops;
 pub(super) use session::Session;

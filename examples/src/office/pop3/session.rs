@@ -1,22 +1,32 @@
 //! One connection: the events of the protocol machine, answered.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use mail_wire::Pending;
 use mail_wire::sasl::Answer;
 use maildrop::UserName;
-use maildrop::store::{AnyMailbox, Mailbox, MessageReader};
-use pop3_proto::server::{Event, Identity, LoginMethod, Retrieve, Server, UniqueIdsWanted};
+use maildrop::store::{AnyMailbox, Mailbox, MessageReader, ready};
+use memchr::memchr;
+use pop3_proto::server::{
+    Commit, Deleted, Event, Identity, LoginMethod, Open, Part, Question, Retrieve, Server, UniqueIdsWanted,
+};
 use pop3_proto::types::{MessageNumber, Refusal};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use super::maildrops::Reader;
+use super::tally::Tally;
+use crate::config::WithoutUtf8;
 use crate::driver::{Closed, Conn};
 use crate::limits::ConnectionGuard;
+use crate::office::faults::{Action, Stage, in_pop3};
 use crate::office::session::{in_time, told};
 use crate::office::shared::Shared;
+
+/// Whether the connection goes on.
+type Flow = ControlFlow<()>;
 
 /// A connection being served.
 pub(in super::super) struct Session {
@@ -24,10 +34,33 @@ pub(in super::super) struct Session {
     conn: Conn<Server, TcpStream>,
     /// Keeps the connection counted while it lasts.
     guard: ConnectionGuard,
+    /// Who has logged in.
+    user: Option<UserName>,
     /// The user's mail, once it is open.
     mailbox: Option<AnyMailbox>,
-    /// What reads the message that is being sent.
-    reader: Option<Reader>,
+    sending: Option<Sending>,
+    tally: Tally,
+}
+
+/// A message that is being sent.
+struct Sending {
+    number: MessageNumber,
+    part: Part,
+    reader: Reader,
+    /// How much of what was read last has yet to be taken.
+    left: usize,
+    /// How much was taken in all.
+    taken: u64,
+    /// After how much a fault rule breaks it off.
+    ends_at: Option<u64>,
+}
+
+/// What became of the beginning of a message.
+enum Begun {
+    /// So many octets of it are there; none for an empty message.
+    Read(usize),
+    /// It has a header that only those may get who have said UTF8.
+    NeedsUtf8,
 }
 
 impl Session {
@@ -36,7 +69,7 @@ impl Session {
         conn: Conn<Server, TcpStream>,
         guard: ConnectionGuard,
     ) -> Self {
-        Self { office, conn, guard, mailbox: None, reader: None }
+        Self { office, conn, guard, user: None, mailbox: None, sending: None, tally: Tally::default() }
     }
 
     /// Serves the connection to its end.
@@ -50,21 +83,42 @@ impl Session {
                     self.conn.next().await
                 }
             };
-            match event {
+            let flow = match event {
                 Ok(event) => self.handle(event).await,
-                Err(Closed::Done) => return debug!("connection closed"),
-                Err(closed) => return info!(reason = %closed, "connection ended"),
+                Err(closed) => {
+                    self.log_end();
+                    match closed {
+                        Closed::Done => debug!("connection closed"),
+                        closed => info!(reason = %closed, "connection ended"),
+                    }
+                    return;
+                }
+            };
+            if flow.is_break() {
+                self.log_end();
+                info!("connection dropped by a fault rule");
+                return;
             }
         }
     }
 
-    async fn handle(&mut self, event: Event) {
+    /// Tells what the session came to, if somebody had logged in.
+    fn log_end(&self) {
+        let Some(user) = &self.user else { return };
+        let Tally { retrieved, octets, tops, removed, .. } = self.tally;
+        info!(%user, retrieved, octets, tops, removed, "logged out");
+    }
+
+    async fn handle(&mut self, event: Event) -> Flow {
         match event {
             Event::Connected(pending) => {
                 let client = self.conn.peer().address;
                 debug!(%client, "connected");
                 let room = self.guard.belongs_to(client.ip());
-                self.conn.answer(pending, room.map_err(|_| Refusal::TOO_MANY_CONNECTIONS));
+                let address = client.ip().to_string();
+                if let Some(pending) = self.fault(pending, Stage::Connect, &address).await? {
+                    self.conn.answer(pending, room.map_err(|_| Refusal::TOO_MANY_CONNECTIONS));
+                }
             }
             Event::Login { question, pending, .. } => {
                 let shown = self.conn.tls().and_then(|tls| tls.peer_identity.as_deref());
@@ -79,47 +133,95 @@ impl Session {
                 info!(user, method = %shown(&method), reason = %failure, "login failed");
             }
             Event::Open(identity, pending) => {
-                let opened = in_time(self.office.answer_timeout, self.open(&identity)).await;
-                let opened = opened.unwrap_or(Err(Refusal::TEMPORARY));
-                if let Err(refusal) = &opened {
-                    info!(%refusal, "maildrop not opened");
+                if let Some(pending) = self.fault(pending, Stage::Maildrop, &identity.authzid).await? {
+                    self.open(&identity, pending).await;
                 }
-                let maildrop = opened.map(|(mailbox, maildrop)| {
-                    self.mailbox = Some(mailbox);
-                    maildrop
-                });
-                self.conn.answer(pending, maildrop);
             }
             Event::UniqueIds(pending) => self.unique_ids(pending).await,
-            Event::Retrieve { number, pending, .. } => self.retrieve(number, pending).await,
-            Event::Body => self.send().await,
+            Event::Retrieve { number, part, pending } => return self.retrieve(number, part, pending).await,
+            Event::Body => return self.send().await,
             Event::BodyEnough => self.end(),
             Event::Commit(deleted, pending) => {
-                let messages = deleted.len();
-                let done = match self.mailbox.take() {
-                    Some(mailbox) => self.office.maildrops.commit(mailbox, &deleted).await,
-                    None => Err(Refusal::NOT_REMOVED),
-                };
-                match &done {
-                    Ok(()) => info!(messages, "removed"),
-                    Err(refusal) => info!(messages, %refusal, "not all removed"),
+                let user = self.user_name();
+                if let Some(pending) = self.fault(pending, Stage::Commit, &user).await? {
+                    self.commit(&deleted, pending).await;
                 }
-                self.conn.answer(pending, done);
             }
             // Nothing else is offered. A question that is dropped is answered by a refusal.
             _ => {}
         }
+        Flow::Continue(())
     }
 
-    async fn open(&self, identity: &Identity) -> Result<(AnyMailbox, pop3_proto::server::Maildrop), Refusal> {
-        let user: UserName = match self.office.users.find(&identity.authzid) {
-            Some(user) => user.clone(),
-            None => return Err(Refusal::TEMPORARY),
+    /// Lets the fault rules of this stage act. Gives the question back if they leave it open.
+    async fn fault<T, Q>(
+        &mut self,
+        pending: Pending<Q>,
+        stage: Stage,
+        text: &str,
+    ) -> ControlFlow<(), Option<Pending<Q>>>
+    where
+        Q: Question<Answer = Result<T, Refusal>>,
+    {
+        match self.strike(stage, text) {
+            None => ControlFlow::Continue(Some(pending)),
+            Some(action) => self.act(pending, action).await,
+        }
+    }
+
+    fn strike(&self, stage: Stage, text: &str) -> Option<Action> {
+        self.office.faults.as_ref()?.strike(stage, text)
+    }
+
+    async fn act<T, Q>(&mut self, pending: Pending<Q>, action: Action) -> ControlFlow<(), Option<Pending<Q>>>
+    where
+        Q: Question<Answer = Result<T, Refusal>>,
+    {
+        let refusal = match action {
+            Action::Delay(time) => {
+                tokio::time::sleep(time).await;
+                return ControlFlow::Continue(Some(pending));
+            }
+            Action::Drop | Action::BreakOff(_) => return ControlFlow::Break(()),
+            Action::Refuse(refusal) => in_pop3(&refusal),
+            Action::RefusePop3(refusal) => refusal,
         };
-        let opened = self.office.maildrops.open(user.clone()).await?;
-        let (messages, octets) = (opened.1.len(), opened.1.octets());
-        info!(%user, method = %shown(&identity.method), messages, octets, "logged in");
-        Ok(opened)
+        self.conn.refuse(pending, refusal);
+        ControlFlow::Continue(None)
+    }
+
+    /// The user, for the fault rules; empty where there are none, since then nobody reads it.
+    fn user_name(&self) -> String {
+        match (&self.office.faults, &self.user) {
+            (Some(_), Some(user)) => user.to_string(),
+            _ => String::new(),
+        }
+    }
+
+    async fn open(&mut self, identity: &Identity, pending: Pending<Open>) {
+        let Some(user) = self.office.users.find(&identity.authzid).cloned() else {
+            self.conn.refuse(pending, Refusal::TEMPORARY);
+            return;
+        };
+        let opened = in_time(self.office.answer_timeout, self.office.maildrops.open(user.clone())).await;
+        let method = shown(&identity.method);
+        let opened = match opened.unwrap_or(Err(Refusal::TEMPORARY)) {
+            Ok((mailbox, maildrop)) => {
+                let (messages, octets) = (maildrop.len(), maildrop.octets());
+                let (peer, tls) = (self.conn.peer(), self.conn.tls().is_some());
+                let local = peer.local.map(tracing::field::display);
+                info!(%user, %method, client = %peer.address, local, tls, messages, octets, "logged in");
+                self.mailbox = Some(mailbox);
+                Ok(maildrop)
+            }
+            Err(refusal) => {
+                info!(%user, %method, %refusal, "maildrop not opened");
+                Err(refusal)
+            }
+        };
+        if self.conn.answer(pending, opened) && self.mailbox.is_some() {
+            self.user = Some(user);
+        }
     }
 
     async fn unique_ids(&mut self, pending: Pending<UniqueIdsWanted>) {
@@ -132,53 +234,172 @@ impl Session {
         self.conn.answer(pending, ids);
     }
 
-    async fn retrieve(&mut self, number: MessageNumber, pending: Pending<Retrieve>) {
-        let Some(mailbox) = &mut self.mailbox else {
+    async fn retrieve(&mut self, number: MessageNumber, part: Part, pending: Pending<Retrieve>) -> Flow {
+        let (mut ends_at, mut pending) = (None, pending);
+        match self.strike(Stage::Retrieve, &self.user_name()) {
+            None => {}
+            Some(Action::BreakOff(octets)) => ends_at = Some(octets),
+            Some(action) => match self.act(pending, action).await? {
+                Some(open) => pending = open,
+                None => return Flow::Continue(()),
+            },
+        }
+        let Some(mailbox) = self.mailbox.take() else {
             self.conn.refuse(pending, Refusal::TEMPORARY);
-            return;
+            return Flow::Continue(());
         };
-        let mut reader = self.office.maildrops.reader();
-        // Local files, mostly in memory: handing them to another thread costs more than reading them.
-        let begun = mailbox.read(number.index(), &mut reader).await;
-        match begun {
-            Ok(()) => {
-                self.reader = Some(reader);
-                self.conn.answer(pending, Ok(()));
-                self.send().await;
+        let maildrops = &self.office.maildrops;
+        let asks_utf8 = maildrops.without_utf8 == WithoutUtf8::Refuse && !self.conn.is_utf8();
+        let work = move |(mailbox, reader): &mut (AnyMailbox, Reader)| {
+            begin(mailbox, reader, number.index(), asks_utf8)
+        };
+        let limit = self.office.answer_timeout;
+        let Some(((mailbox, reader), begun)) =
+            maildrops.pace.read(limit, (mailbox, maildrops.reader()), work).await
+        else {
+            self.conn.refuse(pending, Refusal::TEMPORARY);
+            return Flow::Continue(());
+        };
+        self.mailbox = Some(mailbox);
+        let left = match begun {
+            Ok(Begun::Read(left)) => left,
+            Ok(Begun::NeedsUtf8) => {
+                maildrops.put_back(reader);
+                self.conn.refuse(pending, Refusal::NEEDS_UTF8);
+                return Flow::Continue(());
             }
             Err(error) => {
                 let vanished = matches!(error, maildrop::Error::Vanished { .. });
                 info!(%number, %error, "message not sent");
                 let refusal = if vanished { Refusal::MESSAGE_GONE } else { Refusal::TEMPORARY };
-                self.conn.answer(pending, Err(refusal));
+                self.conn.refuse(pending, refusal);
+                return Flow::Continue(());
             }
+        };
+        if self.conn.accept(pending) {
+            self.sending = Some(Sending { number, part, reader, left, taken: 0, ends_at });
+            if left > 0 || ends_at.is_some() {
+                return self.send().await;
+            }
+            self.end();
         }
+        Flow::Continue(())
     }
 
     /// Goes on with the message, as far as there is room.
-    async fn send(&mut self) {
-        let Some(reader) = &mut self.reader else { return };
+    async fn send(&mut self) -> Flow {
         while self.conn.wants_body() {
-            match reader.chunk().await {
-                Ok([]) => return self.end(),
-                Ok(chunk) => {
-                    let taken = self.conn.write_body(chunk);
-                    reader.consume(taken);
+            let Some(sending) = &mut self.sending else { break };
+            if sending.ends_at.is_some_and(|end| sending.taken >= end) {
+                // What was sent is to arrive.
+                let _ = self.conn.flush().await;
+                return Flow::Break(());
+            }
+            if sending.left == 0 {
+                let (limit, reader) = (self.office.answer_timeout, std::mem::take(&mut sending.reader));
+                let next = |reader: &mut Reader| ready(reader.chunk()).map(<[u8]>::len);
+                match self.office.maildrops.pace.read(limit, reader, next).await {
+                    Some((reader, Ok(read))) => (sending.reader, sending.left) = (reader, read),
+                    Some((_, Err(error))) => {
+                        self.break_off(&error);
+                        break;
+                    }
+                    None => {
+                        self.break_off(&"no answer in time");
+                        break;
+                    }
                 }
-                Err(error) => {
-                    warn!(%error, "message broken off");
-                    self.reader = None;
-                    return self.conn.abort_body();
+                if sending.left == 0 {
+                    self.end();
+                    break;
                 }
             }
+            // It lies ready: nothing is read for it.
+            let chunk = match sending.reader.chunk().await {
+                Ok(chunk) => chunk,
+                Err(error) => {
+                    self.break_off(&error);
+                    break;
+                }
+            };
+            let most = sending.ends_at.map_or(u64::MAX, |end| end - sending.taken);
+            let most = usize::try_from(most).unwrap_or(usize::MAX).min(chunk.len());
+            let taken = self.conn.write_body(&chunk[..most]);
+            sending.reader.consume(taken);
+            sending.left -= taken;
+            sending.taken += taken as u64;
         }
+        Flow::Continue(())
+    }
+
+    fn break_off(&mut self, error: &dyn std::fmt::Display) {
+        warn!(%error, "message broken off");
+        self.sending = None;
+        self.conn.abort_body();
     }
 
     fn end(&mut self) {
         self.conn.finish_body();
-        if let Some(reader) = self.reader.take() {
-            self.office.maildrops.put_back(reader);
+        let Some(Sending { number, part, reader, taken, .. }) = self.sending.take() else { return };
+        match part {
+            Part::Whole => self.tally.retrieved(number, taken),
+            Part::Top(_) => self.tally.tops += 1,
         }
+        self.office.maildrops.put_back(reader);
+    }
+
+    async fn commit(&mut self, deleted: &Deleted, pending: Pending<Commit>) {
+        let messages = deleted.len();
+        let done = match self.mailbox.take() {
+            Some(mailbox) => self.office.maildrops.commit(mailbox, deleted, &self.tally).await,
+            None => Err(Refusal::NOT_REMOVED),
+        };
+        match &done {
+            Ok(()) => self.tally.removed = messages,
+            Err(refusal) => info!(messages, %refusal, "not all removed"),
+        }
+        self.conn.answer(pending, done);
+    }
+}
+
+/// Opens a message and reads what comes first.
+fn begin(
+    mailbox: &mut AnyMailbox,
+    reader: &mut Reader,
+    index: usize,
+    asks_utf8: bool,
+) -> Result<Begun, maildrop::Error> {
+    ready(mailbox.read(index, reader))?;
+    if asks_utf8 {
+        if !has_ascii_header(reader)? {
+            return Ok(Begun::NeedsUtf8);
+        }
+        ready(mailbox.read(index, reader))?;
+    }
+    ready(reader.chunk()).map(|chunk| Begun::Read(chunk.len()))
+}
+
+/// Reads the header of a message, and says whether it is ASCII.
+fn has_ascii_header(reader: &mut Reader) -> Result<bool, maildrop::Error> {
+    let mut line_is_empty = true;
+    loop {
+        let chunk = ready(reader.chunk())?;
+        if chunk.is_empty() {
+            return Ok(true);
+        }
+        let line = &chunk[..memchr(b'\n', chunk).map_or(chunk.len(), |end| end + 1)];
+        if !line.is_ascii() {
+            return Ok(false);
+        }
+        line_is_empty &= matches!(line, b"\r\n" | b"\n" | b"\r");
+        if line.ends_with(b"\n") {
+            if line_is_empty {
+                return Ok(true);
+            }
+            line_is_empty = true;
+        }
+        let taken = line.len();
+        reader.consume(taken);
     }
 }
 
