@@ -141,13 +141,30 @@ impl Default for TlsConfig {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct AuthConfig {
-    /// The mechanisms allowed, of those that serve all users. All by default.
+    /// The mechanisms allowed, of those that [serve](Self::challenge_response) users. All by default.
     #[serde(deserialize_with = "mechanisms")]
     pub mechanisms: Option<MechanismSet>,
+    /// When mechanisms are offered that do not send the password.
+    pub challenge_response: ChallengeResponse,
     /// Whether passwords may be sent without TLS.
     pub plaintext_without_tls: bool,
     /// Whether submission may be used without TLS at all.
     pub submission_without_tls: bool,
+}
+
+/// When mechanisms are offered by which a client shows that it knows the password rather than send it: SCRAM, CRAM-MD5, and APOP of
+/// POP3. They need the password as it is, or for SCRAM its keys; hashes do not serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChallengeResponse {
+    /// Each if it serves all users: clients choose the strongest that is offered, and most do not try another after it failed.
+    #[default]
+    Auto,
+    /// Each if it serves any user. Who tries it for a user whom it does not serve is refused as for a wrong password, and the log
+    /// says why.
+    Always,
+    /// None.
+    Never,
 }
 
 /// The `[trusted]` table. Nobody is trusted by default.

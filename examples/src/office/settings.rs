@@ -55,7 +55,7 @@ pub(super) fn machine(
         server.protocol = Protocol::Lmtp;
         server.greeting = ReplyText::from_static("LMTP ready");
     } else {
-        let mut mechanisms = users.mechanisms();
+        let mut mechanisms = users.mechanisms(config.auth.challenge_response);
         if tls.is_some_and(ServerTls::asks_clients) {
             mechanisms.insert(Mechanism::External);
         }

@@ -10,7 +10,8 @@
 //!
 //! Fields after the password are passed over. See [`Scheme`] for the forms of a password.
 //!
-//! Names are compared without regard to ASCII letter case, and `user@domain` is `user` where the domain is ours. Checking
+//! Names are compared without regard to ASCII letter case, beyond ASCII as SASLprep has them, and `user@domain` is `user` where the
+//! domain is ours. Checking
 //! a password can take a good part of a second of a core, so it is done off the async threads, and only so many at a
 //! time as there are cores and as fit in 2 GiB of memory; the others wait for their turn.
 //!
@@ -30,11 +31,14 @@ use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use mail_wire::Secret;
-use mail_wire::sasl::{Answer, Decoy, Hash, Mechanism, MechanismSet, Question, ScramKeys, Stored};
+use mail_wire::sasl::{
+    Answer, Decoy, Hash, Mechanism, MechanismSet, Question, ScramKeys, Stored, prepare_name,
+};
 use maildrop::{UserName, UserNameError};
 use sha2::Sha256;
 use tokio::sync::Semaphore;
 
+use crate::config::ChallengeResponse;
 use cost::{Cost, MOST_MEMORY};
 
 pub use file::UsersFileError;
@@ -157,7 +161,7 @@ impl Users {
 
     /// The user of this local part: the name as it stands, in any letter case, with no domain looked for in it.
     pub fn find_local(&self, local: &str) -> Option<&UserName> {
-        self.by_name.get(local.to_ascii_lowercase().as_str()).map(|user| &user.name)
+        self.by_name.get(prepared(local).as_str()).map(|user| &user.name)
     }
 
     /// Whether this domain is ours.
@@ -170,13 +174,20 @@ impl Users {
         &self.domains
     }
 
-    /// The mechanisms that each of the users can log in by. One that only some can is not offered: clients choose the
-    /// strongest offered, and do not try another after it failed.
-    pub fn mechanisms(&self) -> MechanismSet {
+    /// The mechanisms that the users can log in by: PLAIN and LOGIN, and of the others those that serve each of the users, any
+    /// of them, or none.
+    pub fn mechanisms(&self, others: ChallengeResponse) -> MechanismSet {
         if self.is_empty() {
             return MechanismSet::EMPTY;
         }
-        let all = |can: fn(&StoredPassword) -> bool| self.by_name.values().all(|user| can(&user.password));
+        let all = |can: fn(&StoredPassword) -> bool| {
+            let mut users = self.by_name.values().map(|user| can(&user.password));
+            match others {
+                ChallengeResponse::Auto => users.all(|can| can),
+                ChallengeResponse::Always => users.any(|can| can),
+                ChallengeResponse::Never => false,
+            }
+        };
         let mut set: MechanismSet = [Mechanism::Plain, Mechanism::Login].into_iter().collect();
         if all(|password| password.serves_scram(Hash::Sha256)) {
             set.insert(Mechanism::ScramSha256);
@@ -236,8 +247,20 @@ impl Users {
     async fn credentials(&self, mechanism: Mechanism, authcid: &str) -> Answer {
         let name = self.spelled(authcid);
         let (user, stored) = self.stored_or_imitated(authcid);
-        let known = user.is_some();
         let Some(stored) = stored else { return Answer::StoredAs(name, Stored::Unknown) };
+        let serves = stored.serves(mechanism);
+        if let Some(user) = user.filter(|_| !serves) {
+            tracing::info!(
+                user = %user.name,
+                %mechanism,
+                kept_as = %stored.scheme(),
+                "login must fail: the password is kept in a form that does not serve the mechanism"
+            );
+        }
+        let known = user.is_some() && serves;
+        // Whom the mechanism does not serve gets what a {PLAIN} user with another password would.
+        let letters = StoredPassword::plain("").imitation(self.inventor(&name));
+        let stored = if serves { stored } else { letters.clone() };
         let found = match Hash::of(mechanism) {
             None => stored.as_plain().map(|password| (Stored::Plain(password.clone()), known)),
             Some(hash) if stored.as_plain().is_none() => {
@@ -245,7 +268,6 @@ impl Users {
             }
             Some(hash) => {
                 let salt = self.invented(&format!("salt for {}", hash.mechanism()), &name);
-                let letters = self.imitation_of(&stored, &name);
                 let derive = move || {
                     let keys = |password: &StoredPassword| password.scram_keys(hash, &salt[..SALT_LEN]);
                     // A password that SASLprep refuses serves nobody, and must not be told from others by that.
@@ -301,15 +323,19 @@ impl Users {
 
     /// An imitation of that password for a name, as it is spelled.
     fn imitation_of(&self, model: &StoredPassword, name: &str) -> StoredPassword {
-        model.imitation(|purpose, len| {
+        model.imitation(self.inventor(name))
+    }
+
+    fn inventor<'a>(&'a self, name: &'a str) -> impl Fn(&str, usize) -> Vec<u8> + 'a {
+        move |purpose, len| {
             let blocks = (0..len.div_ceil(32)).flat_map(|n| self.invented(&format!("{purpose} {n}"), name));
             blocks.take(len).collect()
-        })
+        }
     }
 
     /// The one spelling of a name, whether there is such a user or not.
     fn spelled(&self, name: &str) -> String {
-        self.local_part(name).unwrap_or_else(|| name.to_ascii_lowercase())
+        self.local_part(name).unwrap_or_else(|| prepared(name))
     }
 
     /// Bytes that follow from purpose, name and key, and that nobody can foretell without the key.
@@ -330,8 +356,16 @@ impl Users {
             Some((local, domain)) if self.is_our_domain(domain) => local,
             Some(_) => return None,
         };
-        Some(local.to_ascii_lowercase())
+        Some(prepared(local))
     }
+}
+
+/// A name as names are compared. Those of SASL come prepared, but not those of mail addresses and of configurations.
+fn prepared(name: &str) -> String {
+    let mut name =
+        if name.is_ascii() { name.to_owned() } else { prepare_name(name).unwrap_or_else(|| name.to_owned()) };
+    name.make_ascii_lowercase();
+    name
 }
 
 /// What stands before the domain of a name, or all of it.

@@ -5,7 +5,7 @@ use core::fmt;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use mail_wire::Secret;
-use mail_wire::sasl::{Hash, ScramKeys, Stored};
+use mail_wire::sasl::{Hash, Mechanism, ScramKeys, Stored};
 use sha_crypt::{PasswordHashRef, ShaCrypt};
 
 use super::cost::Cost;
@@ -234,6 +234,14 @@ impl StoredPassword {
         match &self.kept {
             Kept::Plain(password) => Some(password),
             Kept::Scram(_) | Kept::Sha512Crypt(_) | Kept::Argon2id(_) => None,
+        }
+    }
+
+    /// Whether it can serve a mechanism for which the password is not sent.
+    pub(super) fn serves(&self, mechanism: Mechanism) -> bool {
+        match Hash::of(mechanism) {
+            Some(hash) => self.serves_scram(hash),
+            None => self.as_plain().is_some(),
         }
     }
 

@@ -67,7 +67,7 @@ async fn nobody_acts_as_somebody_else() {
 fn only_mechanisms_that_serve_every_user_are_offered() {
     let scram = Scheme::ScramSha256.hash(&Secret::new("x")).unwrap();
     let crypt = Scheme::Sha512Crypt.hash(&Secret::new("x")).unwrap();
-    let offered = |of: &[(&str, &str)]| users(of).mechanisms().to_string();
+    let offered = |of: &[(&str, &str)]| users(of).mechanisms(ChallengeResponse::Auto).to_string();
     assert_eq!(offered(&[]), "");
     assert_eq!(
         offered(&[("a", "{PLAIN}x")]),
@@ -75,6 +75,57 @@ fn only_mechanisms_that_serve_every_user_are_offered() {
     );
     assert_eq!(offered(&[("a", "{PLAIN}x"), ("b", &scram)]), "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN");
     assert_eq!(offered(&[("a", &scram), ("b", &crypt)]), "PLAIN LOGIN");
+}
+
+#[test]
+fn mechanisms_that_serve_one_user_can_be_offered_or_none() {
+    let scram = Scheme::ScramSha256.hash(&Secret::new("x")).unwrap();
+    let crypt = Scheme::Sha512Crypt.hash(&Secret::new("x")).unwrap();
+    let offered = |of: &[(&str, &str)], others| users(of).mechanisms(others).to_string();
+    for (of, always) in [
+        (&[][..], ""),
+        (&[("a", &*crypt)], "PLAIN LOGIN"),
+        (&[("a", &crypt), ("b", &scram)], "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN"),
+        (
+            &[("a", &crypt), ("b", "{PLAIN}x")],
+            "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN",
+        ),
+    ] {
+        assert_eq!(offered(of, ChallengeResponse::Always), always);
+        let never = if of.is_empty() { "" } else { "PLAIN LOGIN" };
+        assert_eq!(offered(of, ChallengeResponse::Never), never);
+    }
+}
+
+#[tokio::test]
+async fn whom_a_mechanism_does_not_serve_it_takes_for_a_plain_user_with_another_password() {
+    let crypt = Scheme::Sha512Crypt.hash(&Secret::new("x")).unwrap();
+    let scram = Scheme::ScramSha1.hash(&Secret::new("x")).unwrap();
+    let users = users(&[("crypt", &crypt), ("scram", &scram)]);
+    for name in ["crypt", "CRYPT@example.org", "scram", "nobody"] {
+        let ask = async |mechanism| match users.answer(credentials(mechanism, name)).await {
+            Answer::StoredAs(_, Stored::Imitation(like)) => *like,
+            other => panic!("{name}: {other:?}"),
+        };
+        let Stored::Plain(letters) = ask(Mechanism::CramMd5).await else { panic!("{name}") };
+        assert_eq!(letters.len(), 12);
+        let Stored::Scram(keys) = ask(Mechanism::ScramSha256).await else { panic!("{name}") };
+        assert_eq!((keys.salt().len(), keys.iterations()), (SALT_LEN, ScramKeys::DEFAULT_ITERATIONS));
+        assert!(!keys.verify_password(&"x".into()));
+        let Stored::Scram(again) = ask(Mechanism::ScramSha256).await else { panic!("{name}") };
+        assert_eq!(keys.salt(), again.salt(), "or it would show that they are invented");
+    }
+}
+
+#[test]
+fn names_beyond_ascii_are_compared_as_saslprep_has_them() {
+    let users = users(&[("ju\u{308}rgen", "{PLAIN}x")]);
+    assert_eq!(users.names()[0].as_str(), "jürgen");
+    for name in ["jürgen", "JürgeN@example.test", "ju\u{308}rgen", "\u{ff4a}ürgen"] {
+        assert!(users.find(name).is_some(), "{name}");
+    }
+    assert!(users.find_local("ju\u{308}rgen").is_some());
+    assert!(users.find("jurgen").is_none() && users.find("j\u{e000}").is_none());
 }
 
 #[tokio::test]
@@ -89,8 +140,10 @@ async fn scram_is_told_of_plain_passwords_and_of_keys_but_not_of_hashes() {
         };
         assert!(name == user && keys.verify_password(&"x".into()), "{name}");
     }
-    let crypt = Answer::StoredAs("crypt".to_owned(), Stored::Unknown);
-    assert_eq!(ask(Mechanism::ScramSha256, "crypt").await, crypt);
+    let Answer::StoredAs(name, Stored::Imitation(_)) = ask(Mechanism::ScramSha256, "crypt").await else {
+        panic!("expected an imitation")
+    };
+    assert_eq!(name, "crypt");
     let plain = Answer::StoredAs("plain".to_owned(), Stored::Plain("x".into()));
     assert_eq!(ask(Mechanism::CramMd5, "plain").await, plain);
 }

@@ -1,5 +1,6 @@
 //! POP3 sessions with the whole server: mail comes in by SMTP and is collected.
 
+mod auth;
 mod faults;
 mod policy;
 

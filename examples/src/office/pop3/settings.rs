@@ -30,7 +30,7 @@ pub(in super::super) fn machine(
     server.timeouts = timeouts(&config.timeouts);
     server.implicit_tls = service.is_implicit_tls();
     server.stls = tls.is_some() && !service.is_implicit_tls();
-    let mut mechanisms = users.mechanisms();
+    let mut mechanisms = users.mechanisms(config.auth.challenge_response);
     if tls.is_some_and(ServerTls::asks_clients) {
         mechanisms.insert(Mechanism::External);
     }

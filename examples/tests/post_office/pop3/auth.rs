@@ -1,0 +1,78 @@
+//! Ways of logging in, with users whose passwords are kept in different forms.
+
+use std::path::Path;
+
+use super::{connect, listing, login_as};
+use crate::client::Client;
+use crate::log::Written;
+use mail_wire::Secret;
+use mailwright::config::Config;
+use mailwright::users::Scheme;
+use mailwright::{PostOffice, Service};
+use pop3_proto::types::ApopTimestamp;
+
+async fn office(challenge_response: &str) -> PostOffice {
+    let hash = Scheme::Sha512Crypt.hash(&Secret::new("secret")).unwrap();
+    let config = format!(
+        "[users]\nalice = \"secret\"\nbob = \"{hash}\"\n[tls]\nenabled = false\n[auth]\n\
+         plaintext_without_tls = true\nchallenge_response = \"{challenge_response}\"\n\
+         [timeouts]\nauth_failure_delay = 0\n"
+    );
+    let config = Config::parse(&config, Path::new("p.toml")).unwrap();
+    let builder = PostOffice::builder().config(config).in_memory();
+    let builder = builder.listen(Service::Smtp, "127.0.0.1:0").listen(Service::Pop3, "127.0.0.1:0");
+    builder.start().await.unwrap()
+}
+
+/// The greeting, and what CAPA and EHLO say of mechanisms.
+async fn offered(office: &PostOffice) -> (String, String, String) {
+    let mut client = Client::silent(office.addr(Service::Pop3).unwrap()).await;
+    let greeting = client.expect("+OK ").await;
+    let told = listing(&mut client, "CAPA").await;
+    let sasl = told.iter().find_map(|line| line.strip_prefix("SASL ")).unwrap_or_default().to_owned();
+    let mut client = Client::connect(office.addr(Service::Smtp).unwrap()).await;
+    let told = client.say("EHLO client.test", "250").await;
+    let auth = told.lines().find_map(|line| line.get(4..)?.strip_prefix("AUTH ")).unwrap_or_default();
+    (greeting, sasl, auth.to_owned())
+}
+
+#[tokio::test]
+async fn what_needs_the_password_itself_is_offered_as_configured() {
+    for (challenge_response, apop, mechanisms) in [
+        ("auto", false, "PLAIN LOGIN"),
+        ("always", true, "SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN"),
+        ("never", false, "PLAIN LOGIN"),
+    ] {
+        let (greeting, sasl, auth) = offered(&office(challenge_response).await).await;
+        assert_eq!(greeting.contains('<'), apop, "{challenge_response}: {greeting}");
+        assert_eq!((&*sasl, &*auth), (mechanisms, mechanisms), "{challenge_response}");
+    }
+}
+
+#[tokio::test]
+async fn apop_serves_plain_users_and_refuses_others_as_with_a_wrong_password_and_the_log_tells_why() {
+    let log = Written::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    // The sessions run on the thread of the test.
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let office = office("always").await;
+    let mut answers = Vec::new();
+    for (user, password) in [("alice", "secret"), ("alice", "wrong"), ("bob", "secret"), ("nobody", "secret")]
+    {
+        let mut client = Client::silent(office.addr(Service::Pop3).unwrap()).await;
+        let greeting = client.expect("+OK ").await;
+        let timestamp = ApopTimestamp::find(greeting.trim_end().as_bytes()).unwrap();
+        let digest = timestamp.digest(&Secret::new(password)).to_hex();
+        log.take();
+        client.send(format!("APOP {user} {digest}\r\n")).await;
+        answers.push(client.reply().await);
+        let told = log.take();
+        let reason = told.contains("user=bob mechanism=CRAM-MD5 kept_as=SHA512-CRYPT");
+        assert_eq!(reason, user == "bob", "{told}");
+    }
+    assert!(answers[0].starts_with("+OK"), "{answers:?}");
+    assert!(answers[1].starts_with("-ERR [AUTH]"), "{answers:?}");
+    assert!(answers[2..].iter().all(|answer| *answer == answers[1]), "{answers:?}");
+    login_as(&mut connect(&office).await, "bob", "secret").await;
+}
