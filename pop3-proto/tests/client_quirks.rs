@@ -178,3 +178,32 @@ fn listings_may_be_odd() {
          = 2 done: +OK 200",
     );
 }
+
+#[test]
+fn a_server_without_capa_may_list_its_mechanisms_by_auth() {
+    let strict = with_password();
+    let mut lenient = strict.clone();
+    lenient.quirks.auth_list = true;
+    let greeted = "S: +OK hello\nC: CAPA\nS: -ERR unknown\n";
+    let user = "C: USER mrose\nS: +OK\nC: PASS secret\nS: +OK\n= ready\n";
+    let plain = "C: AUTH PLAIN\nS: + \nC: AG1yb3NlAHNlY3JldA==\nS: +OK\n= ready\n";
+    for (config, script) in [
+        (&strict, user.to_owned()),
+        (&lenient, format!("C: AUTH\nS: +OK\nS: X-OWN\nS: PLAIN \nS: ..\nS: .\n{plain}")),
+        (&lenient, format!("C: AUTH\nS: +OK\nS: X-OWN\nS: .\n{user}")),
+        (&lenient, format!("C: AUTH\nS: -ERR missing argument\n{user}")),
+    ] {
+        play(config, &[], &format!("{greeted}{script}"));
+    }
+    play(
+        &lenient,
+        &[],
+        &format!("S: +OK hello\nC: CAPA\nS: +OK\nS: USER\nS: .\n{user}")
+            .replace("= ready", "C: CAPA\nS: +OK\nS: .\n= ready"),
+    );
+    let endless = format!(
+        "{greeted}C: AUTH\nS: +OK\n{}= failed: expected at most 1000 lines of AUTH",
+        "S: X\n".repeat(1001)
+    );
+    play(&lenient, &[], &endless);
+}

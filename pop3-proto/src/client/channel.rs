@@ -34,6 +34,8 @@ pub(super) enum Expect {
     /// PASS, or RPOP in its place.
     Pass,
     Apop,
+    /// AUTH without argument.
+    AuthList,
     Auth,
     /// The reply to `*`.
     AuthCancel,
@@ -48,6 +50,7 @@ impl Expect {
             Expect::Capa => Stage::Command(Verb::Capa),
             Expect::Stls => Stage::Stls,
             Expect::Utf8 => Stage::Command(Verb::Utf8),
+            Expect::AuthList => Stage::Command(Verb::Auth),
             Expect::User | Expect::Pass | Expect::Apop | Expect::Auth | Expect::AuthCancel => Stage::Login,
             Expect::Command(_, request) => Stage::Command(request.verb()),
             Expect::Quit => Stage::Command(Verb::Quit),

@@ -126,11 +126,18 @@ impl Client {
 
     /// A listing is at its end. Gives the first line back.
     pub(super) fn on_listing(&mut self, listing: Listing) -> Reply {
-        if let ListingKind::Capa(capabilities) = listing.kind {
-            self.session.capabilities = Some(capabilities);
-            if listing.id.is_none() {
-                self.after_capabilities();
+        match listing.kind {
+            ListingKind::Capa(capabilities) => {
+                self.session.capabilities = Some(capabilities);
+                if listing.id.is_none() {
+                    self.after_capabilities();
+                }
             }
+            ListingKind::Mechanisms(mechanisms) => {
+                self.session.listed = Some(mechanisms);
+                self.authenticate();
+            }
+            ListingKind::List | ListingKind::Uidl | ListingKind::Lang => {}
         }
         listing.reply
     }

@@ -220,6 +220,10 @@ pub struct Quirks {
     ///
     /// Tabs: Perl's Mail::POP3Client 2.14. The size alone: twisted/twisted#10542.
     pub odd_listings: bool,
+    /// Where the server knows no CAPA, `AUTH` without argument is asked for its mechanisms, one on a line, as servers list them that
+    /// are older than RFC 2449; newer ones (Dovecot 2.3) still do. They are used without initial responses, which came with RFC 5034.
+    /// Without this quirk, such a server is logged in to by APOP or USER and PASS.
+    pub auth_list: bool,
 }
 
 impl Quirks {
@@ -230,6 +234,7 @@ impl Quirks {
         loose_status: false,
         odd_unique_ids: false,
         odd_listings: false,
+        auth_list: false,
     };
 }
 

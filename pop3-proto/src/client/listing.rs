@@ -1,4 +1,4 @@
-//! The lines of listings (LIST, UIDL, LANG, CAPA): one event for each, none kept.
+//! The lines of listings (LIST, UIDL, LANG, CAPA, AUTH): one event for each, none kept.
 
 use super::channel::Channel;
 use super::{ClientConfig, ClientError, CommandId, Event, Quirks, Stage};
@@ -7,8 +7,9 @@ use crate::types::{
     Capabilities, Capability, DropListing, LanguageListing, MessageNumber, Reply, ScanListing,
     UniqueIdListing, Verb,
 };
+use mail_wire::sasl::{Mechanism, MechanismSet};
 
-/// Most lines of CAPA; what is unknown in them is bounded by [`Capabilities`].
+/// Most lines of CAPA and AUTH; what is unknown in them is bounded by [`Capabilities`].
 const CAPA_LINES: u64 = 1000;
 
 /// What is wrong with a reply about another message than the one that was asked about.
@@ -29,6 +30,8 @@ pub(super) enum ListingKind {
     Uidl,
     Lang,
     Capa(Box<Capabilities>),
+    /// AUTH without argument.
+    Mechanisms(MechanismSet),
 }
 
 /// What a look at the listing came to.
@@ -53,6 +56,7 @@ impl Listing {
             ListingKind::Uidl => Verb::Uidl,
             ListingKind::Lang => Verb::Lang,
             ListingKind::Capa(_) => Verb::Capa,
+            ListingKind::Mechanisms(_) => Verb::Auth,
         }
     }
 
@@ -75,8 +79,10 @@ impl Listing {
             text => text,
         };
         self.lines += 1;
-        let limit =
-            if matches!(self.kind, ListingKind::Capa(_)) { CAPA_LINES } else { config.limits.listing };
+        let limit = match self.kind {
+            ListingKind::Capa(_) | ListingKind::Mechanisms(_) => CAPA_LINES,
+            _ => config.limits.listing,
+        };
         if self.lines > limit {
             return Err(ClientError::ListingTooLong { verb: self.verb(), limit });
         }
@@ -94,6 +100,13 @@ impl Listing {
                 // A line that cannot be read says nothing that is of use; what the others say is.
                 if let Ok(capability) = Capability::parse(text) {
                     capabilities.insert(capability);
+                }
+                return Ok(Read::Line);
+            }
+            (ListingKind::Mechanisms(mechanisms), _) => {
+                let name = core::str::from_utf8(text.trim_ascii()).ok();
+                if let Some(mechanism) = name.and_then(Mechanism::parse) {
+                    mechanisms.insert(mechanism);
                 }
                 return Ok(Read::Line);
             }

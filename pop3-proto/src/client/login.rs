@@ -48,6 +48,9 @@ impl Client {
         if expect == Expect::Capa && accepted {
             return self.begin_listing(None, reply, ListingKind::Capa(Box::default()));
         }
+        if expect == Expect::AuthList && accepted {
+            return self.begin_listing(None, reply, ListingKind::Mechanisms(MechanismSet::EMPTY));
+        }
         self.channel.met();
         match expect {
             Expect::Greeting => self.on_greeting(reply),
@@ -55,6 +58,10 @@ impl Client {
             Expect::Stls => self.on_stls(reply),
             Expect::Utf8 => {
                 self.session.utf8 = accepted;
+                self.authenticate();
+            }
+            Expect::AuthList => {
+                self.session.listed = Some(MechanismSet::EMPTY);
                 self.authenticate();
             }
             Expect::User if accepted => self.say_password(),
@@ -128,7 +135,7 @@ impl Client {
         self.authenticate();
     }
 
-    fn authenticate(&mut self) {
+    pub(super) fn authenticate(&mut self) {
         let (method, user) = match &self.config.trusted {
             Some(TrustedLogin::Kpop { .. }) if self.session.below.is_none() => {
                 return self.give_up(ClientError::NotProved);
@@ -140,9 +147,18 @@ impl Client {
                 return self.ready();
             }
             None if self.config.credentials.is_none() => return self.ready(),
+            None if self.lists_mechanisms() => {
+                let issued = self.channel.issue(&Command::AuthList, Expect::AuthList);
+                return self.fail_on(issued);
+            }
             None => return self.try_next(|error| error),
         };
         self.say_user(method, user);
+    }
+
+    /// Whether the server is yet to be asked for its mechanisms by AUTH.
+    fn lists_mechanisms(&self) -> bool {
+        self.config.quirks.auth_list && self.session.capabilities.is_none() && self.session.listed.is_none()
     }
 
     /// Begins a login by the strongest way that is left; if none is, ends with what `otherwise` says.
@@ -168,7 +184,7 @@ impl Client {
         let (config, session) = (&*self.config, &self.session);
         let confidential =
             session.tls.is_some() || session.below.as_ref().is_some_and(|peer| peer.confidential);
-        let offered = self.capabilities().map_or(MechanismSet::EMPTY, |offered| offered.mechanisms());
+        let offered = self.offered_mechanisms();
         let policy = |allow_plaintext| sasl::Policy {
             allow_plaintext,
             channel_binding: session.tls.as_ref().is_some_and(|tls| !tls.channel_bindings.is_empty()),
@@ -253,7 +269,7 @@ impl Client {
 
     fn begin_sasl(&mut self, mechanism: Mechanism) {
         let Some(credentials) = &self.config.credentials else { return };
-        let offered = self.capabilities().map_or(MechanismSet::EMPTY, |offered| offered.mechanisms());
+        let offered = self.offered_mechanisms();
         let mut params = ClientParams::new(nonce(&self.random, self.session.exchanges), offered);
         if let Some(binding) = self.session.tls.as_ref().and_then(|tls| tls.channel_bindings.first()) {
             params = params.with_channel_binding(binding.clone());
@@ -269,12 +285,13 @@ impl Client {
 
     fn begin_exchange(&mut self, mut exchange: sasl::Client) {
         let mechanism = exchange.mechanism().name();
-        // RFC 5034 §4: an initial response that makes the line too long waits for the first challenge.
+        // RFC 5034 §4: an initial response that makes the line too long waits for the first challenge. Servers without CAPA are older
+        // than initial responses.
         let room = MAX_COMMAND.saturating_sub("AUTH  \r\n".len() + mechanism.len());
         let initial = exchange
             .initial_response()
             .map(|message| wire::encode_initial(message.expose()))
-            .filter(|encoded| encoded.len() <= room);
+            .filter(|encoded| encoded.len() <= room && self.session.capabilities.is_some());
         let shown = initial.is_some();
         if shown {
             exchange.take_initial_response();

@@ -427,6 +427,7 @@ impl Connection for Client {
         // RFC 2595 §4: nothing that was learnt in plain text counts.
         self.channel.purge();
         self.session.capabilities = None;
+        self.session.listed = None;
         self.session.tls = Some(Box::new(info));
         match login {
             Some(login) => {

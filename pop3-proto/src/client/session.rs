@@ -5,7 +5,7 @@ use crate::types::{ApopTimestamp, Capabilities, Reply, Verb};
 use core::fmt;
 use mail_wire::TlsInfo;
 use mail_wire::connection::AuthenticatedPeer;
-use mail_wire::sasl::Mechanism;
+use mail_wire::sasl::{Mechanism, MechanismSet};
 
 /// What is known of the server and has been done with it.
 #[derive(Debug, Default)]
@@ -14,6 +14,8 @@ pub(super) struct Session {
     pub(super) timestamp: Option<ApopTimestamp>,
     /// `None` where the server knows no CAPA.
     pub(super) capabilities: Option<Box<Capabilities>>,
+    /// What AUTH without argument has told, where it was asked.
+    pub(super) listed: Option<MechanismSet>,
     pub(super) tls: Option<Box<TlsInfo>>,
     /// Who we are to a layer below.
     pub(super) below: Option<AuthenticatedPeer>,
@@ -75,6 +77,12 @@ impl Client {
     /// was asked.
     pub fn capabilities(&self) -> Option<&Capabilities> {
         self.session.capabilities.as_deref()
+    }
+
+    /// The mechanisms that the server offers.
+    pub(super) fn offered_mechanisms(&self) -> MechanismSet {
+        let listed = self.session.listed.unwrap_or(MechanismSet::EMPTY);
+        self.capabilities().map_or(listed, |offered| offered.mechanisms())
     }
 
     /// Whether the server has an optional command, as far as is known: TOP, UIDL or LANG. All others count as offered.
