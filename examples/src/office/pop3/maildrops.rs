@@ -40,7 +40,7 @@ pub(in super::super) struct Maildrops {
 }
 
 /// A maildrop that is open, and what the machine is told of it.
-pub(super) type Opened = (AnyMailbox, Maildrop);
+pub(super) type Opened = (Box<AnyMailbox>, Maildrop);
 
 impl Maildrops {
     pub(in super::super) fn new(store: AnyStore, config: &Pop3Config) -> Self {
@@ -102,7 +102,7 @@ impl Maildrops {
                     }),
                 });
             }
-            Ok((mailbox, maildrop))
+            Ok((Box::new(mailbox), maildrop))
         });
         match opened.await {
             Some(Ok(opened)) => {
@@ -121,8 +121,8 @@ impl Maildrops {
     /// The unique-ids of all messages. The mailbox comes back, unless a bug struck.
     pub(super) async fn unique_ids(
         &self,
-        mut mailbox: AnyMailbox,
-    ) -> (Option<AnyMailbox>, Result<UniqueIds, Refusal>) {
+        mut mailbox: Box<AnyMailbox>,
+    ) -> (Option<Box<AnyMailbox>>, Result<UniqueIds, Refusal>) {
         let listed = self.off_thread(move || {
             let ids = unique_ids(&mut mailbox);
             (mailbox, ids)
@@ -136,7 +136,7 @@ impl Maildrops {
     /// Removes messages for good, marks what was collected and stays, and closes the maildrop.
     pub(super) async fn commit(
         &self,
-        mailbox: AnyMailbox,
+        mailbox: Box<AnyMailbox>,
         deleted: &Deleted,
         tally: &Tally,
     ) -> Result<(), Refusal> {

@@ -37,7 +37,7 @@ pub(in super::super) struct Session {
     /// Who has logged in.
     user: Option<UserName>,
     /// The user's mail, once it is open.
-    mailbox: Option<AnyMailbox>,
+    mailbox: Option<Box<AnyMailbox>>,
     sending: Option<Sending>,
     tally: Tally,
 }
@@ -250,7 +250,7 @@ impl Session {
         };
         let maildrops = &self.office.maildrops;
         let asks_utf8 = maildrops.without_utf8 == WithoutUtf8::Refuse && !self.conn.is_utf8();
-        let work = move |(mailbox, reader): &mut (AnyMailbox, Reader)| {
+        let work = move |(mailbox, reader): &mut (Box<AnyMailbox>, Reader)| {
             begin(mailbox, reader, number.index(), asks_utf8)
         };
         let limit = self.office.answer_timeout;
