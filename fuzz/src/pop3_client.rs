@@ -59,6 +59,7 @@ fn config(knobs: &mut Knobs) -> ClientConfig {
     config.quirks.loose_status = knobs.one_in(3);
     config.quirks.odd_unique_ids = knobs.one_in(2);
     config.quirks.odd_listings = knobs.one_in(2);
+    config.quirks.auth_list = knobs.one_in(2);
     config
 }
 

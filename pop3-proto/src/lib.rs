@@ -138,7 +138,7 @@
 //!
 //! POP3 (RFC 1939) with APOP, TOP and UIDL; CAPA, response codes, LOGIN-DELAY, EXPIRE, PIPELINING and IMPLEMENTATION (RFC
 //! 2449), STLS (2595), `SYS/TEMP`, `SYS/PERM`, `AUTH` and AUTH-RESP-CODE (3206), AUTH with SASL (5034), UTF8 and LANG
-//! (6856), RPOP (1225).
+//! (6856), RPOP (1225), and the PROXY protocol.
 //!
 //! There are no feature flags.
 

@@ -46,7 +46,7 @@
 //! These are no [`Quirks`], since every client must take them:
 //!
 //! - to know no CAPA. [`capabilities`](Client::capabilities) is `None` then; STLS is tried, USER and PASS may be used, and a refusal
-//!   of TOP or UIDL means that [it is not there](Client::support);
+//!   of TOP or UIDL means that [it is not there](Client::support). [`Quirks::auth_list`] finds out mechanisms;
 //! - to have commands that CAPA does not name (Verizon's jpop had UIDL: neomutt/neomutt#1427): TOP, UIDL and LANG are sent all the
 //!   same;
 //! - to name more capabilities after the login (jakartaee/mail-api#50): they are asked for again;
