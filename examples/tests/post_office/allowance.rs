@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::client::LONG;
-use crate::log::Written;
+use crate::log::log;
 use crate::rules::{builder, files, names, programs, smtp, write_rc};
 use maildrop::{MailRoot, UserName};
 use mailwright::config::{BrokenRc, FilterConfig};
@@ -108,10 +108,6 @@ async fn what_lies_in_folders_when_the_office_starts_counts_toward_the_quota() {
 
 #[tokio::test]
 async fn the_log_and_what_arrived_tell_where_rules_sent_the_mail() {
-    let log = Written::default();
-    let writer = log.clone();
-    // For all tests of this process, of which this one alone has mail for carol.
-    tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
     for (rc, told, arrived) in [
         (":0\n/dev/null\n", vec!["dropped by the recipient's rules"], 0),
         ("HOST=another\n", vec!["dropped by the recipient's rules"], 0),
@@ -138,12 +134,12 @@ async fn the_log_and_what_arrived_tell_where_rules_sent_the_mail() {
         std::fs::set_permissions(data.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let builder = builder(data.path()).user("carol", "secret").rules("carol", rc);
         let office = builder.filter(programs()).start().await.unwrap();
+        let before = log().len();
         let reply = smtp(&office).await.deliver("carol@local.test", MESSAGE).await;
         assert!(reply.starts_with("250"), "{rc:?}: {reply}");
         let home = data.path().canonicalize().unwrap().join("mail/carol");
-        let written = log.take();
-        let lines: Vec<&str> = written.lines().filter(|line| line.contains("user=carol")).collect();
-        assert_eq!(lines.len(), told.len(), "{rc:?}: {written}");
+        let lines = log().since(before, "user=carol");
+        assert_eq!(lines.len(), told.len(), "{rc:?}: {lines:?}");
         for (line, told) in lines.iter().zip(told) {
             let (what, folder) = told.split_once(" folder=").unwrap_or((told, ""));
             assert!(line.contains(what), "{rc:?}: {line}");

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use crate::client::{Client, LONG};
-use crate::log::Written;
+use crate::log::log;
 use mailwright::{PostOffice, Service};
 
 /// An office without TLS, and with mail for alice: in memory, or in a folder.
@@ -173,25 +173,20 @@ async fn a_server_that_stops_ends_its_sessions_and_removes_nothing() {
 
 #[tokio::test]
 async fn the_log_tells_who_collected_what_from_where() {
-    let log = Written::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    // The sessions run on the thread of the test.
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let builder = PostOffice::builder().domain("local.test").user("alice", "two words ").no_tls();
+    let builder = PostOffice::builder().domain("local.test").user("wanda", "two words ").no_tls();
     let builder = builder.listen(Service::Smtp, "127.0.0.1:0").listen(Service::Pop3, "127.0.0.1:0");
     let office = builder.trust_proxy(IpAddr::from([127, 0, 0, 1])).start().await.unwrap();
     for subject in ["one", "two", "three"] {
         let mut client = Client::silent(office.addr(Service::Smtp).unwrap()).await;
         client.send("PROXY TCP4 192.0.2.8 198.51.100.1 1234 25\r\n").await;
         client.expect("220").await;
-        client.deliver("alice@local.test", &format!("Subject: {subject}\r\n\r\n")).await;
+        client.deliver("wanda@local.test", &format!("Subject: {subject}\r\n\r\n")).await;
     }
-    log.take();
+    let before = log().len();
     let mut client = Client::silent(office.addr(Service::Pop3).unwrap()).await;
     client.send("PROXY TCP4 192.0.2.7 198.51.100.1 1234 110\r\n").await;
     client.expect("+OK").await;
-    login_as(&mut client, "alice", "two words ").await;
+    login_as(&mut client, "wanda", "two words ").await;
     let octets: usize = listing(&mut client, "RETR 1").await.iter().map(|line| line.len() + 2).sum();
     listing(&mut client, "RETR 1").await;
     listing(&mut client, "TOP 2 0").await;
@@ -200,15 +195,10 @@ async fn the_log_tells_who_collected_what_from_where() {
     client.say("QUIT", "+OK").await;
     client.expect_end().await;
     office.shutdown().await;
-    let told = log.take();
-    for (line, expected) in [
-        (
-            "logged in",
-            "user=alice method=USER client=192.0.2.7:1234 local=198.51.100.1:110 tls=false messages=3 ",
-        ),
-        ("logged out", &format!("user=alice retrieved=2 octets={} tops=1 removed=2\n", 2 * octets)),
-    ] {
-        let found = told.lines().find(|told| told.contains(line)).map(|line| line.to_owned() + "\n");
-        assert!(found.as_ref().is_some_and(|found| found.contains(expected)), "{expected}: {told}");
-    }
+    let told = log().since(before, "user=wanda");
+    let logged_in =
+        "logged in user=wanda method=USER client=192.0.2.7:1234 local=198.51.100.1:110 tls=false messages=3 ";
+    let logged_out = format!("logged out user=wanda retrieved=2 octets={} tops=1 removed=2", 2 * octets);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains(logged_in) && told[1].ends_with(&logged_out), "{told:?}");
 }
