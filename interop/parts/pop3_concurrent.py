@@ -31,7 +31,7 @@ RC = {"maildir": ":0\n", "mbox": "LOCKSLEEP=1\n:0:\n", "mh": "LOCKSLEEP=1\n:0:\n
 
 
 def run(setting):
-    for store in ["maildir"]:
+    for store in INBOX:
         work(setting, store)
 
 
@@ -39,7 +39,7 @@ def work(setting, store):
     office = Office(
         setting,
         f"concurrent-{store}",
-        '[auth]\nplaintext_without_tls = true\n[timeouts]\nauth_failure_delay = 0\n',
+        f'store = "{store}"\n[auth]\nplaintext_without_tls = true\n[timeouts]\nauth_failure_delay = 0\n',
     )
     try:
         box = Box(office, store)
@@ -203,14 +203,17 @@ def one_session(box):
     """Takes all messages that are there; their numbers."""
     client = box.session()
     found = []
-    count, octets = client.stat()
-    total = 0
-    for index in range(1, count + 1):
-        _, lines, _ = client.retr(index)
-        total += sum(len(line) + 2 for line in lines)
+    sizes = [int(line.split()[1]) for line in client.list()[1]]
+    for index, octets in enumerate(sizes, 1):
+        try:
+            _, lines, _ = client.retr(index)
+        except poplib.error_proto as error:
+            # procmail makes a file of an MH folder before it writes to it.
+            expect(box.store == "mh" and error.args[0].startswith(b"-ERR"), "the message", error)
+            continue
+        equal(sum(len(line) + 2 for line in lines), octets, f"octets of message {index}, as LIST said before")
         found.append(number_of(lines))
         client.dele(index)
-    equal(total, octets, "octets of all messages, as STAT said before")
     client.quit()
     return found
 

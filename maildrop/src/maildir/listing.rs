@@ -71,7 +71,7 @@ pub(super) struct Listing {
     names: Vec<u8>,
     entries: Vec<Entry>,
     /// Other files with the names of messages, but for flags and place, in the same order: what a program left that copies
-    /// and dies, or one message seen twice while it was renamed.
+    /// and dies.
     twins: Vec<Entry>,
 }
 
@@ -100,9 +100,10 @@ impl Listing {
         let mut listing = Listing::default();
         // In this order a message that is being moved is seen twice rather than never. So what happens in `new/` matters
         // only if it happens in `cur/` too, and mail may go on coming.
-        listing.add(new, Place::New)?;
-        listing.add(cur, Place::Cur)?;
-        listing.sort();
+        let mut inodes = Vec::new();
+        listing.add(new, Place::New, &mut inodes)?;
+        listing.add(cur, Place::Cur, &mut inodes)?;
+        listing.sort(&inodes);
         Ok((listing, changed(cur)? == before && !is_recent(before, start)))
     }
 
@@ -257,7 +258,7 @@ impl Listing {
             let name = self.keep(name_of(&earlier.names, entry));
             self.entries.push(Entry { name, ..*entry });
         }
-        self.sort();
+        self.sort(&[]);
     }
 
     /// Takes a name into the buffer of all names.
@@ -271,7 +272,8 @@ impl Listing {
         (arrival(base), base)
     }
 
-    fn add(&mut self, dir: &OwnedFd, place: Place) -> Result<(), Errno> {
+    /// Adds the files of a directory, and which they are, which renaming does not change.
+    fn add(&mut self, dir: &OwnedFd, place: Place, inodes: &mut Vec<u64>) -> Result<(), Errno> {
         for entry in Dir::read_from(dir.as_fd())? {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
@@ -292,31 +294,36 @@ impl Listing {
                 seconds: number(name).map(|(seconds, _)| seconds),
             });
             self.names.extend_from_slice(name);
+            inodes.push(entry.ino());
         }
         Ok(())
     }
 
-    fn sort(&mut self) {
+    /// Puts messages in order, and twins apart; which files they are is not known if no message has two.
+    fn sort(&mut self, inodes: &[u64]) {
         let names = &self.names;
         // What stands in `cur/` comes before the same in `new/`, from where it was moved, and what is seen before what is not.
         let rank = |entry: &Entry| (entry.place, !entry.flags.contains(Flags::SEEN));
-        let mut sorted: Vec<(Arrival, Entry)> =
-            self.entries.iter().map(|entry| (arrival(base_of(names, entry)), *entry)).collect();
-        sorted.sort_unstable_by(|(a, one), (b, other)| {
+        let inodes = inodes.iter().copied().chain(std::iter::repeat(0));
+        let mut sorted: Vec<(Arrival, Entry, u64)> = (self.entries.iter().zip(inodes))
+            .map(|(entry, inode)| (arrival(base_of(names, entry)), *entry, inode))
+            .collect();
+        sorted.sort_unstable_by(|(a, one, _), (b, other, _)| {
             a.cmp(b)
                 .then_with(|| base_of(names, one).cmp(base_of(names, other)))
                 .then_with(|| rank(one).cmp(&rank(other)))
                 .then_with(|| name_of(names, one).cmp(name_of(names, other)))
         });
         let twins = &mut self.twins;
-        sorted.dedup_by(|(_, later), (_, first)| {
+        sorted.dedup_by(|(_, later, its), (_, first, inode)| {
             let same = base_of(names, later) == base_of(names, first);
-            if same {
+            // One file that was renamed while it was listed is seen twice, but is no twin.
+            if same && its != inode {
                 twins.push(*later);
             }
             same
         });
-        self.entries = sorted.into_iter().map(|(_, entry)| entry).collect();
+        self.entries = sorted.into_iter().map(|(_, entry, _)| entry).collect();
     }
 }
 
@@ -479,6 +486,17 @@ mod tests {
             assert_eq!([0, 1, 2, 3].map(|index| listing.has_twins(index)), [true, true, true, false]);
             listing.update(&read(), true);
         }
+    }
+
+    #[test]
+    fn one_file_that_is_seen_twice_is_no_twin() {
+        let (dir, read) = listing(&["1.a", "2.a"], &["2.a:2,S"]);
+        let path = |name: &str| dir.path().join(name);
+        // As if it was renamed between two reads of the directory.
+        std::fs::hard_link(path("new/1.a"), path("cur/1.a:2,S")).unwrap();
+        let listing = read();
+        assert_eq!(names(&listing), ["1.a:2,S", "2.a:2,S"]);
+        assert_eq!([0, 1].map(|index| listing.has_twins(index)), [false, true]);
     }
 
     #[test]

@@ -115,8 +115,8 @@ impl Store for MhStore {
 /// What is removed is taken out of all sequences but `cur`, as nmh's `rmm` does. A file that is written to after the session
 /// began is another message. So one that procmail was still writing, which makes the name first, is not removed.
 ///
-/// An empty file `.maildrop.session` in the folder is what exclusive sessions lock; `.maildrop.removing` is there while
-/// several messages are being removed.
+/// Exclusive sessions lock the folder itself, or where that cannot be done a file `.maildrop.session` in it;
+/// `.maildrop.removing` is there while several messages are being removed.
 pub struct MhMailbox {
     folder: MessageDir,
     access: Access,
@@ -157,7 +157,7 @@ impl MessageDir {
         let lock = match access {
             Access::Exclusive => {
                 self.check(Operation::Lock)?;
-                Some(SessionLock::acquire(&*self.dir, SESSION, &self.path)?)
+                Some(SessionLock::of_directory(&*self.dir, SESSION, &self.path)?)
             }
             Access::ReadOnly => None,
         };
