@@ -3,10 +3,11 @@
 //! A lock is taken the way that is safe on NFS, where exclusive creation may not be: a file with a unique name is made
 //! beside it, then linked to the name of the lock, which fails if that exists. What counts is not the answer to `link`,
 //! which NFS may lose, but whether the unique file has two names afterwards. The lock holds the octet `0` and has mode
-//! 0444, as procmail's.
+//! 0444, as procmail's, unless it shall [tell its owner](DotLockOptions::tell_owner).
 //!
-//! A lock file outlives a program that is killed, so one that has not been touched for long enough is taken away by
-//! force. Its age is measured against the time stamp of the unique file: by the clock of the disk, not of this machine.
+//! A lock file outlives a program that is killed. One that tells its owner, a process of this host, is taken away as soon as
+//! that is gone; any other that has not been touched for long enough, by force too. Its age is measured against the time
+//! stamp of the unique file: by the clock of the disk, not of this machine.
 //!
 //! Only the file that was made is removed when a lock is given up, and only the one that was found stale is taken away:
 //! what another has put in its place meanwhile stays. No system removes a name only if it is that of a certain file, so
@@ -38,10 +39,11 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Operation};
 use crate::fault::{Fault, Faults};
+use crate::lock_owner;
 use crate::unique::{HostPart, Unique};
 
-/// What the file holds: a process id that no process has, so that nobody takes the owner for dead.
-const CONTENT: &[u8] = b"0";
+/// What the file holds that does not tell its owner: a process id that no process has, so that nobody takes the owner for dead.
+const NOBODY: &[u8] = b"0";
 /// Bytes of the largest lock file that any program makes.
 const LARGEST: i64 = 16;
 const MODE: u32 = 0o444;
@@ -57,6 +59,7 @@ pub struct DotLockOptions {
     retries: Option<u32>,
     stale_after: Option<Duration>,
     suspend: Duration,
+    tells_owner: bool,
     faults: Option<Arc<dyn Faults>>,
 }
 
@@ -67,6 +70,7 @@ impl Default for DotLockOptions {
             retries: None,
             stale_after: Some(Duration::from_secs(1024)),
             suspend: Duration::from_secs(16),
+            tells_owner: false,
             faults: None,
         }
     }
@@ -101,6 +105,13 @@ impl DotLockOptions {
     #[must_use]
     pub fn suspend(self, suspend: Duration) -> DotLockOptions {
         DotLockOptions { suspend, ..self }
+    }
+
+    /// Writes into the lock file whose it is, where the system can tell (on Linux), so that others who use this crate need
+    /// not wait for it to grow old should this process be killed. To other programs it looks like any lock file.
+    #[must_use]
+    pub fn tell_owner(self) -> DotLockOptions {
+        DotLockOptions { tells_owner: true, ..self }
     }
 
     /// Sets a fault hook for the steps of taking a lock.
@@ -144,6 +155,8 @@ pub enum LockAttempt {
 pub struct HeldLock {
     path: PathBuf,
     age: Duration,
+    /// Whether it tells of an owner that is gone.
+    orphaned: bool,
     /// Nothing if it is gone already.
     identity: Option<Identity>,
 }
@@ -155,9 +168,11 @@ impl HeldLock {
         let stat = rustix::fs::lstat(path).ok();
         let is_lock =
             |stat: &&Stat| stat.st_size <= LARGEST && FileType::from_raw_mode(stat.st_mode).is_file();
-        let touched = stat.as_ref().filter(is_lock).map_or(now, |stat| stat.st_mtime);
+        let lock = stat.as_ref().filter(is_lock);
+        let touched = lock.map_or(now, |stat| stat.st_mtime);
         let age = Duration::from_secs(u64::try_from(now.saturating_sub(touched)).unwrap_or(0));
-        HeldLock { path: path.to_owned(), age, identity: stat.as_ref().map(Identity::of) }
+        let orphaned = lock.is_some() && lock_owner::is_dead(path);
+        HeldLock { path: path.to_owned(), age, orphaned, identity: stat.as_ref().map(Identity::of) }
     }
 
     /// The lock file.
@@ -169,6 +184,11 @@ impl HeldLock {
     /// file, or one of more than 16 bytes.
     pub fn age(&self) -> Duration {
         self.age
+    }
+
+    /// Whether it tells of an owner that is gone; see [`DotLockOptions::tell_owner`].
+    pub fn is_orphaned(&self) -> bool {
+        self.orphaned
     }
 
     /// Takes it away, unless another file has come in its place. Answers whether it did; one that is gone already need not be.
@@ -250,7 +270,10 @@ impl DotLock {
                 Err(error) => return Err(error),
             };
             attempts += 1;
-            let stale = held.filter(|held| options.stale_after.is_some_and(|limit| held.age > limit));
+            let is_stale =
+                |held: &HeldLock| held.orphaned || options.stale_after.is_some_and(|limit| held.age > limit);
+            let orphaned = held.as_ref().is_some_and(HeldLock::is_orphaned);
+            let stale = held.filter(is_stale);
             let event = match stale.map(HeldLock::force) {
                 Some(Ok(true)) => LockWait::Forced,
                 Some(Err(_)) => LockWait::ForceRefused,
@@ -262,7 +285,11 @@ impl DotLock {
             if !go_on || (exhausted && !forced) {
                 return Err(Error::LockHeld { path, attempts });
             }
-            std::thread::sleep(if forced { options.suspend } else { options.sleep });
+            // Whoever else looks at it now sees a dead owner too; of one that is merely old, the owner may be alive.
+            let pause = if forced { options.suspend } else { options.sleep };
+            if !(forced && orphaned) {
+                std::thread::sleep(pause);
+            }
         }
     }
 
@@ -273,7 +300,9 @@ impl DotLock {
     pub fn attempt(path: &Path, options: &DotLockOptions) -> Result<LockAttempt, Error> {
         let lock_error = |error: io::Error| Error::io(Operation::Lock, path, error);
         options.inject(Operation::Lock).map_err(lock_error)?;
-        let (unique, file) = UniqueFile::create(path).map_err(lock_error)?;
+        let owner = if options.tells_owner { lock_owner::this_process() } else { None };
+        let content = owner.as_deref().map_or(NOBODY, str::as_bytes);
+        let (unique, file) = UniqueFile::create(path, content).map_err(lock_error)?;
         let acquired = |file| LockAttempt::Acquired(DotLock { path: path.to_owned(), file, released: false });
         let linked = match options.inject(Operation::Link) {
             Ok(()) => rustix::fs::linkat(CWD, &unique.0, CWD, path, AtFlags::empty()),
@@ -294,7 +323,7 @@ impl DotLock {
             _ if stat.st_nlink == 2 => Ok(acquired(file)),
             Ok(()) | Err(Errno::EXIST) => Ok(LockAttempt::Held(HeldLock::new(path, stat.st_mtime))),
             // No hard links on this disk.
-            Err(Errno::PERM | Errno::NOTSUP | Errno::NOSYS | Errno::MLINK) => match create(path) {
+            Err(Errno::PERM | Errno::NOTSUP | Errno::NOSYS | Errno::MLINK) => match create(path, content) {
                 Ok(file) => Ok(acquired(file)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     Ok(LockAttempt::Held(HeldLock::new(path, stat.st_mtime)))
@@ -374,13 +403,13 @@ impl Drop for DotLock {
 struct UniqueFile(PathBuf);
 
 impl UniqueFile {
-    fn create(lock: &Path) -> io::Result<(UniqueFile, File)> {
+    fn create(lock: &Path, content: &[u8]) -> io::Result<(UniqueFile, File)> {
         let mut attempts = 0;
         loop {
             // procmail's begin with an underscore too, so that who cleans up after one cleans up after both.
             let name = format!("_{}", Unique::generate(&HostPart::this_host()));
             let path = lock.with_file_name(name);
-            match create(&path) {
+            match create(&path, content) {
                 Ok(file) => return Ok((UniqueFile(path), file)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempts < ATTEMPTS => {
                     attempts += 1;
@@ -397,10 +426,10 @@ impl Drop for UniqueFile {
     }
 }
 
-fn create(path: &Path) -> io::Result<File> {
+fn create(path: &Path, content: &[u8]) -> io::Result<File> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let mut file = File::from(rustix::fs::open(path, flags, Mode::from_raw_mode(MODE))?);
-    if let Err(error) = file.write_all(CONTENT)
+    if let Err(error) = file.write_all(content)
         // On a full disk an empty file is a lock as good, and what it is for may need no room.
         && !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     {
@@ -552,6 +581,25 @@ mod tests {
         });
         assert_eq!(lock.unwrap().path(), path);
         assert_eq!(seen, [LockWait::Forced]);
+    }
+
+    #[test]
+    fn the_lock_of_a_process_that_is_dead_is_taken_away_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let options = quick().retries(0).tell_owner();
+        let ours = DotLock::acquire(&path, &options).unwrap();
+        let Some(owner) = lock_owner::this_process() else { return };
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), owner);
+        assert!(DotLock::acquire(&path, &options).is_err(), "its owner lives");
+        drop(ours);
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let dead = owner.replace(&std::process::id().to_string(), &child.id().to_string());
+        child.wait().unwrap();
+        std::fs::write(&path, dead).unwrap();
+        // Whoever takes no notice of owners in its own locks heeds those of others.
+        drop(DotLock::acquire(&path, &quick().retries(0).suspend(Duration::from_secs(3600))).unwrap());
+        assert_eq!(names(dir.path()), Vec::<OsString>::new());
     }
 
     #[test]

@@ -94,6 +94,7 @@ mod from_line;
 mod fs;
 mod kernel_lock;
 mod line_endings;
+mod lock_owner;
 mod maildir;
 mod mbox;
 mod message_dir;

@@ -78,7 +78,7 @@ pub struct MboxStore {
 impl MboxStore {
     /// The mboxes of the users below a root. Locks are waited for up to ten seconds.
     pub fn new(root: MailRoot) -> MboxStore {
-        let dot_lock = DotLockOptions::new().sleep(Duration::from_millis(250)).retries(40);
+        let dot_lock = DotLockOptions::new().tell_owner().sleep(Duration::from_millis(250)).retries(40);
         let options = MboxOptions::new().dot_lock(Some(dot_lock)).kernel_lock(Some(Duration::from_secs(10)));
         MboxStore { root, options }
     }

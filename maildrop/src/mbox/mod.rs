@@ -105,7 +105,7 @@ impl fmt::Debug for Waiting {
 impl Default for MboxOptions {
     fn default() -> MboxOptions {
         MboxOptions {
-            dot_lock: Some(DotLockOptions::new()),
+            dot_lock: Some(DotLockOptions::new().tell_owner()),
             lock_file: None,
             kernel_lock: Some(Duration::from_secs(960)),
             mode: 0o600,
