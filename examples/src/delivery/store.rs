@@ -40,7 +40,7 @@ pub(super) struct Parts {
 /// A message that is being written out.
 pub(super) enum Draft {
     /// In the Maildir of the first who gets a copy.
-    Maildir(Delivery),
+    Maildir(Box<Delivery>),
     /// In a file that has no name.
     Spool(SpoolFile),
 }
@@ -49,7 +49,7 @@ impl Draft {
     /// One that is none in a Maildir is of another store.
     fn into_delivery(self) -> Delivery {
         match self {
-            Self::Maildir(delivery) => delivery,
+            Self::Maildir(delivery) => *delivery,
             Self::Spool(_) => unreachable!("a message goes on in the store where it was begun"),
         }
     }
@@ -88,7 +88,9 @@ impl MailStore {
     /// Begins to write a message out. Blocks.
     pub(super) fn begin(&self, first: &Copy) -> Result<Draft, Error> {
         match self {
-            Self::Maildirs(maildirs) => maildirs.begin(first).map(Draft::Maildir),
+            Self::Maildirs(maildirs) => {
+                maildirs.begin(first).map(|delivery| Draft::Maildir(Box::new(delivery)))
+            }
             Self::Boxes(boxes) => boxes.spool(&first.user).map(Draft::Spool),
         }
     }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,12 +9,11 @@ use std::time::{Duration, SystemTime};
 use mail_wire::Secret;
 use maildrop::store::StoreFormat;
 use smtp_proto::types::Domain;
-use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
 use super::arrivals::Arrivals;
 use super::faults::{FaultRule, FaultScript};
-use super::listener::{Endpoint, Machines};
+use super::listener::{Endpoint, Machines, bind};
 use super::pop3::Maildrops;
 use super::shared::Shared;
 use super::start_error::StartError;
@@ -31,8 +29,6 @@ use crate::users::{StoredPassword, UserError, Users};
 const REMEMBERED: usize = 1000;
 /// How much memory mail may take that is kept there, and arrivals together.
 pub(super) const REMEMBERED_BYTES: u64 = 256 << 20;
-/// Connections that the system holds while the listener is busy.
-const BACKLOG: u32 = 1024;
 
 /// A post office being put together. See [`PostOffice::builder`].
 #[derive(Debug)]
@@ -495,14 +491,4 @@ async fn clean_daily(maildirs: Maildirs, mut stop: watch::Receiver<bool>) {
             return;
         }
     }
-}
-
-/// A listener whose connections come without Nagle's algorithm: replies are gathered before they are written, so there is
-/// nothing for it to gather, and a connection inherits the option.
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
-    socket.set_reuseaddr(true)?;
-    socket.set_nodelay(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
 }

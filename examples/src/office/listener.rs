@@ -9,7 +9,7 @@ use pop3_proto::server as pop3_server;
 use pop3_proto::types::Refusal as PopRefusal;
 use smtp_proto::server::{Peer, Server, ServerConfig};
 use smtp_proto::types::Refusal;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{Instrument, info, info_span, warn};
@@ -23,6 +23,8 @@ use crate::service::Service;
 
 /// How long to wait when the system has no room for another connection.
 const BREATH: Duration = Duration::from_millis(100);
+/// Connections that the system holds while the listener is busy.
+const BACKLOG: u32 = 1024;
 
 /// What a listener serves, and how.
 #[derive(Debug)]
@@ -54,6 +56,16 @@ pub(super) enum Machines {
 enum Session {
     Smtp(session::Session),
     Pop3(pop3::Session),
+}
+
+/// A listener whose connections come without Nagle's algorithm: replies are gathered before they are written, so there is
+/// nothing for it to gather, and a connection inherits the option.
+pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
+    socket.set_reuseaddr(true)?;
+    socket.set_nodelay(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl Endpoint {
