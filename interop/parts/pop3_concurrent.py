@@ -20,7 +20,7 @@ from lib.checks import check, equal, expect, note
 from lib.office import DOMAIN, USERS, Office
 
 # Deliveries of each program, and sessions at the least, for each store.
-MAILS = {"maildir": 1000, "mbox": 200, "mh": 200}
+MAILS = {"maildir": 1000, "mbox": 100, "mh": 200}
 SESSIONS = {"maildir": 1000, "mbox": 100, "mh": 100}
 KILLS = {"maildir": 40, "mbox": 40, "mh": 40}
 KILLED_OVER = 200
