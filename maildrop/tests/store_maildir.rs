@@ -240,6 +240,31 @@ fn a_message_that_is_about_to_be_moved_goes_under_its_other_name_too() {
 }
 
 #[test]
+fn a_message_that_was_just_delivered_by_a_link_is_known_to_be_gone() {
+    let (_dir, maildir) = fresh();
+    deliver(&maildir, 5);
+    put(&maildir, &["new/9.a"]);
+    let path = |name: &str| maildir.path().join(name);
+    // What procmail has of it until it has the next system call.
+    fs::hard_link(path("new/9.a"), path("tmp/9.a")).unwrap();
+    let session = open(&maildir);
+    let last = removing(&[session.len() - 1]);
+    let committed = while_renaming(&maildir, || {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while names(&maildir).iter().any(|name| name.contains("9.a")) {
+                    std::thread::yield_now();
+                }
+                fs::remove_file(path("tmp/9.a")).unwrap();
+            });
+            ready(session.commit(&last))
+        })
+    });
+    committed.unwrap();
+    assert_eq!(names(&maildir).len(), 5);
+}
+
+#[test]
 fn a_message_with_two_files_is_marked_as_seen_for_good() {
     for files in [&["new/1.a", "cur/1.a:2,"][..], &["cur/1.a:2,", "cur/1.a:2,S"], &["new/1.a", "cur/1.a:2,S"]]
     {

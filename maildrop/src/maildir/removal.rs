@@ -2,8 +2,8 @@
 //!
 //! The names of several go into a journal first, which is durable before the first is removed; one file is removed as a whole
 //! anyway. A message has all of its files removed, and is taken for gone only if that was seen: if its one file was
-//! removed under the name that it had, and had no other name then (mutt moves a message by giving it two), or a settled
-//! listing does not show it.
+//! removed under the name that it had, and has no other name (mutt moves a message by giving it two, and procmail delivers one
+//! so), or a settled listing does not show it.
 //!
 //! On a disk that is full there is no room for a journal, but removing makes room: then one message goes by itself, then
 //! two, four and so on, one by one, until the journal of the rest can be written.
@@ -16,6 +16,7 @@
 //! | all is gone, but may come back after a power failure | an error | it stays: the next session goes on |
 
 use std::collections::HashSet;
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -40,6 +41,14 @@ const LOOK: OFlags = OFlags::RDONLY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 
+/// How many files are kept open that have names which are not known.
+const HELD: usize = 64;
+
+/// Whether there is a name by which a file can be found.
+fn has_name(file: &OwnedFd) -> bool {
+    rustix::fs::fstat(file).is_ok_and(|stat| stat.st_nlink > 0)
+}
+
 /// What was removed, as the quota counts it.
 #[derive(Default)]
 struct Tally {
@@ -48,12 +57,13 @@ struct Tally {
 }
 
 /// What became of the files of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Unlinked {
     /// None is left.
     Wholly,
-    /// Some were removed; others may be left under names that are not known.
-    Partly,
+    /// Some were removed; others may be left under names that are not known. If it is one file that has another name, this
+    /// is the file.
+    Partly(Option<OwnedFd>),
     /// None was found.
     Nothing,
 }
@@ -125,24 +135,27 @@ impl MaildirMailbox {
         let counted = self.maildir.dirs.counted && exists(&self.maildir.main().root, super::quota::FILE);
         let (mut tally, mut refused) = (Tally::default(), None);
         let (mut search, mut unsettled) = (Search::new(), Ok(()));
-        let (mut missing, mut settled) = (indexes.to_vec(), true);
+        let mut settled = true;
+        let mut missing: Vec<(usize, Option<OwnedFd>)> = indexes.iter().map(|&index| (index, None)).collect();
         loop {
-            let mut left = Vec::new();
-            for index in missing {
+            let (mut left, mut held) = (Vec::new(), 0);
+            for (index, file) in missing {
                 let gone = self.listing.entry(index).place == Place::Gone;
+                let nameless = file.as_ref().is_some_and(|file| !has_name(file));
                 let unlinked = match gone {
-                    true if settled => Ok(Unlinked::Wholly),
-                    true => Ok(Unlinked::Partly),
+                    true if settled || nameless => Ok(Unlinked::Wholly),
+                    true => Ok(Unlinked::Partly(file)),
                     false => self.unlink(index, counted, &mut tally),
                 };
                 match unlinked {
                     Ok(Unlinked::Wholly) => self.listing.entry_mut(index).place = Place::Gone,
-                    Ok(Unlinked::Partly) => {
+                    Ok(Unlinked::Partly(file)) => {
                         // Unless a listing shows it.
                         self.listing.entry_mut(index).place = Place::Gone;
-                        left.push(index);
+                        left.push((index, file.filter(|_| held < HELD)));
+                        held += 1;
                     }
-                    Ok(Unlinked::Nothing) => left.push(index),
+                    Ok(Unlinked::Nothing) => left.push((index, None)),
                     Err(error) => refused = refused.take().or(Some(error)),
                 }
             }
@@ -180,15 +193,14 @@ impl MaildirMailbox {
         self.maildir.check(Operation::Remove, || self.path_of(index))?;
         let trashed = self.listing.entry(index).flags.contains(Flags::TRASHED);
         let octets = if counted && !trashed { self.size_of(index) } else { 0 };
-        let mut linked = false;
+        let mut linked = None;
         let mut remove = |place, name: &[u8]| -> Result<bool, Error> {
             let Some(file) = self.candidate(place, name) else { return Ok(false) };
             // Open, it can be asked for other names when this one is gone, and nobody can give it one from then on.
             let opened = rustix::fs::openat(file.dir, name, LOOK, Mode::empty());
             match rustix::fs::unlinkat(file.dir, name, AtFlags::empty()) {
                 Ok(()) => {
-                    let stat = opened.and_then(rustix::fs::fstat);
-                    linked |= stat.is_ok_and(|stat| stat.st_nlink > 0);
+                    linked = opened.ok().filter(has_name).or(linked.take());
                     if !trashed {
                         tally.octets = tally.octets.saturating_add(octets);
                         tally.files += 1;
@@ -219,9 +231,8 @@ impl MaildirMailbox {
         }
         Ok(match (removed, missed) {
             (false, _) => Unlinked::Nothing,
-            (true, false) if !linked => Unlinked::Wholly,
-            (true, true) if !linked && !twins => Unlinked::Wholly,
-            (true, _) => Unlinked::Partly,
+            (true, missed) if linked.is_none() && !(missed && twins) => Unlinked::Wholly,
+            (true, _) => Unlinked::Partly(linked.filter(|_| !twins)),
         })
     }
 
