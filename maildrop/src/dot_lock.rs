@@ -11,7 +11,8 @@
 //!
 //! Only the file that was made is removed when a lock is given up, and only the one that was found stale is taken away:
 //! what another has put in its place meanwhile stays. No system removes a name only if it is that of a certain file, so
-//! it is looked at right before.
+//! it is looked at right before; those who use this crate keep each other out meanwhile, by a lock of the kernel's on the
+//! stale file.
 //!
 //! ```
 //! use maildrop::{DotLock, DotLockOptions};
@@ -34,7 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::error::{Error, Operation};
@@ -196,6 +197,15 @@ impl HeldLock {
     /// # Errors
     /// [`Error::Io`] if the system does not let it be removed.
     pub fn force(self) -> Result<bool, Error> {
+        // Whoever has this lock is the only one of us that may take this file away, so no other comes in its place between
+        // the look and the removal. Where there are no such locks it is less sure.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = rustix::fs::open(&self.path, flags, Mode::empty());
+        if let Ok(file) = &file
+            && rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::AGAIN)
+        {
+            return Ok(false);
+        }
         let found = rustix::fs::lstat(&self.path).ok().as_ref().map(Identity::of);
         let stays = self.identity.is_none() || found != self.identity;
         if stays { Ok(false) } else { DotLock::force(&self.path).map(|()| true) }
@@ -285,7 +295,7 @@ impl DotLock {
             if !go_on || (exhausted && !forced) {
                 return Err(Error::LockHeld { path, attempts });
             }
-            // Whoever else looks at it now sees a dead owner too; of one that is merely old, the owner may be alive.
+            // Of one that is merely old, the owner may be alive, and see what became of it.
             let pause = if forced { options.suspend } else { options.sleep };
             if !(forced && orphaned) {
                 std::thread::sleep(pause);
@@ -600,6 +610,32 @@ mod tests {
         // Whoever takes no notice of owners in its own locks heeds those of others.
         drop(DotLock::acquire(&path, &quick().retries(0).suspend(Duration::from_secs(3600))).unwrap());
         assert_eq!(names(dir.path()), Vec::<OsString>::new());
+    }
+
+    #[test]
+    fn one_thread_at_a_time_takes_the_lock_of_a_dead_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let Some(owner) = lock_owner::this_process() else { return };
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let dead = owner.replace(&std::process::id().to_string(), &child.id().to_string());
+        child.wait().unwrap();
+        let options = quick().tell_owner();
+        let holders = std::sync::atomic::AtomicUsize::new(0);
+        for _ in 0..300 {
+            std::fs::write(&path, &dead).unwrap();
+            std::thread::scope(|scope| {
+                for _ in 0..6 {
+                    scope.spawn(|| {
+                        let lock = DotLock::acquire(&path, &options).unwrap();
+                        assert_eq!(holders.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
+                        std::thread::yield_now();
+                        holders.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                        lock.release().unwrap();
+                    });
+                }
+            });
+        }
     }
 
     #[test]

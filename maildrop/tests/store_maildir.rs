@@ -248,16 +248,20 @@ fn a_message_that_was_just_delivered_by_a_link_is_known_to_be_gone() {
     // What procmail has of it until it has the next system call.
     fs::hard_link(path("new/9.a"), path("tmp/9.a")).unwrap();
     let session = open(&maildir);
-    let last = removing(&[session.len() - 1]);
+    let done = AtomicBool::new(false);
     let committed = while_renaming(&maildir, || {
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                while names(&maildir).iter().any(|name| name.contains("9.a")) {
+                while names(&maildir).iter().any(|name| name.contains("/9.a"))
+                    && !done.load(Ordering::Relaxed)
+                {
                     std::thread::yield_now();
                 }
                 fs::remove_file(path("tmp/9.a")).unwrap();
             });
-            ready(session.commit(&last))
+            let committed = ready(session.commit(&removing(&[0])));
+            done.store(true, Ordering::Relaxed);
+            committed
         })
     });
     committed.unwrap();
