@@ -276,8 +276,9 @@ impl Target {
             if self.before.st_size == 0 {
                 self.locked.mbox.check(Operation::SyncDirectory)?;
                 // The file may have been made where a symbolic link leads.
-                let path = self.locked.mbox.path.canonicalize();
-                fs::sync_parent(path.as_deref().unwrap_or(&self.locked.mbox.path))?;
+                let mbox = &self.locked.mbox;
+                let (dir, _) = mbox.directory()?;
+                fs::sync_dir(&dir).map_err(|error| mbox.error(Operation::SyncDirectory, error))?;
             }
             self.mark_unread();
         }

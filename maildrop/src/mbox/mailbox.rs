@@ -97,6 +97,10 @@ impl MboxStore {
 
     /// The mbox of a user, to deliver to it. The file need not exist; the directory is made.
     ///
+    /// Users may be able to change what is in their directories while it is being worked in: whatever they put there, nothing
+    /// but a regular file that has no other name is read, written or replaced, and nothing outside the directory. Only the lock
+    /// file is found by its path.
+    ///
     /// # Errors
     /// [`Error::Symlink`] if a link stands in place of a directory or of the file, or [`Error::Io`].
     pub fn mbox(&self, user: &UserName, folder: &Folder) -> Result<Mbox, Error> {
@@ -113,7 +117,7 @@ impl MboxStore {
         if fs::is_symlink(&dir, &*name) {
             return Err(Error::Symlink { path });
         }
-        Ok(Mbox::with_options(path, self.options.clone()))
+        Ok(Mbox::inside(dir, path, self.options.clone()))
     }
 }
 
@@ -123,7 +127,7 @@ impl Store for MboxStore {
     async fn open(&self, user: &UserName, folder: &Folder, access: Access) -> Result<MboxMailbox, Error> {
         let mbox = self.mbox(user, folder)?;
         if *folder != Folder::Inbox {
-            rustix::fs::stat(mbox.path()).map_err(|errno| Error::io(Operation::Open, mbox.path(), errno))?;
+            mbox.named().map_err(|errno| Error::io(Operation::Open, mbox.path(), errno))?;
         }
         mbox.mailbox(access)
     }
@@ -187,19 +191,16 @@ impl Mbox {
     /// # Errors
     /// [`Error::InUse`], [`Error::LockHeld`], [`Error::NotAFile`], [`Error::NotAnMbox`] or [`Error::Io`].
     pub fn mailbox(&self, access: Access) -> Result<MboxMailbox, Error> {
-        let mbox = Mbox { path: self.path.clone(), options: self.options.clone().files_only(true) };
-        mbox.session(access)
+        let options = self.options.clone().files_only(true);
+        Mbox { options, ..self.clone() }.session(access)
     }
 
     fn session(&self, access: Access) -> Result<MboxMailbox, Error> {
-        // Where a link leads is the file that is locked and replaced.
-        let real = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
         let lock = match access {
             Access::Exclusive => {
                 self.check(Operation::Lock)?;
-                let (parent, name) = fs::split(&real);
-                let dir = fs::open_dir(parent).map_err(|errno| Error::io(Operation::Open, parent, errno))?;
-                Some(SessionLock::acquire(&dir, hidden(name, ".maildrop.session"), &self.path)?)
+                let (dir, name) = self.directory()?;
+                Some(SessionLock::acquire(&dir, hidden(&name, ".maildrop.session"), &self.path)?)
             }
             Access::ReadOnly => None,
         };
@@ -252,6 +253,10 @@ impl Locked {
         let file = mbox.open_to_read()?;
         let now = SystemTime::now();
         let stat = rustix::fs::fstat(&file).map_err(|errno| mbox.error(Operation::Stat, errno))?;
+        let locked = self.stat()?;
+        if (stat.st_dev, stat.st_ino) != (locked.st_dev, locked.st_ino) {
+            return Err(mbox.error(Operation::Open, Errno::AGAIN));
+        }
         mbox.check(Operation::Read)?;
         let messages = scan(&file, size, mbox.options.content_length)
             .map_err(|error| mbox.error(Operation::Read, error))?
@@ -269,7 +274,7 @@ impl MboxMailbox {
 
     /// The file that is there by then.
     fn stamp(&self) -> Option<Stamp> {
-        rustix::fs::stat(&*self.path).ok().map(|stat| Stamp::of(&stat))
+        self.mbox.named().ok().map(|stat| Stamp::of(&stat))
     }
 
     /// Makes sure that a message is where it was found, or finds it again; mostly others have only added to the file.
@@ -526,15 +531,12 @@ impl Locked {
     fn replace(self, pieces: &[Piece]) -> Result<(), Error> {
         let mbox = self.mbox.clone();
         let before = self.stat()?;
-        let real = mbox.path.canonicalize().map_err(|error| mbox.error(Operation::Open, error))?;
-        let (parent, name) = fs::split(&real);
-        let dir = fs::open_dir(parent).map_err(|errno| Error::io(Operation::Open, parent, errno))?;
-        let tmp = hidden(name, ".maildrop.update");
-        // Another handle, which will not keep the lock.
-        let old = mbox.open(OFlags::empty())?;
+        let (dir, name) = mbox.directory()?;
+        let tmp = hidden(&name, ".maildrop.update");
         let replaced = self.write_beside(&dir, &tmp, &before, pieces).and_then(|()| {
             mbox.check(Operation::Rename)?;
-            rustix::fs::renameat(&dir, &tmp, &dir, name).map_err(|errno| mbox.error(Operation::Rename, errno))
+            rustix::fs::renameat(&dir, &tmp, &dir, &name)
+                .map_err(|errno| mbox.error(Operation::Rename, errno))
         });
         if let Err(error) = replaced {
             let _ = rustix::fs::unlinkat(&dir, &tmp, AtFlags::empty());
@@ -543,7 +545,9 @@ impl Locked {
         let synced = mbox
             .check(Operation::SyncDirectory)
             .and_then(|()| fs::sync_dir(&dir).map_err(|error| mbox.error(Operation::SyncDirectory, error)));
-        drop(self);
+        let Locked { file: old, _dot_lock: dot_lock, .. } = self;
+        let _ = kernel_lock::unlock(&old);
+        drop(dot_lock);
         carry_over(&mbox, &old, u64::try_from(before.st_size).unwrap_or(0))?;
         synced
     }
@@ -624,7 +628,7 @@ fn carry_over(mbox: &Mbox, old: &File, mut size: u64) -> Result<(), Error> {
         let grown = old.metadata().map_err(|error| mbox.error(Operation::Stat, error))?.len();
         if grown > size {
             let options = mbox.options.clone().quoting(Quoting::Raw);
-            let mut append = Mbox::with_options(&mbox.path, options).begin()?;
+            let mut append = Mbox { options, ..mbox.clone() }.begin()?;
             copy(mbox, old, size..grown, &mut Vec::new(), |chunk| append.append(chunk))?;
             append.commit()?;
             size = grown;

@@ -22,15 +22,18 @@ mod quote;
 mod scan;
 mod watch;
 
+use std::borrow::Cow;
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use memchr::memmem;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 pub use self::append::{Appended, MboxAppend};
@@ -45,6 +48,7 @@ use self::guard::Identity;
 use crate::dot_lock::{DotLock, DotLockOptions};
 use crate::error::{Error, Operation};
 use crate::fault::{Fault, Faults};
+use crate::fs;
 use crate::kernel_lock;
 use crate::store::Access;
 
@@ -226,6 +230,9 @@ impl MboxOptions {
 pub struct Mbox {
     path: PathBuf,
     options: MboxOptions,
+    /// The directory, where its owner is not trusted: then the file is never reached but through this, and no link is
+    /// followed.
+    home: Option<Arc<OwnedFd>>,
 }
 
 impl Mbox {
@@ -236,7 +243,13 @@ impl Mbox {
 
     /// An mbox with other options.
     pub fn with_options(path: impl Into<PathBuf>, options: MboxOptions) -> Mbox {
-        Mbox { path: path.into(), options }
+        Mbox { path: path.into(), options, home: None }
+    }
+
+    /// An mbox in a directory of somebody who may put anything in its place: nothing but a regular file without other
+    /// names is read or written. `path` is what errors tell, and ends with its name.
+    pub(crate) fn inside(home: OwnedFd, path: PathBuf, options: MboxOptions) -> Mbox {
+        Mbox { path, options: options.files_only(true), home: Some(Arc::new(home)) }
     }
 
     /// The file.
@@ -343,9 +356,12 @@ impl Mbox {
         self.check(Operation::Open)?;
         let flags = create | OFlags::CLOEXEC | OFlags::NOCTTY;
         let mode = Mode::from_raw_mode(self.options.mode);
-        let open = |flags| rustix::fs::open(&self.path, flags, mode);
-        let found = rustix::fs::stat(&self.path).map(|stat| FileType::from_raw_mode(stat.st_mode));
+        let open = |flags| self.open_named(flags, mode);
+        let found = self.named().map(|stat| FileType::from_raw_mode(stat.st_mode));
         let is_pipe = found.is_ok_and(FileType::is_fifo);
+        if found.is_ok_and(|found| found.is_symlink()) {
+            return Err(Error::Symlink { path: self.path.clone() });
+        }
         if self.options.files_only && found.is_ok_and(|found| !found.is_file()) {
             return Err(Error::NotAFile { path: self.path.clone() });
         }
@@ -354,13 +370,14 @@ impl Mbox {
             true => open(flags | OFlags::WRONLY | OFlags::NONBLOCK),
             false => match open(flags | OFlags::RDWR) {
                 // A mailbox that others may drop mail into, but not read.
-                Err(Errno::ACCESS) => open(flags | OFlags::WRONLY),
+                Err(Errno::ACCESS) if self.home.is_none() => open(flags | OFlags::WRONLY),
                 opened => opened,
             },
         };
-        let file = opened.map(File::from).map_err(|errno| self.error(Operation::Open, errno))?;
+        let file = opened.map(File::from).map_err(|errno| self.not_opened(errno))?;
         // It may have been replaced meanwhile.
         let stat = rustix::fs::fstat(&file).map_err(|errno| self.error(Operation::Stat, errno))?;
+        self.check_names(&stat)?;
         match FileType::from_raw_mode(stat.st_mode) {
             opened if self.options.files_only && !opened.is_file() => {
                 Err(Error::NotAFile { path: self.path.clone() })
@@ -374,17 +391,62 @@ impl Mbox {
     fn open_to_read(&self) -> Result<File, Error> {
         self.check(Operation::Open)?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-        let open = |flags| rustix::fs::open(&self.path, flags, Mode::empty());
+        let open = |flags| self.open_named(flags, Mode::empty());
         // Only the owner may ask for that.
         #[cfg(target_os = "linux")]
         let opened = open(flags | OFlags::NOATIME).or_else(|_| open(flags));
         #[cfg(not(target_os = "linux"))]
         let opened = open(flags);
-        let file = File::from(opened.map_err(|errno| self.error(Operation::Open, errno))?);
+        let file = File::from(opened.map_err(|errno| self.not_opened(errno))?);
         let stat = rustix::fs::fstat(&file).map_err(|errno| self.error(Operation::Stat, errno))?;
+        self.check_names(&stat)?;
         match FileType::from_raw_mode(stat.st_mode).is_file() {
             true => Ok(file),
             false => Err(Error::NotAFile { path: self.path.clone() }),
+        }
+    }
+
+    fn open_named(&self, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+        match &self.home {
+            Some(home) => rustix::fs::openat(home, fs::split(&self.path).1, flags | OFlags::NOFOLLOW, mode),
+            None => rustix::fs::open(&self.path, flags, mode),
+        }
+    }
+
+    /// What stands in the place of the file by then.
+    fn named(&self) -> Result<Stat, Errno> {
+        match &self.home {
+            Some(home) => rustix::fs::statat(home, fs::split(&self.path).1, AtFlags::SYMLINK_NOFOLLOW),
+            None => rustix::fs::stat(&self.path),
+        }
+    }
+
+    /// The directory in which the file lies, wherever links lead to it, and its name there.
+    fn directory(&self) -> Result<(Arc<OwnedFd>, OsString), Error> {
+        if let Some(home) = &self.home {
+            return Ok((Arc::clone(home), fs::split(&self.path).1.to_owned()));
+        }
+        let real = match self.path.canonicalize() {
+            Ok(real) => Cow::Owned(real),
+            Err(_) => Cow::Borrowed(&*self.path),
+        };
+        let (parent, name) = fs::split(&real);
+        let dir = fs::open_dir(parent).map_err(|errno| Error::io(Operation::Open, parent, errno))?;
+        Ok((Arc::new(dir), name.to_owned()))
+    }
+
+    /// Refuses a file that has a second name where links are not followed: it may be somebody else's.
+    fn check_names(&self, stat: &Stat) -> Result<(), Error> {
+        match self.home.is_some() && stat.st_nlink > 1 {
+            true => Err(Error::NotAFile { path: self.path.clone() }),
+            false => Ok(()),
+        }
+    }
+
+    fn not_opened(&self, errno: Errno) -> Error {
+        match errno {
+            Errno::LOOP if self.home.is_some() => Error::Symlink { path: self.path.clone() },
+            errno => self.error(Operation::Open, errno),
         }
     }
 
@@ -415,7 +477,7 @@ struct Locked {
 }
 
 impl Locked {
-    fn stat(&self) -> Result<rustix::fs::Stat, Error> {
+    fn stat(&self) -> Result<Stat, Error> {
         rustix::fs::fstat(&self.file).map_err(|errno| self.mbox.error(Operation::Stat, errno))
     }
 
@@ -429,7 +491,7 @@ impl Locked {
 
     fn is_in_place(&self) -> Result<bool, Error> {
         let open = self.stat()?;
-        let named = rustix::fs::stat(&self.mbox.path);
+        let named = self.mbox.named();
         Ok(named.is_ok_and(|named| (named.st_dev, named.st_ino) == (open.st_dev, open.st_ino)))
     }
 

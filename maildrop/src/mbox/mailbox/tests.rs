@@ -457,3 +457,92 @@ proptest! {
         prop_assert!(left.iter().map(|text| trimmed(text)).eq(kept.map(|(_, text)| trimmed(text))));
     }
 }
+
+/// Puts a link, or another name of the file, in the place of a mbox.
+fn plant(path: &Path, target: &Path, hard: bool) {
+    let _ = std::fs::remove_file(path);
+    match hard {
+        true => std::fs::hard_link(target, path).unwrap(),
+        false => std::os::unix::fs::symlink(target, path).unwrap(),
+    }
+}
+
+#[test]
+fn what_a_user_puts_in_the_place_of_their_mbox_leads_nowhere() {
+    let message = |name: &str| [&line()[..], format!("Subject: {name}\n\n{name}\n\n").as_bytes()].concat();
+    for hard in [false, true] {
+        let root = tempfile::tempdir().unwrap();
+        let store = MboxStore::new(MailRoot::new(root.path())).with_options(quick());
+        let user = UserName::parse("alice").unwrap();
+        let (own, others) = (root.path().join("alice/mbox"), root.path().join("bob"));
+        let content = [message("1"), message("2")].concat();
+        std::fs::write(&others, &content).unwrap();
+        let unharmed = |case: &str| assert_eq!(std::fs::read(&others).unwrap(), content, "{case} {hard}");
+
+        // Planted when the directory was looked at already.
+        let mbox = store.mbox(&user, &Folder::Inbox).unwrap();
+        plant(&own, &others, hard);
+        let planted = |error: Error| {
+            assert!(matches!(error, Error::Symlink { .. } | Error::NotAFile { .. }), "{error} {hard}");
+        };
+        planted(mbox.append(&message("3")).unwrap_err());
+        unharmed("delivery");
+        planted(mbox.repair().unwrap_err());
+        for access in [Access::Exclusive, Access::ReadOnly] {
+            planted(mbox.mailbox(access).unwrap_err());
+        }
+
+        // Planted during a session, with each kind of update.
+        let mut sizes = Update::new();
+        sizes.remove(1);
+        let mut anew = Update::new();
+        anew.remove(0);
+        for update in [sizes, anew] {
+            let _ = std::fs::remove_file(&own);
+            std::fs::write(&own, &content).unwrap();
+            let mailbox = ready(store.open(&user, &Folder::Inbox, Access::Exclusive)).unwrap();
+            plant(&own, &others, hard);
+            planted(ready(mailbox.commit(&update)).unwrap_err());
+            unharmed("commit");
+        }
+
+        // Planted between any two steps, which may go through where they are at the file by then.
+        for step in [Operation::Open, Operation::Lock, Operation::Recover, Operation::Read, Operation::Write]
+        {
+            for deliver in [true, false] {
+                let _ = std::fs::remove_file(&own);
+                std::fs::write(&own, &content).unwrap();
+                let (from, to) = (own.clone(), others.clone());
+                let work = move || plant(&from, &to, hard);
+                let meanwhile = Arc::new(Meanwhile(step, Mutex::new(Some(work))));
+                let store = store.clone().with_faults(meanwhile);
+                let mbox = store.mbox(&user, &Folder::Inbox).unwrap();
+                match deliver {
+                    true => drop(mbox.append(&message("3"))),
+                    false => drop(mbox.mailbox(Access::Exclusive).and_then(|mailbox| {
+                        let mut update = Update::new();
+                        update.remove(0);
+                        ready(mailbox.commit(&update))
+                    })),
+                }
+                unharmed(&format!("{step:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn elsewhere_a_link_leads_to_the_mbox_that_is_rewritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, real) = (dir.path().join("link"), dir.path().join("box"));
+    let message = |name: &str| [&line()[..], format!("Subject: {name}\n\n{name}\n\n").as_bytes()].concat();
+    std::fs::write(&real, [message("1"), message("2")].concat()).unwrap();
+    plant(&path, &real, false);
+    let mut update = Update::new();
+    update.remove(0);
+    let mbox = Mbox::with_options(&path, quick());
+    ready(mbox.mailbox(Access::Exclusive).unwrap().commit(&update)).unwrap();
+    mbox.append(&message("3")).unwrap();
+    assert_eq!(std::fs::read(&real).unwrap(), [message("2"), message("3")].concat());
+    assert!(path.is_symlink());
+}
