@@ -253,8 +253,8 @@ impl<'a> Writing<'a> {
                 if let Some(faults) = faults {
                     store = store.with_faults(Arc::clone(faults));
                 }
-                let offset = jiff::Zoned::now().offset().seconds();
-                let from_line = FromLine::new(self.sender.as_bytes(), self.arrived, offset);
+                // In Greenwich's time, as sessions read it: the zone of the machine changes with the season.
+                let from_line = FromLine::new(self.sender.as_bytes(), self.arrived, 0);
                 let mut append = Box::new(store.mbox(&copy.user, &Folder::Inbox)?.begin()?);
                 append.append(from_line.as_bytes())?;
                 let (mut requoter, mut last) = (Requoter::default(), b'\n');

@@ -60,6 +60,20 @@ async fn an_mbox_gets_a_from_line_quotes_and_an_empty_line_at_the_end() {
 }
 
 #[tokio::test]
+async fn a_session_knows_when_a_message_arrived_whatever_the_zone() {
+    use maildrop::store::{Access, Mailbox as _, Store as _};
+
+    let root = tempfile::tempdir().unwrap();
+    let boxes = mbox(root.path(), None);
+    let before = SystemTime::now() - Duration::from_secs(1);
+    assert!(deliver(&boxes, &["a"], true).await[0].is_ok());
+    let user = UserName::parse("a").unwrap();
+    let mailbox = boxes.reading().open(&user, &Folder::Inbox, Access::ReadOnly).await.unwrap();
+    let arrived = mailbox.message(0).arrived.unwrap();
+    assert!((before..=SystemTime::now()).contains(&arrived), "{arrived:?}");
+}
+
+#[tokio::test]
 async fn a_user_who_gets_two_copies_gets_both() {
     let root = tempfile::tempdir().unwrap();
     for together in [true, false] {
