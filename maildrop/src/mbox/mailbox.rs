@@ -13,8 +13,12 @@
 //!
 //! An update that takes messages from the end of the file sets its length, which is one step. Any other writes what stays
 //! to a file beside it, with the same mode and owner, makes that durable, and puts it in the place of the old one, all
-//! under the locks: so at any instant the file has all of the messages that were to be removed, or none. A program that waited for
-//! the kernel's lock on the old file without a lock file may write to that then; what it wrote is added to the new one.
+//! under the locks: so at any instant the file has all of the messages that were to be removed, or none. A program that had
+//! the old file open, and waits for the kernel's lock without a lock file, may write to that then. What it writes is added to
+//! the new one, for up to five seconds, in which the commit waits, as long as another process has the old file open for
+//! writing. Such programs are seen on Linux only, and only where /proc shows them: root sees all of the machine, others those
+//! of the same user. Otherwise, and where a program holds the file longer and does not look whether it was replaced, what it
+//! writes is lost; let those take the lock file, too.
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -25,7 +29,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
@@ -33,6 +37,7 @@ use rustix::io::Errno;
 use super::guard::Identity;
 use super::scan::{MboxMessage, is_in_place, scan};
 use super::watch::{Stamp, Watch};
+use super::writers::has_writers;
 use super::{Locked, Mbox, MboxOptions, Quoting};
 use crate::dot_lock::DotLockOptions;
 use crate::error::{Error, Operation};
@@ -51,9 +56,12 @@ const COPY: usize = 256 * 1024;
 const LARGEST_HEADER: u64 = 1024 * 1024;
 /// How often a message is looked for again that was moved while it was being read.
 const MOVED_ATTEMPTS: usize = 3;
-/// How often and how long it is waited for programs that write to a file which was replaced.
+/// How often at least, and how long at most, it is looked whether others have written to a file that was replaced. Many try
+/// for its lock once a second.
 const LATE_ROUNDS: usize = 3;
+const LATE_PATIENCE: Duration = Duration::from_secs(5);
 const LATE_PAUSE: Duration = Duration::from_millis(1);
+const LATEST_PAUSE: Duration = Duration::from_millis(100);
 const LATE_WAIT: Duration = Duration::from_secs(10);
 
 /// What becomes of `>From ` at the start of a line when a message is read.
@@ -621,9 +629,13 @@ fn copy(
 
 /// Adds what others have written to a file that was replaced while they waited for its lock.
 fn carry_over(mbox: &Mbox, old: &File, mut size: u64) -> Result<(), Error> {
-    for _ in 0..LATE_ROUNDS {
-        // Those who wait in the kernel are woken by now, and are to go first.
-        thread::sleep(LATE_PAUSE);
+    let (start, mut pause) = (Instant::now(), LATE_PAUSE);
+    for round in 1.. {
+        // Those who wait in the kernel are woken by then, and are to go first.
+        thread::sleep(pause);
+        pause = (pause * 2).min(LATEST_PAUSE);
+        // Who is seen no more has written before it is looked at the file.
+        let more = round < LATE_ROUNDS || (start.elapsed() < LATE_PATIENCE && has_writers(old));
         let _ = kernel_lock::lock(old, LATE_WAIT);
         let grown = old.metadata().map_err(|error| mbox.error(Operation::Stat, error))?.len();
         if grown > size {
@@ -634,6 +646,9 @@ fn carry_over(mbox: &Mbox, old: &File, mut size: u64) -> Result<(), Error> {
             size = grown;
         }
         let _ = kernel_lock::unlock(old);
+        if !more {
+            break;
+        }
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ mod mailbox;
 mod quote;
 mod scan;
 mod watch;
+mod writers;
 
 use std::borrow::Cow;
 use std::ffi::OsString;

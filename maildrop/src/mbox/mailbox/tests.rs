@@ -68,6 +68,38 @@ fn what_is_written_to_the_file_that_was_replaced_is_carried_over() {
     assert_eq!(std::fs::read(&path).unwrap(), [message("2"), message("late")].concat());
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_program_that_has_the_file_open_and_waits_longer_loses_nothing() {
+    use std::os::unix::fs::MetadataExt;
+    use std::process::{Command, Stdio};
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("box");
+    let message = |name: &str| [&line()[..], format!("Subject: {name}\n\n{name}\n\n").as_bytes()].concat();
+    std::fs::write(&path, [message("1"), message("2")].concat()).unwrap();
+    let inode = || path.metadata().unwrap().ino();
+    let before = inode();
+    let handle = File::options().append(true).open(&path).unwrap();
+    let mut program = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::from(handle)).spawn().unwrap();
+    let mut update = Update::new();
+    update.remove(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while inode() == before {
+                thread::yield_now();
+            }
+            // Longer than anybody is waited for who is not seen.
+            thread::sleep(Duration::from_millis(300));
+            program.stdin.take().unwrap().write_all(&message("late")).unwrap();
+            program.wait().unwrap();
+        });
+        let mbox = Mbox::with_options(&path, quick());
+        ready(mbox.mailbox(Access::Exclusive).unwrap().commit(&update)).unwrap();
+    });
+    assert_eq!(std::fs::read(&path).unwrap(), [message("2"), message("late")].concat());
+}
+
 #[test]
 fn half_a_message_is_not_listed_and_cut_off_by_who_may() {
     let dir = tempfile::tempdir().unwrap();
