@@ -9,11 +9,12 @@
 //! the work grows with the size of the file, whatever they say. On the way the line ends are counted, and what tells a
 //! message from all others is hashed.
 
-use std::collections::hash_map::DefaultHasher;
+use std::collections::hash_map::{DefaultHasher, RandomState};
 use std::fs::File;
-use std::hash::Hasher;
+use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::LazyLock;
 
 use memchr::{memchr, memmem};
 
@@ -407,7 +408,9 @@ struct Text {
 
 impl Default for Text {
     fn default() -> Text {
-        Text { hash: DefaultHasher::new(), running: DefaultHasher::new(), octets: 0, last: b'\n' }
+        // Of keys that no sender knows, who could else make two messages that are taken for one.
+        static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Text { hash: KEYS.build_hasher(), running: KEYS.build_hasher(), octets: 0, last: b'\n' }
     }
 }
 

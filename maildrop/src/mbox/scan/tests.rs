@@ -229,3 +229,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn no_sender_can_tell_what_a_message_is_known_by() {
+    let text = b"From a@b Tue Jan  2 03:04:05 2001\nSubject: x\n\nbody";
+    let message = MboxMessage::all_in(text, true).unwrap()[0];
+    let mut computed = DefaultHasher::new();
+    computed.write(text);
+    assert_ne!(message.fingerprint, computed.finish());
+    assert_eq!(message, MboxMessage::all_in(text, true).unwrap()[0]);
+}
