@@ -107,6 +107,15 @@ impl Unique {
         host.append_to(&mut text, MAX);
         Unique { text, sequence }
     }
+
+    /// What tells apart the stores that are kept in memory, of all processes: the time in microseconds, the process, a number
+    /// within it, and random bits.
+    pub(crate) fn of_store() -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let pid = std::process::id();
+        let sequence = COUNTER.fetch_add(1, Ordering::Relaxed);
+        format!("{:x}.{pid:x}.{sequence:x}.{:08x}.", now.as_micros(), random_of(pid))
+    }
 }
 
 fn text(now: Duration, pid: u32, sequence: u64, random: u32, host: &HostPart) -> String {

@@ -11,6 +11,7 @@ use super::{Access, Folder, LocalReader, Mailbox, Message, Store, UniqueId, Upda
 use crate::error::{Error, Operation};
 use crate::flags::Flags;
 use crate::line_endings::expand;
+use crate::unique::Unique;
 use crate::user::UserName;
 
 /// Mailboxes in memory. Clones share them; they go with the last clone. Each user has an inbox; other folders are made by
@@ -39,6 +40,8 @@ type Key = (UserName, Folder);
 struct Mailboxes {
     mailboxes: HashMap<Key, Mails>,
     delivered: u64,
+    /// What unique identifiers begin with: numbers begin anew with each store.
+    prefix: Arc<str>,
     /// Octets of all messages.
     octets: u64,
     /// How many there may be.
@@ -63,7 +66,8 @@ struct Stored {
 
 impl Default for Mailboxes {
     fn default() -> Mailboxes {
-        Mailboxes { mailboxes: HashMap::new(), delivered: 0, octets: 0, most: u64::MAX }
+        let prefix = Unique::of_store().into();
+        Mailboxes { mailboxes: HashMap::new(), delivered: 0, prefix, octets: 0, most: u64::MAX }
     }
 }
 
@@ -92,7 +96,9 @@ impl MemoryStore {
     /// Removes a message, also while it is listed in a session. Answers whether it was there.
     pub fn remove(&self, user: &UserName, folder: &Folder, id: &UniqueId) -> bool {
         let key = (user.clone(), folder.clone());
-        id.as_str().parse().is_ok_and(|number| lock(&self.shared).remove(&key, number))
+        let mut mailboxes = lock(&self.shared);
+        let number = id.as_str().strip_prefix(&*mailboxes.prefix).and_then(|number| number.parse().ok());
+        number.is_some_and(|number| mailboxes.remove(&key, number))
     }
 }
 
@@ -142,16 +148,20 @@ impl Store for MemoryStore {
             mails.in_use = true;
         }
         let messages = mails.messages.iter().map(|(number, stored)| (*number, stored.clone())).collect();
-        Ok(MemoryMailbox { key, shared: Arc::clone(&self.shared), access, messages })
+        let prefix = Arc::clone(&mailboxes.prefix);
+        Ok(MemoryMailbox { key, shared: Arc::clone(&self.shared), access, prefix, messages })
     }
 }
 
-/// A session with a mailbox in memory. Unique identifiers are the numbers of the deliveries.
+/// A session with a mailbox in memory. Unique identifiers are the numbers of the deliveries behind a prefix that each
+/// [`MemoryStore`] has for itself, made of the time, the process and random bits: so a client that remembers those of a
+/// process that is gone does not take its mail for that of the next one (RFC 1939 §7).
 #[derive(Debug)]
 pub struct MemoryMailbox {
     key: Key,
     shared: Arc<Mutex<Mailboxes>>,
     access: Access,
+    prefix: Arc<str>,
     messages: Vec<(u64, Stored)>,
 }
 
@@ -182,7 +192,7 @@ impl Mailbox for MemoryMailbox {
     }
 
     async fn unique_id(&mut self, index: usize) -> Result<UniqueId, Error> {
-        Ok(UniqueId::of_name(self.messages[index].0.to_string().as_bytes()))
+        Ok(UniqueId::of_name(format!("{}{}", self.prefix, self.messages[index].0).as_bytes()))
     }
 
     async fn read(&mut self, index: usize, reader: &mut LocalReader) -> Result<(), Error> {
@@ -222,6 +232,28 @@ impl Mailbox for MemoryMailbox {
 mod tests {
     use super::*;
     use crate::store::ready;
+
+    #[test]
+    fn a_unique_identifier_never_names_a_message_of_another_store() {
+        let alice = UserName::parse("alice").unwrap();
+        let ids = || {
+            let store = MemoryStore::new();
+            for _ in 0..3 {
+                store.deliver(&alice, &Folder::Inbox, b"\n", SystemTime::UNIX_EPOCH);
+            }
+            let mut mailbox = ready(store.open(&alice, &Folder::Inbox, Access::ReadOnly)).unwrap();
+            let ids: Vec<UniqueId> = (0..3).map(|index| ready(mailbox.unique_id(index)).unwrap()).collect();
+            (store, ids)
+        };
+        let (store, ids_of_one) = ids();
+        let (other, ids_of_other) = ids();
+        for (index, id) in ids_of_one.iter().enumerate() {
+            assert!(!ids_of_other.contains(id) && !ids_of_one[..index].contains(id), "{id:?}");
+            assert!(id.as_str().len() <= 50, "{id:?}");
+            assert!(!other.remove(&alice, &Folder::Inbox, id), "{id:?}");
+            assert!(store.remove(&alice, &Folder::Inbox, id), "{id:?}");
+        }
+    }
 
     #[test]
     fn the_oldest_messages_of_all_users_make_room_but_never_the_last_one() {
