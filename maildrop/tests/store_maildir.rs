@@ -204,9 +204,13 @@ fn all_files_of_a_message_are_one_message_and_go_together() {
     for removed in [&[0][..], &[1], &[0, 1], &[0, 1, 2, 3]] {
         let (_dir, maildir) = fresh();
         put(&maildir, &files);
+        for file in files {
+            // Files of one message hold the same.
+            fs::write(maildir.path().join(file), format!("Subject: {}\n\n", &file[4..7])).unwrap();
+        }
         let mut session = open(&maildir);
         assert_eq!(session.len(), 4);
-        assert_eq!(text(&mut session, 1).unwrap(), "Subject: cur/2.a:2,FS\r\n\r\n");
+        assert_eq!(text(&mut session, 1).unwrap(), "Subject: 2.a\r\n\r\n");
         assert!(session.message(0).flags.contains(Flags::SEEN));
         // One that is renamed meanwhile goes too.
         fs::rename(maildir.path().join("cur/2.a:2,"), maildir.path().join("cur/2.a:2,Ta")).unwrap();
@@ -288,6 +292,7 @@ fn a_message_with_two_files_is_marked_as_seen_for_good() {
 fn removed_files_count_towards_the_quota_each() {
     let (_dir, maildir) = fresh();
     put(&maildir, &["new/1.a,S=18", "cur/1.a,S=18:2,", "new/2.a"]);
+    fs::copy(maildir.path().join("new/1.a,S=18"), maildir.path().join("cur/1.a,S=18:2,")).unwrap();
     maildir.set_quota(Some("100000S".parse().unwrap())).unwrap();
     let session = open(&maildir);
     let update = removing(&[0]);
@@ -547,4 +552,52 @@ fn what_is_no_file_of_sizes_or_cannot_be_written_is_passed_over() {
     let mut session = open(&faulty);
     assert!((0..40).all(|index| ready(session.octets(index)).unwrap() == expected[index]));
     assert!(!path.exists());
+}
+
+#[test]
+fn what_has_the_name_of_a_removed_message_but_another_text_stays_as_a_message_of_its_own() {
+    // (other files with the name of the message, texts that stay)
+    let table: [(&[(&str, &str)], &[&str]); 5] = [
+        (&[("new/1.a", "other\n")], &["other\n"]),
+        (&[("new/1.a", "of other length\n")], &["of other length\n"]),
+        (&[("new/1.a", "shown\n")], &[]),
+        (&[("new/1.a", "shown\n"), ("cur/1.a:2,F", "other\n")], &["other\n"]),
+        (&[("cur/1.a:2,", "other\n"), ("cur/1.a:2,F", "third\n")], &["other\n", "third\n"]),
+    ];
+    for (others, left) in table {
+        // One goes without a journal, two with one.
+        for count in [1, 2] {
+            let (_dir, maildir) = fresh();
+            let write = |name: &str, text: &str| fs::write(maildir.path().join(name), text).unwrap();
+            write("cur/1.a:2,S", "shown\n");
+            write("cur/2.a:2,S", "second\n");
+            others.iter().for_each(|(name, text)| write(name, text));
+            let mut mailbox = open(&maildir);
+            assert_eq!(text(&mut mailbox, 0).unwrap(), "shown\r\n");
+            let shown_id = ready(mailbox.unique_id(0)).unwrap();
+            ready(mailbox.commit(&removing(&[0, 1][..count]))).unwrap();
+            let mut mailbox = open(&maildir);
+            let mut texts = Vec::new();
+            for index in 0..mailbox.len() {
+                assert_ne!(ready(mailbox.unique_id(index)).unwrap(), shown_id, "{others:?}");
+                texts.push(text(&mut mailbox, index).unwrap().replace('\r', ""));
+            }
+            texts.retain(|text| text != "second\n");
+            texts.sort();
+            assert_eq!(texts, left, "{others:?}, {count} removed");
+            assert_eq!(names(&maildir).len(), left.len() + 2 - count, "{others:?}");
+        }
+    }
+}
+
+#[test]
+fn a_message_whose_twin_cannot_be_kept_stays() {
+    let (_dir, maildir) = fresh();
+    fs::write(maildir.path().join("cur/1.a:2,S"), "shown\n").unwrap();
+    fs::write(maildir.path().join("new/1.a"), "other\n").unwrap();
+    let faults = FaultPlan::new().nth(Operation::SyncDirectory, 1, Fault::io_error());
+    let mailbox = open(&maildir.clone().with_faults(Arc::new(faults)));
+    assert!(ready(mailbox.commit(&removing(&[0]))).is_err());
+    assert!(maildir.path().join("cur/1.a:2,S").exists());
+    assert_eq!(names(&maildir).len(), 2);
 }

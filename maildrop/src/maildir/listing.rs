@@ -23,7 +23,7 @@ const TICK: Duration = Duration::from_millis(20);
 const MAX_NAME: usize = 255;
 
 /// Where the file of a message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Place {
     Cur,
     New,
@@ -162,6 +162,12 @@ impl Listing {
     /// Whether more than one file of a message is known.
     pub(super) fn has_twins(&self, index: usize) -> bool {
         !self.twins(index).is_empty()
+    }
+
+    /// Passes over files from then on that have another name by then.
+    pub(super) fn forget_twins(&mut self, renamed: impl Fn(Place, &[u8]) -> bool) {
+        let names = &self.names;
+        self.twins.retain(|twin| !renamed(twin.place, name_of(names, twin)));
     }
 
     fn twins(&self, index: usize) -> &[Entry] {

@@ -5,6 +5,9 @@
 //! removed under the name that it had, and has no other name (mutt moves a message by giving it two, and procmail delivers one
 //! so), or a settled listing does not show it.
 //!
+//! Files of one name need not be one message, after a restore for example. What differs from the file that was shown is given
+//! a name of its own first, so that it stays, and the next session lists it under a unique identifier of its own.
+//!
 //! On a disk that is full there is no room for a journal, but removing makes room: then one message goes by itself, then
 //! two, four and so on, one by one, until the journal of the rest can be written.
 //!
@@ -16,9 +19,11 @@
 //! | all is gone, but may come back after a power failure | an error | it stays: the next session goes on |
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::listing::Place;
@@ -30,6 +35,7 @@ use crate::flags::Flags;
 use crate::fs;
 use crate::message_name::NameParts;
 use crate::store::Access;
+use crate::unique::Unique;
 
 /// To ask for facts of a file, not to read it.
 #[cfg(target_os = "linux")]
@@ -43,6 +49,29 @@ const LOOK: OFlags = OFlags::RDONLY
 
 /// How many files are kept open that have names which are not known.
 const HELD: usize = 64;
+
+/// To read a file.
+const READ: OFlags = OFlags::RDONLY
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+/// Whether two files hold the same.
+fn is_equal(mut one: impl BufRead, mut other: impl BufRead) -> io::Result<bool> {
+    loop {
+        let (a, b) = (one.fill_buf()?, other.fill_buf()?);
+        let common = a.len().min(b.len());
+        if common == 0 {
+            return Ok(a.len() == b.len());
+        }
+        if a[..common] != b[..common] {
+            return Ok(false);
+        }
+        one.consume(common);
+        other.consume(common);
+    }
+}
 
 /// Whether there is a name by which a file can be found.
 fn has_name(file: &OwnedFd) -> bool {
@@ -110,6 +139,7 @@ impl MaildirMailbox {
         for base in std::mem::take(&mut self.unfinished) {
             doomed.push(self.listing.add_unlisted(&base));
         }
+        let parted = self.part_twins(&mut doomed)?;
         let (mut rest, mut journaled, mut alone) = (&doomed[..], carried, 1);
         while rest.len() > 1 || (carried && !rest.is_empty()) {
             let bases = rest.iter().map(|&index| self.listing.base(index));
@@ -126,7 +156,85 @@ impl MaildirMailbox {
                 Err(error) => return Err(error),
             }
         }
-        self.remove(rest, journaled)
+        self.remove(rest, journaled).and(parted)
+    }
+
+    /// Gives files a name of their own that have the name of a message to be removed, but another text. Takes messages out for
+    /// which that cannot be done, and answers why.
+    ///
+    /// # Errors
+    /// Those for which nothing may be removed.
+    fn part_twins(&mut self, doomed: &mut Vec<usize>) -> Result<Result<(), Error>, Error> {
+        let (mut search, mut refused, mut renamed) = (Search::new(), Ok(()), HashSet::new());
+        doomed.retain(|&index| match self.part_twins_of(index, &mut search, &mut renamed) {
+            Ok(()) => true,
+            Err(error) => {
+                refused = std::mem::replace(&mut refused, Ok(())).and(Err(error));
+                false
+            }
+        });
+        if !renamed.is_empty() {
+            self.listing.forget_twins(|place, name| renamed.contains(&(place, name.to_vec())));
+            // Else the old names could come back with a power failure, and go with what the journal names.
+            self.sync()?;
+        }
+        Ok(refused)
+    }
+
+    fn part_twins_of(
+        &mut self,
+        index: usize,
+        search: &mut Search,
+        renamed: &mut HashSet<(Place, Vec<u8>)>,
+    ) -> Result<(), Error> {
+        while self.listing.has_twins(index) {
+            let files: Vec<(Place, Vec<u8>)> =
+                self.listing.files(index).map(|(place, name)| (place, name.to_vec())).collect();
+            let left = files.iter().filter(|file| !renamed.contains(*file));
+            let stats: Option<Vec<(&(Place, Vec<u8>), Stat)>> = left
+                .map(|file| {
+                    let dir = self.candidate(file.0, &file.1)?.dir;
+                    let stat = rustix::fs::statat(dir, &*file.1, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+                    Some((file, stat))
+                })
+                .collect();
+            let Some(stats) = stats else {
+                // One of them has another name by then.
+                self.list_again(search)?;
+                continue;
+            };
+            let Some((first, twins)) = stats.split_first() else { break };
+            for twin in twins {
+                let is_file = FileType::from_raw_mode(twin.1.st_mode).is_file();
+                if is_file && !self.is_same(first, twin) {
+                    self.rename_twin(index, twin.0)?;
+                    renamed.insert(twin.0.clone());
+                }
+            }
+            break;
+        }
+        Ok(())
+    }
+
+    /// Whether two names stand for one file, or for files with the same content. Those that cannot be read differ.
+    fn is_same(&self, (one, a): &(&(Place, Vec<u8>), Stat), (other, b): &(&(Place, Vec<u8>), Stat)) -> bool {
+        if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino) {
+            return true;
+        }
+        let open = |(place, name): &(Place, Vec<u8>)| {
+            let dir = self.candidate(*place, name)?.dir;
+            Some(BufReader::new(File::from(rustix::fs::openat(dir, &**name, READ, Mode::empty()).ok()?)))
+        };
+        a.st_size == b.st_size
+            && open(one).zip(open(other)).is_some_and(|(one, other)| is_equal(one, other).unwrap_or(false))
+    }
+
+    fn rename_twin(&self, index: usize, (place, name): &(Place, Vec<u8>)) -> Result<(), Error> {
+        let Some(file) = self.candidate(*place, name) else { return Ok(()) };
+        let mut other = Unique::generate(&self.maildir.host).text.into_bytes();
+        other.extend_from_slice(&name[self.listing.base(index).len()..]);
+        fs::rename_without_replacing(file.dir, &**name, file.dir, &*other)
+            .map_err(|errno| Error::io(Operation::Rename, self.path_of(index), errno))
     }
 
     /// Removes the files of messages, then makes that durable. One that is gone already is as good. Goes on where one cannot
