@@ -16,7 +16,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 
-use super::sequences::MhSequences;
+use super::sequences::{MhSequences, holds};
 use super::{MessageDir, Naming};
 use crate::error::{Error, Operation};
 use crate::fault::Faults;
@@ -34,7 +34,7 @@ const REMOVING: &str = ".maildrop.removing";
 const REMOVING_TMP: &str = ".maildrop.removing.tmp";
 const SEQUENCES_TMP: &str = ".maildrop.sequences.tmp";
 /// Most octets of `.mh_sequences` that are read.
-const LARGEST_SEQUENCES: u64 = 16 * 1024 * 1024;
+const LARGEST_SEQUENCES: u64 = 1024 * 1024;
 /// How long to wait for another program that writes them.
 const SEQUENCES_WAIT: Duration = Duration::from_secs(10);
 
@@ -163,9 +163,7 @@ impl MessageDir {
         };
         let mut entries = self.list()?;
         if let Some(sequences) = self.sequences()? {
-            for entry in &mut entries {
-                entry.flags = flags_of(&sequences, entry.number);
-            }
+            set_flags(&mut entries, &sequences);
         }
         let mut mailbox =
             MhMailbox { folder: self.clone(), access, entries, digests: Vec::new(), _lock: lock };
@@ -201,12 +199,13 @@ impl MessageDir {
         Ok(entries)
     }
 
-    /// The sequences; none if the file is not there, or not text.
+    /// The sequences; none if the file is not there, no regular file, too large, or not text.
     fn sequences(&self) -> Result<Option<MhSequences>, Error> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         match rustix::fs::openat(&self.dir, MhSequences::FILE, flags, Mode::empty()) {
             Ok(fd) => self.read_sequences(&fd.into()),
-            Err(Errno::NOENT) => Ok(None),
+            // Not there, or a symbolic link, or a socket.
+            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => Ok(None),
             Err(errno) => Err(self.error(Operation::Open, errno)),
         }
     }
@@ -214,6 +213,9 @@ impl MessageDir {
     fn read_sequences(&self, file: &File) -> Result<Option<MhSequences>, Error> {
         let mut content = Vec::new();
         let error = |error| self.error(Operation::Read, error);
+        if !file.metadata().map_err(error)?.is_file() {
+            return Ok(None);
+        }
         file.take(LARGEST_SEQUENCES + 1).read_to_end(&mut content).map_err(error)?;
         let whole = content.len() as u64 <= LARGEST_SEQUENCES;
         Ok(std::str::from_utf8(&content).ok().filter(|_| whole).map(MhSequences::parse))
@@ -241,7 +243,8 @@ impl MessageDir {
         for _ in 0..SEQUENCES_ATTEMPTS {
             let file = match rustix::fs::openat(&self.dir, MhSequences::FILE, flags, Mode::empty()) {
                 Ok(fd) => File::from(fd),
-                Err(Errno::NOENT) => return Ok(None),
+                // Nothing that is no regular file is changed.
+                Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::ISDIR) => return Ok(None),
                 Err(errno) => return Err(self.error(Operation::Open, errno)),
             };
             // Sequences are worth less than the removal of mail: where they cannot be locked they are changed all the same.
@@ -280,14 +283,18 @@ impl MessageDir {
 }
 
 /// nmh and mutt keep `unseen`; mutt `replied` and `flagged` too.
-fn flags_of(sequences: &MhSequences, number: u64) -> Flags {
-    let mut flags = if sequences.contains("unseen", number) { Flags::EMPTY } else { Flags::SEEN };
-    for (name, flag) in [("replied", Flags::REPLIED), ("flagged", Flags::FLAGGED)] {
-        if sequences.contains(name, number) {
-            flags |= flag;
+fn set_flags(entries: &mut [Entry], sequences: &MhSequences) {
+    let unseen = sequences.ranges("unseen");
+    let others = [("replied", Flags::REPLIED), ("flagged", Flags::FLAGGED)]
+        .map(|(name, flag)| (sequences.ranges(name), flag));
+    for entry in entries {
+        entry.flags = if holds(&unseen, entry.number) { Flags::EMPTY } else { Flags::SEEN };
+        for (ranges, flag) in &others {
+            if holds(ranges, entry.number) {
+                entry.flags |= *flag;
+            }
         }
     }
-    flags
 }
 
 impl MhMailbox {

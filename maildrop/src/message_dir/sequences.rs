@@ -60,6 +60,15 @@ impl MhSequences {
         })
     }
 
+    /// The ranges of a sequence, in order, those of all lines that have its name.
+    pub(super) fn ranges(&self, sequence: &str) -> Vec<(u64, u64)> {
+        let of_line = |line: &Line| match line {
+            Line::Sequence { name, ranges } if name == sequence => ranges.clone(),
+            _ => Vec::new(),
+        };
+        merge(self.lines.iter().flat_map(of_line).collect())
+    }
+
     /// Takes a message out of all sequences but `cur`, for it is gone. The place of the current message is kept, as nmh's
     /// `rmm` keeps it: `next` goes on from there.
     pub fn remove(&mut self, number: u64) {
@@ -122,8 +131,13 @@ fn parse_line(line: &str) -> Option<(String, Vec<(u64, u64)>)> {
             ranges.push((first, last));
         }
     }
+    let merged = merge(ranges);
+    (!name.is_empty() && !merged.is_empty()).then(|| (name.to_owned(), merged))
+}
+
+/// Puts ranges in order; those that touch become one.
+fn merge(mut ranges: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
     ranges.sort_unstable();
-    // Ranges that touch become one.
     let mut merged: Vec<(u64, u64)> = Vec::with_capacity(ranges.len());
     for (first, last) in ranges {
         match merged.last_mut() {
@@ -131,7 +145,7 @@ fn parse_line(line: &str) -> Option<(String, Vec<(u64, u64)>)> {
             _ => merged.push((first, last)),
         }
     }
-    (!name.is_empty() && !merged.is_empty()).then(|| (name.to_owned(), merged))
+    merged
 }
 
 /// What is left of ranges without some numbers; both are in order.
@@ -158,6 +172,11 @@ fn without(ranges: &[(u64, u64)], numbers: &[u64]) -> Vec<(u64, u64)> {
 /// Digits only: a sign is none.
 fn number(digits: &str) -> Option<u64> {
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+}
+
+/// Whether a range holds a number.
+pub(super) fn holds(ranges: &[(u64, u64)], number: u64) -> bool {
+    position(ranges, number).is_ok()
 }
 
 /// The range that holds a number.

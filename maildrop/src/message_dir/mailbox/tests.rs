@@ -203,3 +203,39 @@ fn a_message_without_line_end_has_the_octets_that_are_lent() {
         assert_eq!(lent.trim_end(), content.trim_end().replace("\r\n", "\n").replace('\n', "\r\n"));
     }
 }
+
+#[test]
+fn sequences_that_are_no_regular_file_are_none_and_stay_as_they_are() {
+    type Plant = fn(&Path) -> std::io::Result<()>;
+    let plants: [(&str, Plant); 4] = [
+        ("a loop", |path| symlink(path, path)),
+        ("a link", |path| symlink("1", path)),
+        ("a directory", |path| std::fs::create_dir(path)),
+        ("a socket", |path| std::os::unix::net::UnixListener::bind(path).map(drop)),
+    ];
+    for (case, plant) in plants {
+        let (dir, folder) = folder(3);
+        let path = dir.path().join(MhSequences::FILE);
+        plant(&path).unwrap();
+        let before = path.symlink_metadata().unwrap();
+        let mailbox = folder.mailbox(Access::Exclusive).unwrap();
+        assert_eq!(mailbox.len(), 3, "{case}");
+        let mut update = removing([1, 2]);
+        update.seen(0);
+        ready(mailbox.commit(&update)).unwrap_or_else(|error| panic!("{case}: {error}"));
+        assert_eq!(path.symlink_metadata().unwrap().ino(), before.ino(), "{case}");
+        assert_eq!(folder.mailbox(Access::Exclusive).unwrap().len(), 1, "{case}");
+    }
+}
+
+#[test]
+fn a_sequence_on_many_lines_is_looked_up_once() {
+    let (dir, folder) = folder(2_000);
+    let mut content = "a:1\n".repeat(200_000);
+    content.push_str("unseen: 1500-1600\nunseen: 1-3 7\nflagged: 3\n");
+    std::fs::write(dir.path().join(MhSequences::FILE), &content).unwrap();
+    let mailbox = folder.mailbox(Access::Exclusive).unwrap();
+    let flags = |number: usize| mailbox.message(number - 1).flags;
+    assert_eq!([flags(1), flags(3), flags(4)], [Flags::EMPTY, Flags::FLAGGED, Flags::SEEN]);
+    assert_eq!([flags(7), flags(1500), flags(1601)], [Flags::EMPTY, Flags::EMPTY, Flags::SEEN]);
+}
