@@ -193,6 +193,12 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// All that was to be removed is removed, for good, but not all messages could be marked as seen.
+    #[error("expected to mark messages as seen, but {source}")]
+    NotMarked {
+        /// What kept one of them from it.
+        source: Box<Error>,
+    },
     /// The system refused.
     #[error("cannot {operation} {}: {source}", path.display())]
     Io {
@@ -208,6 +214,16 @@ pub enum Error {
 impl Error {
     pub(crate) fn io(operation: Operation, path: impl Into<PathBuf>, source: impl Into<io::Error>) -> Error {
         Error::Io { operation, path: path.into(), source: source.into() }
+    }
+
+    pub(crate) fn not_marked(source: Error) -> Error {
+        Error::NotMarked { source: Box::new(source) }
+    }
+
+    /// Whether an update has removed all that it was to remove, and only marks are missing. POP3 answers `+OK` then: `-ERR`
+    /// says that messages were not removed (RFC 1939 §6).
+    pub fn is_only_marks(&self) -> bool {
+        matches!(self, Error::NotMarked { .. })
     }
 
     /// Puts another error in place of one that says that something is not there.
@@ -230,6 +246,7 @@ impl Error {
                 matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
             }
             Error::OverQuota { .. } => true,
+            Error::NotMarked { source } => source.is_storage_full(),
             _ => false,
         }
     }
@@ -263,6 +280,7 @@ impl Error {
     pub fn kind(&self) -> io::ErrorKind {
         match self {
             Error::Io { source, .. } => source.kind(),
+            Error::NotMarked { source } => source.kind(),
             Error::OverQuota { .. } => io::ErrorKind::QuotaExceeded,
             Error::FolderName(_) | Error::UserName(_) | Error::MessageName(_) => io::ErrorKind::InvalidInput,
             Error::NotAMaildir { .. } => io::ErrorKind::NotFound,

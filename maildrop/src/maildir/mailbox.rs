@@ -206,7 +206,7 @@ impl Mailbox for MaildirMailbox {
             marked = marked.and(self.mark_seen(index, &mut search));
         }
         self.trim_sizes();
-        done.and(marked)
+        done.and(marked.map_err(Error::not_marked))
     }
 }
 

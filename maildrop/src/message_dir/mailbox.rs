@@ -403,6 +403,44 @@ impl MhMailbox {
         Ok(None)
     }
 
+    /// Removes messages so that the next session finds all of them or none. On a disk that is full there is no room for a
+    /// journal, but removing makes room: then one goes by itself, then two, four and so on, until that of the rest can be
+    /// written.
+    fn remove_as_one(&mut self, mut rest: &[usize]) -> Result<(), Error> {
+        let mut alone = 1;
+        while rest.len() > 1 {
+            let mut named = Vec::with_capacity(rest.len());
+            for &index in rest {
+                if let Some(stat) = self.locate(index)? {
+                    named.push(identity(self.entries[index].number, &stat));
+                }
+            }
+            match self.journal().write(named.into_iter(), |operation| self.folder.inject(operation)) {
+                Ok(()) => break,
+                Err(error) if error.is_storage_full() => {
+                    let (first, others) = rest.split_at(alone.min(rest.len()));
+                    self.remove(first, Vec::new())?;
+                    (rest, alone) = (others, alone * 2);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if rest.is_empty() { Ok(()) } else { self.remove(rest, Vec::new()) }
+    }
+
+    fn mark_seen(&mut self, indexes: impl Iterator<Item = usize>) -> Result<(), Error> {
+        let mut seen = Vec::new();
+        for index in indexes {
+            if self.locate(index)?.is_some() {
+                seen.push(self.entries[index].number);
+            }
+        }
+        if seen.is_empty() {
+            return Ok(());
+        }
+        self.folder.change_sequences(|sequences| sequences.remove_from("unseen", seen))
+    }
+
     /// Removes files, and their numbers and those that were `removed` already from the sequences; then makes that durable.
     /// Goes on where one cannot be removed, and answers the first error.
     ///
@@ -431,7 +469,10 @@ impl MhMailbox {
             sequences.remove_all(removed.iter().copied());
         });
         let synced = self.folder.sync();
-        let _ = self.journal().remove();
+        // If what is gone may come back, the next session goes on.
+        if failed.is_some() || synced.is_ok() {
+            let _ = self.journal().remove();
+        }
         if failed.is_some() {
             // So that no power failure brings it back and removes what was said to be still there.
             let _ = fs::sync_dir(&self.folder.dir);
@@ -518,29 +559,8 @@ impl Mailbox for MhMailbox {
             return Err(Error::ReadOnly { path: self.folder.path.clone() });
         }
         let removed: Vec<usize> = update.removed().collect();
-        if removed.len() > 1 {
-            let mut named = Vec::with_capacity(removed.len());
-            for &index in &removed {
-                if let Some(stat) = self.locate(index)? {
-                    named.push(identity(self.entries[index].number, &stat));
-                }
-            }
-            self.journal().write(named.into_iter(), |operation| self.folder.inject(operation))?;
-        }
-        let done = if removed.is_empty() { Ok(()) } else { self.remove(&removed, Vec::new()) };
-        let mut seen = Vec::new();
-        for index in update.marked_seen() {
-            if self.locate(index)?.is_some() {
-                seen.push(self.entries[index].number);
-            }
-        }
-        let marked = match seen.is_empty() {
-            true => Ok(()),
-            false => self.folder.change_sequences(|sequences| {
-                sequences.remove_from("unseen", seen.iter().copied());
-            }),
-        };
-        done.and(marked)
+        self.remove_as_one(&removed)?;
+        self.mark_seen(update.marked_seen()).map_err(Error::not_marked)
     }
 }
 

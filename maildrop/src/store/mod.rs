@@ -70,7 +70,7 @@
 //! # Other programs
 //!
 //! - Sessions with [`Access::Exclusive`] keep each other out over all processes that use this crate, by a lock of the
-//!   kernel's (`flock`) on the directory of a Maildir, or on a file of its own beside an mbox or in an MH folder, which goes
+//!   kernel's (`flock`) on the directory of a Maildir or the MH folder itself, or on a file of its own beside an mbox, which goes
 //!   with the process. Deliveries, and programs that know nothing of the lock, go on meanwhile.
 //! - A message that another program has moved or renamed is found again. One that it has removed is [`Error::Vanished`]
 //!   when it is read, and nothing else happens to the session. Where files of a Maildir are renamed without rest, a message
@@ -212,10 +212,11 @@ pub trait Mailbox: Send {
     /// the mailbox instead has changed nothing.
     ///
     /// If the process dies, the next session finds all messages that were to be removed, or none; only on a full disk, where
-    /// there is no room to note them all, messages of a Maildir may go one by one. Flags are set one by one.
+    /// there is no room to note them all, messages of a Maildir or an MH folder may go one by one. Flags are set one by one.
     ///
     /// # Errors
-    /// [`Error::ReadOnly`], or what kept some of it from being done, or from being known to be done. Messages that the disk
+    /// Removals come first. If they are done and only marks are missing, that is [`Error::NotMarked`], for which
+    /// [`Error::is_only_marks`] holds. Else [`Error::ReadOnly`], or what kept some of it from being done, or from being known to be done. Messages that the disk
     /// did not let be removed are still there. Others may be gone already, though after a power failure they could be there
     /// again, or go when the mailbox is opened next: those of a Maildir that other programs renamed without rest
     /// ([`Error::Unsettled`]), or whose removal could not be made durable. No others are touched, and to

@@ -152,7 +152,7 @@ impl Maildrops {
         match self.off_thread(move || ready(mailbox.commit(&update))).await {
             Some(Ok(())) => Ok(()),
             // It can be found out by the next session as well what is read already.
-            Some(Err(error)) if deleted.is_empty() => {
+            Some(Err(error)) if deleted.is_empty() || error.is_only_marks() => {
                 tracing::warn!(%error, "messages could not be marked as seen");
                 Ok(())
             }

@@ -153,8 +153,13 @@ fn flags_that_cannot_be_written_are_an_error() {
     let faulty = folder.with_faults(Arc::new(FaultPlan::new().always(Operation::Write, Fault::no_space())));
     let mut update = Update::new();
     update.seen(0);
-    assert!(ready(faulty.mailbox(Access::Exclusive).unwrap().commit(&update)).is_err());
+    let error = ready(faulty.mailbox(Access::Exclusive).unwrap().commit(&update)).unwrap_err();
+    assert!(error.is_only_marks() && error.is_storage_full(), "{error}");
     assert_eq!(std::fs::read_to_string(dir.path().join(MhSequences::FILE)).unwrap(), "unseen: 1-2\n");
+    update.remove(1);
+    let error = ready(faulty.mailbox(Access::Exclusive).unwrap().commit(&update)).unwrap_err();
+    assert!(error.is_only_marks(), "{error}");
+    assert!(!dir.path().join("2").exists());
 }
 
 #[test]
@@ -238,4 +243,25 @@ fn a_sequence_on_many_lines_is_looked_up_once() {
     let flags = |number: usize| mailbox.message(number - 1).flags;
     assert_eq!([flags(1), flags(3), flags(4)], [Flags::EMPTY, Flags::FLAGGED, Flags::SEEN]);
     assert_eq!([flags(7), flags(1500), flags(1601)], [Flags::EMPTY, Flags::EMPTY, Flags::SEEN]);
+}
+
+#[test]
+fn on_a_full_disk_messages_go_without_a_journal() {
+    let (dir, folder) = folder(9);
+    let faults = FaultPlan::new().always(Operation::Write, Fault::no_space());
+    let faulty = folder.clone().with_faults(Arc::new(faults));
+    ready(faulty.mailbox(Access::Exclusive).unwrap().commit(&removing(0..8))).unwrap();
+    assert_eq!(folder.mailbox(Access::Exclusive).unwrap().len(), 1);
+    assert!(dir.path().join("9").exists() && !dir.path().join(REMOVING).exists());
+}
+
+#[test]
+fn a_removal_that_may_be_undone_by_a_power_failure_keeps_its_journal() {
+    let (dir, folder) = folder(3);
+    let faults = FaultPlan::new().nth(Operation::SyncDirectory, 2, Fault::io_error());
+    let faulty = folder.clone().with_faults(Arc::new(faults));
+    assert!(ready(faulty.mailbox(Access::Exclusive).unwrap().commit(&removing([0, 1]))).is_err());
+    assert!(dir.path().join(REMOVING).exists());
+    assert_eq!(folder.mailbox(Access::Exclusive).unwrap().len(), 1);
+    assert!(!dir.path().join(REMOVING).exists());
 }
