@@ -45,10 +45,11 @@ async fn run(options: &Options) -> Result<Exit, Failure> {
             Exit::Ok
         }
         Some(store) => {
-            if let Some(seen) = &seen {
-                messages.retain(|message| message.id.as_ref().is_none_or(|id| !seen.contains(id)));
-            }
-            Fetch::new(options, messages).run(&mut conn, store, seen.as_mut()).await?
+            let noted = |message: &Message| {
+                seen.as_ref().zip(message.id.as_ref()).is_some_and(|(seen, id)| seen.contains(id))
+            };
+            let (known, wanted) = messages.into_iter().partition(noted);
+            Fetch::new(options, wanted, known).run(&mut conn, store, seen.as_mut()).await?
         }
     };
     quit(&mut conn).await?;
@@ -113,6 +114,8 @@ struct Fetch<'o> {
     asked: VecDeque<(CommandId, Message)>,
     /// Stored, and not safe yet.
     stored: Vec<Message>,
+    /// Safe here, and to be deleted on the server.
+    spent: VecDeque<MessageNumber>,
     /// Deletions that are not answered.
     deleting: usize,
     fetched: u64,
@@ -122,19 +125,22 @@ struct Fetch<'o> {
 }
 
 impl<'o> Fetch<'o> {
-    fn new(options: &'o Options, messages: Vec<Message>) -> Self {
-        let octets = messages.iter().map(|message| message.octets).sum();
+    /// Fetches what is `wanted`. What is `known` was made safe by a run that may have ended before it was deleted.
+    fn new(options: &'o Options, wanted: Vec<Message>, known: Vec<Message>) -> Self {
+        let octets = wanted.iter().map(|message| message.octets).sum();
         let shown = !options.quiet && !options.verbose && std::io::stderr().is_terminal();
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(octets), target).with_style(
             ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {msg}")
                 .expect("the template is well-formed"),
         );
+        let spent = if options.delete { known } else { Vec::new() };
         Self {
             options,
-            wanted: messages.into(),
+            wanted: wanted.into(),
             asked: VecDeque::new(),
             stored: Vec::new(),
+            spent: spent.into_iter().map(|message| message.number).collect(),
             deleting: 0,
             fetched: 0,
             octets: 0,
@@ -152,16 +158,25 @@ impl<'o> Fetch<'o> {
         let mut incoming: Option<Incoming> = None;
         loop {
             while conn.client.waiting() < AHEAD
+                && let Some(number) = self.spent.pop_front()
+            {
+                submit(conn, Request::Dele(number))?;
+                self.deleting += 1;
+            }
+            while conn.client.waiting() < AHEAD
                 && let Some(message) = self.wanted.pop_front()
             {
                 let id = submit(conn, Request::Retr(message.number))?;
                 self.asked.push_back((id, message));
             }
             if self.stored.len() >= BATCH || self.asked.is_empty() {
-                self.commit(conn, store, seen.as_deref_mut())?;
+                self.commit(store, seen.as_deref_mut())?;
             }
             if self.asked.is_empty() && self.deleting == 0 {
-                break;
+                if self.spent.is_empty() {
+                    break;
+                }
+                continue;
             }
             match conn.next().await? {
                 Event::Message { .. } => incoming = Some(store.begin()?),
@@ -222,12 +237,7 @@ impl<'o> Fetch<'o> {
     }
 
     /// Makes safe what is stored, then has it deleted.
-    fn commit(
-        &mut self,
-        conn: &mut Connection,
-        store: &mut Store,
-        seen: Option<&mut Seen>,
-    ) -> Result<(), Failure> {
+    fn commit(&mut self, store: &mut Store, seen: Option<&mut Seen>) -> Result<(), Failure> {
         store.commit()?;
         let stored = std::mem::take(&mut self.stored);
         if let Some(seen) = seen {
@@ -235,10 +245,7 @@ impl<'o> Fetch<'o> {
             seen.commit()?;
         }
         if self.options.delete {
-            for message in stored {
-                submit(conn, Request::Dele(message.number))?;
-                self.deleting += 1;
-            }
+            self.spent.extend(stored.iter().map(|message| message.number));
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use mailwright::config::Span;
 ///
 /// Without --to the messages are listed: number, octets, unique-id. With --to they are fetched, by as many commands at a time
 /// as the server takes. A message is deleted only once it is safe on disk here; if anything goes wrong before the end, the
-/// server keeps it, and the next run fetches it again.
+/// server keeps all, and the next run fetches them again, or with --seen deletes those that were fetched.
 ///
 /// With -v the whole conversation is shown on standard error, without passwords and without messages.
 #[derive(Debug, Parser)]
@@ -45,7 +45,7 @@ pub(crate) struct Options {
     /// Fetch the messages to maildir:DIR, which is made if it is not there, or to mbox:FILE
     #[arg(long, value_name = "FORMAT:PATH")]
     pub(crate) to: Option<Place>,
-    /// Delete on the server what was fetched
+    /// Delete on the server what was fetched, and with --seen also what is named in its file
     #[arg(long, requires = "to")]
     pub(crate) delete: bool,
     /// Fetch only what is not named in this file, one unique-id a line, and add what was fetched. Made if it is not there

@@ -1,0 +1,158 @@
+//! The program `pop3-fetch` against a post office, and against servers that misbehave: what it prints, stores and deletes.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests are outside of test functions, and a failure is to fail the test"
+)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use tempfile::TempDir;
+
+/// How a run of the program ended.
+struct Run {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// A folder with a password, to fetch to.
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("password"), "secret\n").unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The program in the folder, logged in to this server.
+    fn start(&self, server: SocketAddr, more: &[&str]) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_pop3-fetch"))
+            .current_dir(self.folder.path())
+            .args([&server.to_string(), "--user", "alice", "--password-file", "password"])
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    fn run(&self, server: SocketAddr, more: &[&str]) -> Run {
+        self.start(server, more).wait_with_output().unwrap().into()
+    }
+
+    /// In the clear, as the scripted servers have it.
+    fn plain(&self, server: SocketAddr, more: &[&str]) -> Run {
+        self.run(server, &[&PLAIN[..], more].concat())
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+}
+
+const PLAIN: [&str; 3] = ["--tls", "never", "--plaintext-auth"];
+
+fn files(folder: &Path) -> usize {
+    std::fs::read_dir(folder).unwrap().count()
+}
+
+/// A server that greets and gives to each command the answer that is listed for it, or `+OK`; without an answer (`""`) it says
+/// nothing, at `HANGUP` it hangs up. Keeps the commands.
+struct Fake {
+    address: SocketAddr,
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+type Answers = &'static [(&'static str, &'static str)];
+
+impl Fake {
+    fn start(answers: Answers) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let keep = Arc::clone(&said);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                converse(stream, answers, &keep);
+            }
+        });
+        Self { address, said }
+    }
+
+    /// What was said behind the login.
+    fn said(&self) -> Vec<String> {
+        let said = std::mem::take(&mut *self.said.lock().unwrap());
+        said.into_iter().skip_while(|line| !line.starts_with("PASS")).skip(1).collect()
+    }
+}
+
+fn converse(mut stream: TcpStream, answers: Answers, said: &Mutex<Vec<String>>) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut answer = "+OK\r\n";
+    loop {
+        if stream.write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap_or(0) == 0 {
+            return;
+        }
+        let command = line.trim_end();
+        said.lock().unwrap().push(command.to_owned());
+        answer = match answers.iter().find(|(known, _)| *known == command) {
+            Some((_, "HANGUP")) => return,
+            Some((_, answer)) => answer,
+            None if command == "CAPA" => "-ERR what\r\n",
+            None => "+OK\r\n",
+        };
+        if command == "QUIT" {
+            let _ = stream.write_all(answer.as_bytes());
+            return;
+        }
+    }
+}
+
+const TWO: &str = "+OK\r\n1 20\r\n2 20\r\n.\r\n";
+const IDS: &str = "+OK\r\n1 a\r\n2 b\r\n.\r\n";
+const MESSAGE: &str = "+OK\r\nSubject: x\r\n\r\ntext\r\n.\r\n";
+
+#[test]
+fn what_was_noted_before_is_deleted_too() {
+    let fake = Fake::start(&[("LIST", TWO), ("UIDL", IDS), ("RETR 1", MESSAGE), ("RETR 2", MESSAGE)]);
+    let place = Place::new();
+    std::fs::write(place.path("seen"), "a\n").unwrap();
+    let fetch = ["--to", "maildir:mail", "--seen", "seen"];
+    let run = place.plain(fake.address, &[&fetch[..], &["--delete"]].concat());
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    assert_eq!(fake.said(), ["LIST", "UIDL", "DELE 1", "RETR 2", "DELE 2", "QUIT"]);
+    assert!(run.out.starts_with("fetched 1 "), "{}", run.out);
+    assert_eq!(files(&place.path("mail/new")), 1);
+    assert_eq!(place.read("seen"), "a\nb\n");
+    let run = place.plain(fake.address, &fetch);
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    assert_eq!(fake.said(), ["LIST", "UIDL", "QUIT"]);
+}
