@@ -156,3 +156,25 @@ fn what_was_noted_before_is_deleted_too() {
     assert_eq!((run.code, run.err.as_str()), (0, ""));
     assert_eq!(fake.said(), ["LIST", "UIDL", "QUIT"]);
 }
+
+#[test]
+fn deletion_is_told_of_when_the_server_has_done_it() {
+    const ONE: &str = "+OK\r\n1 20\r\n.\r\n";
+    const FETCHED: &str = "fetched 1 message, 20 octets\n";
+    let cases: &[(Answers, &[&str], i32, &str)] = &[
+        (&[], &[], 0, FETCHED),
+        (&[], &["--delete"], 0, "fetched 1 message, 20 octets, 1 deleted on the server\n"),
+        (&[("DELE 1", "-ERR no\r\n")], &["--delete"], 69, FETCHED),
+        (&[("QUIT", "-ERR not removed\r\n")], &["--delete"], 69, FETCHED),
+        (&[("QUIT", "HANGUP")], &["--delete"], 75, FETCHED),
+        (&[("QUIT", "HANGUP")], &[], 0, FETCHED),
+    ];
+    for (answers, more, code, out) in cases {
+        let place = Place::new();
+        let all = [*answers, &[("LIST", ONE), ("RETR 1", MESSAGE)]].concat();
+        let fake = Fake::start(all.leak());
+        let run = place.plain(fake.address, &[&["--to", "mbox:mail"], *more].concat());
+        assert_eq!((run.code, run.out.as_str()), (*code, *out), "{answers:?} {more:?}: {}", run.err);
+        assert_eq!(run.err.is_empty(), *code == 0, "{answers:?} {more:?}: {}", run.err);
+    }
+}

@@ -39,21 +39,26 @@ async fn run(options: &Options) -> Result<Exit, Failure> {
     if seen.is_some() || store.is_none() {
         unique_ids(&mut conn, &mut messages).await?;
     }
-    let exit = match &mut store {
+    match &mut store {
         None => {
             tell(&messages);
-            Exit::Ok
+            quit(&mut conn).await?;
+            Ok(Exit::Ok)
         }
         Some(store) => {
             let noted = |message: &Message| {
                 seen.as_ref().zip(message.id.as_ref()).is_some_and(|(seen, id)| seen.contains(id))
             };
             let (known, wanted) = messages.into_iter().partition(noted);
-            Fetch::new(options, wanted, known).run(&mut conn, store, seen.as_mut()).await?
+            let mut fetch = Fetch::new(options, wanted, known);
+            let mut ended = fetch.run(&mut conn, store, seen.as_mut()).await;
+            if ended.is_ok() {
+                ended = quit(&mut conn).await;
+            }
+            fetch.tell(ended.is_ok());
+            ended.map(|()| fetch.worst)
         }
-    };
-    quit(&mut conn).await?;
-    Ok(exit)
+    }
 }
 
 /// A message on the server.
@@ -118,6 +123,9 @@ struct Fetch<'o> {
     spent: VecDeque<MessageNumber>,
     /// Deletions that are not answered.
     deleting: usize,
+    /// Marked as deleted on the server, which deletes them at QUIT.
+    marked: u64,
+    /// Safe here.
     fetched: u64,
     octets: u64,
     worst: Exit,
@@ -142,6 +150,7 @@ impl<'o> Fetch<'o> {
             stored: Vec::new(),
             spent: spent.into_iter().map(|message| message.number).collect(),
             deleting: 0,
+            marked: 0,
             fetched: 0,
             octets: 0,
             worst: Exit::Ok,
@@ -150,11 +159,13 @@ impl<'o> Fetch<'o> {
     }
 
     async fn run(
-        mut self,
+        &mut self,
         conn: &mut Connection,
         store: &mut Store,
         mut seen: Option<&mut Seen>,
-    ) -> Result<Exit, Failure> {
+    ) -> Result<(), Failure> {
+        // What has come of the message that is under way.
+        let mut octets = 0;
         let mut incoming: Option<Incoming> = None;
         loop {
             while conn.client.waiting() < AHEAD
@@ -174,7 +185,7 @@ impl<'o> Fetch<'o> {
             }
             if self.asked.is_empty() && self.deleting == 0 {
                 if self.spent.is_empty() {
-                    break;
+                    return Ok(());
                 }
                 continue;
             }
@@ -187,14 +198,16 @@ impl<'o> Fetch<'o> {
                         incoming.append(body)?;
                     }
                     conn.client.consume(taken);
-                    self.octets += taken as u64;
+                    octets += taken as u64;
                     self.bar.inc(taken as u64);
                 }
                 Event::Done { id, .. } if self.is_next(id) => {
-                    if let (Some(incoming), Some((_, message))) = (incoming.take(), self.asked.pop_front()) {
+                    if let (Some(incoming), Some((_, mut message))) =
+                        (incoming.take(), self.asked.pop_front())
+                    {
                         store.end(incoming)?;
+                        message.octets = std::mem::take(&mut octets);
                         self.stored.push(message);
-                        self.fetched += 1;
                     }
                 }
                 Event::Refused { id, reply } if self.is_next(id) => {
@@ -202,26 +215,39 @@ impl<'o> Fetch<'o> {
                         self.skip("not fetched", message.number, &reply);
                     }
                 }
-                Event::Done { .. } => self.deleting -= 1,
+                Event::Done { .. } => {
+                    self.deleting -= 1;
+                    self.marked += 1;
+                }
                 Event::Refused { reply, .. } => {
                     self.deleting -= 1;
-                    eprintln!("pop3-fetch: a message was not deleted: {reply}");
+                    self.bar.suspend(|| eprintln!("pop3-fetch: a message was not deleted: {reply}"));
                     self.went_wrong(&reply);
                 }
                 _ => {}
             }
         }
-        self.bar.finish_and_clear();
-        if !self.options.quiet {
-            let gone = if self.options.delete { ", deleted on the server" } else { "" };
-            println!("fetched {} messages, {} octets{gone}", self.fetched, self.octets);
-        }
-        Ok(self.worst)
     }
 
     /// Whether this command asked for the message that comes next.
     fn is_next(&self, id: CommandId) -> bool {
         self.asked.front().is_some_and(|(asked, _)| *asked == id)
+    }
+
+    /// Says what was done. What is marked was deleted only if the server has `agreed` to QUIT.
+    fn tell(&self, agreed: bool) {
+        self.bar.finish_and_clear();
+        if self.options.quiet || (!agreed && self.fetched == 0) {
+            return;
+        }
+        let messages = if self.fetched == 1 { "message" } else { "messages" };
+        let gone = match self.marked {
+            marked if agreed && marked > 0 => format!(", {marked} deleted on the server"),
+            _ => String::new(),
+        };
+        // It is done whether or not anybody reads this.
+        let _ =
+            writeln!(std::io::stdout(), "fetched {} {messages}, {} octets{gone}", self.fetched, self.octets);
     }
 
     fn skip(&mut self, what: &str, number: MessageNumber, reply: &Reply) {
@@ -238,8 +264,10 @@ impl<'o> Fetch<'o> {
 
     /// Makes safe what is stored, then has it deleted.
     fn commit(&mut self, store: &mut Store, seen: Option<&mut Seen>) -> Result<(), Failure> {
-        store.commit()?;
         let stored = std::mem::take(&mut self.stored);
+        store.commit()?;
+        self.fetched += stored.len() as u64;
+        self.octets += stored.iter().map(|message| message.octets).sum::<u64>();
         if let Some(seen) = seen {
             stored.iter().filter_map(|message| message.id.clone()).for_each(|id| seen.add(id));
             seen.commit()?;
