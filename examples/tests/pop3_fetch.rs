@@ -178,3 +178,41 @@ fn deletion_is_told_of_when_the_server_has_done_it() {
         assert_eq!(run.err.is_empty(), *code == 0, "{answers:?} {more:?}: {}", run.err);
     }
 }
+
+#[test]
+fn odd_unique_ids_are_as_good_as_others() {
+    let long = "x".repeat(300);
+    let ids = format!("+OK\r\n1 a b\r\n2 {long}\r\n3 a\u{e9}\r\n4 \r\n.\r\n").leak();
+    let answers: Vec<(&str, &str)> = vec![
+        ("LIST", "+OK\r\n1 20\r\n2 20\r\n3 20\r\n4 20\r\n.\r\n"),
+        ("UIDL", ids),
+        ("RETR 1", MESSAGE),
+        ("RETR 2", MESSAGE),
+        ("RETR 3", MESSAGE),
+        ("RETR 4", MESSAGE),
+    ];
+    let fake = Fake::start(answers.leak());
+    let place = Place::new();
+    let run = place.plain(fake.address, &[]);
+    let listed = format!("1 20 a b\n2 20 {long}\n3 20 a\\xc3\\xa9\n4 20 -\n");
+    assert_eq!((run.code, run.err.as_str(), run.out), (0, "", listed));
+    let fetch = ["--to", "maildir:mail", "--seen", "seen"];
+    for fetched in ["fetched 4 messages, 80 octets\n", "fetched 1 message, 20 octets\n"] {
+        let run = place.plain(fake.address, &fetch);
+        assert_eq!((run.code, run.err.as_str(), run.out.as_str()), (0, "", fetched));
+    }
+    assert_eq!(place.read("seen"), format!("a b\n{long}\na\\xc3\\xa9\n"));
+}
+
+#[test]
+fn other_quirks_are_let_pass_where_asked_for() {
+    const SPACED: &str = "+OK\r\n1  20\r\n.\r\n";
+    let fake = Fake::start(&[("LIST", SPACED), ("UIDL", "+OK\r\n1 a\r\n.\r\n")]);
+    let place = Place::new();
+    let run = place.plain(fake.address, &[]);
+    assert_eq!(run.code, 76, "{}", run.err);
+    let run = place.plain(fake.address, &["--quirk", "odd-listings"]);
+    assert_eq!((run.code, run.err.as_str(), run.out.as_str()), (0, "", "1 20 a\n"));
+    let run = place.plain(fake.address, &["--quirk", "odd"]);
+    assert_eq!(run.code, 64, "{}", run.err);
+}

@@ -88,15 +88,23 @@ async fn unique_ids(conn: &mut Connection, messages: &mut [Message]) -> Result<(
     loop {
         match conn.next().await? {
             Event::UniqueId { listing, .. } => {
-                let found = messages.binary_search_by_key(&listing.number, |message| message.number);
-                if let Some(message) = found.ok().and_then(|at| messages.get_mut(at)) {
-                    message.id = Some(listing.id.as_str().to_owned());
-                }
+                name(messages, listing.number, listing.id.as_str().to_owned());
+            }
+            // Equality is all that is needed of it. An empty one would make all that have it equal.
+            Event::OddUniqueId { number, text, .. } if !text.is_empty() => {
+                name(messages, number, text.escape_ascii().to_string());
             }
             Event::Done { .. } => return Ok(()),
             Event::Refused { reply, .. } => return Err(refused("UIDL", &reply)),
             _ => {}
         }
+    }
+}
+
+fn name(messages: &mut [Message], number: MessageNumber, id: String) {
+    let found = messages.binary_search_by_key(&number, |message| message.number);
+    if let Some(message) = found.ok().and_then(|at| messages.get_mut(at)) {
+        message.id = Some(id);
     }
 }
 

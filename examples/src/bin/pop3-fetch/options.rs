@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use mail_wire::sasl::Mechanism;
 use mailwright::client::connect::HostPort;
 use mailwright::client::options::{Certificates, Tls, mechanism};
 use mailwright::config::Span;
+use pop3_proto::client::Quirks;
 
 /// Collect mail by POP3: list it, or store it in a Maildir or an mbox, and delete it on the server if that is wanted.
 ///
@@ -48,9 +49,13 @@ pub(crate) struct Options {
     /// Delete on the server what was fetched, and with --seen also what is named in its file
     #[arg(long, requires = "to")]
     pub(crate) delete: bool,
-    /// Fetch only what is not named in this file, one unique-id a line, and add what was fetched. Made if it is not there
+    /// Fetch only what is not named in this file, one unique-id a line, and add what was fetched. Made if it is not there.
+    /// Odd unique-ids stand there escaped; a message without any is fetched each time
     #[arg(long, value_name = "FILE", requires = "to")]
     pub(crate) seen: Option<PathBuf>,
+    /// Let pass what servers do wrong; may be repeated. Odd unique-ids always are
+    #[arg(long, value_name = "NAME")]
+    pub(crate) quirk: Vec<Quirk>,
     /// Wait for each reply before the next command, even where the server offers PIPELINING
     #[arg(long)]
     pub(crate) no_pipelining: bool,
@@ -78,6 +83,19 @@ Examples:
   pop3-fetch pop.example.org --user alice --password-file pw --to maildir:Maildir --delete
   pop3-fetch pop.example.org --tls implicit --user alice --password-file pw --to mbox:inbox --seen inbox.seen";
 
+/// What servers do wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Quirk {
+    /// Lines that end with LF alone; dangerous where they end right, as anybody can then end a message early
+    BareLf,
+    /// A status in other letter case, +ERR, or no space behind it
+    LooseStatus,
+    /// Several spaces or tabs in the lines of LIST
+    OddListings,
+    /// No CAPA, but mechanisms listed by AUTH
+    AuthList,
+}
+
 /// Where messages are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -98,6 +116,21 @@ impl core::str::FromStr for Place {
 }
 
 impl Options {
+    /// What is let pass.
+    pub(crate) fn quirks(&self) -> Quirks {
+        let mut quirks = Quirks::default();
+        quirks.odd_unique_ids = true;
+        for quirk in &self.quirk {
+            match quirk {
+                Quirk::BareLf => quirks.bare_lf = true,
+                Quirk::LooseStatus => quirks.loose_status = true,
+                Quirk::OddListings => quirks.odd_listings = true,
+                Quirk::AuthList => quirks.auth_list = true,
+            }
+        }
+        quirks
+    }
+
     /// The port, given or not.
     pub(crate) fn port(&self) -> u16 {
         self.server.port.unwrap_or(if self.tls == Tls::Implicit { 995 } else { 110 })

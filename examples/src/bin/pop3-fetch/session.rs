@@ -28,6 +28,7 @@ pub(crate) async fn open(options: &Options) -> Result<Connection, Failure> {
     }
     config.plaintext_auth_without_tls = options.plaintext_auth;
     config.pipelining = !options.no_pipelining;
+    config.quirks = options.quirks();
     let limit = options.timeout.map(|limit| limit.0);
     if let Some(limit) = limit {
         config.timeouts = at_most(config.timeouts, limit);
