@@ -216,3 +216,14 @@ fn other_quirks_are_let_pass_where_asked_for() {
     let run = place.plain(fake.address, &["--quirk", "odd"]);
     assert_eq!(run.code, 64, "{}", run.err);
 }
+
+#[test]
+fn a_server_without_unique_ids_can_be_listed() {
+    let fake = Fake::start(&[("LIST", TWO), ("UIDL", "-ERR what is that?\r\n")]);
+    let place = Place::new();
+    let run = place.plain(fake.address, &[]);
+    assert_eq!((run.code, run.err.as_str(), run.out.as_str()), (0, "", "1 20 -\n2 20 -\n"));
+    let run = place.plain(fake.address, &["--to", "maildir:mail", "--seen", "seen"]);
+    assert_eq!(run.code, 69, "{}", run.err);
+    assert!(run.err.contains("--seen") && run.err.contains("-ERR what is that?"), "{}", run.err);
+}

@@ -37,7 +37,11 @@ async fn run(options: &Options) -> Result<Exit, Failure> {
     let mut conn = session::open(options).await?;
     let mut messages = listing(&mut conn).await?;
     if seen.is_some() || store.is_none() {
-        unique_ids(&mut conn, &mut messages).await?;
+        let refusal = unique_ids(&mut conn, &mut messages).await?;
+        // UIDL is optional (RFC 1939 §7).
+        if let Some(reply) = refusal.filter(|_| seen.is_some()) {
+            return Err(refused("UIDL, which --seen needs", &reply));
+        }
     }
     match &mut store {
         None => {
@@ -83,7 +87,8 @@ async fn listing(conn: &mut Connection) -> Result<Vec<Message>, Failure> {
     }
 }
 
-async fn unique_ids(conn: &mut Connection, messages: &mut [Message]) -> Result<(), Failure> {
+/// Asks for the unique-ids. Gives the reply if the server refuses to tell them.
+async fn unique_ids(conn: &mut Connection, messages: &mut [Message]) -> Result<Option<Reply>, Failure> {
     submit(conn, Request::Uidl(None))?;
     loop {
         match conn.next().await? {
@@ -94,8 +99,8 @@ async fn unique_ids(conn: &mut Connection, messages: &mut [Message]) -> Result<(
             Event::OddUniqueId { number, text, .. } if !text.is_empty() => {
                 name(messages, number, text.escape_ascii().to_string());
             }
-            Event::Done { .. } => return Ok(()),
-            Event::Refused { reply, .. } => return Err(refused("UIDL", &reply)),
+            Event::Done { .. } => return Ok(None),
+            Event::Refused { reply, .. } => return Ok(Some(reply)),
             _ => {}
         }
     }

@@ -11,7 +11,7 @@ use pop3_proto::client::Quirks;
 
 /// Collect mail by POP3: list it, or store it in a Maildir or an mbox, and delete it on the server if that is wanted.
 ///
-/// Without --to the messages are listed: number, octets, unique-id. With --to they are fetched, by as many commands at a time
+/// Without --to the messages are listed: number, octets, unique-id, or - where there is none. With --to they are fetched, by as many commands at a time
 /// as the server takes. A message is deleted only once it is safe on disk here; if anything goes wrong before the end, the
 /// server keeps all, and the next run fetches them again, or with --seen deletes those that were fetched.
 ///
