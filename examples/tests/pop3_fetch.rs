@@ -12,6 +12,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use mailwright::{PostOffice, Service};
 use tempfile::TempDir;
 
 /// How a run of the program ended.
@@ -226,4 +227,35 @@ fn a_server_without_unique_ids_can_be_listed() {
     let run = place.plain(fake.address, &["--to", "maildir:mail", "--seen", "seen"]);
     assert_eq!(run.code, 69, "{}", run.err);
     assert!(run.err.contains("--seen") && run.err.contains("-ERR what is that?"), "{}", run.err);
+}
+
+#[test]
+fn a_handshake_that_fails_says_what_would_help() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let builder = PostOffice::builder()
+        .domain("example.test")
+        .user("alice", "secret")
+        .in_memory()
+        .listen(Service::Pop3, "127.0.0.1:0")
+        .listen(Service::Pop3s, "127.0.0.1:0");
+    let office = runtime.block_on(builder.start()).unwrap();
+    let place = Place::new();
+    std::fs::write(place.path("ca.pem"), office.certificate_pem().unwrap()).unwrap();
+    let other = ["--ca-file", "ca.pem", "--tls-name", "other.example"];
+    let cases: &[(Service, &[&str], &[&str])] = &[
+        (Service::Pop3, &[], &["UnknownIssuer", "--ca-file", "--insecure"]),
+        (Service::Pop3s, &["--tls", "implicit"], &["UnknownIssuer", "--ca-file", "--insecure"]),
+        (Service::Pop3, &other, &["other.example", "--tls-name"]),
+        (Service::Pop3, &["--tls", "implicit"], &["plain text", "--tls require"]),
+    ];
+    for (service, more, texts) in cases {
+        let run = place.run(office.addr(*service).unwrap(), more);
+        assert_eq!(run.code, 76, "{more:?}: {}", run.err);
+        for text in *texts {
+            assert!(run.err.contains(text), "{text}: {}", run.err);
+        }
+    }
+    let good = ["--ca-file", "ca.pem", "--tls-name", "example.test"];
+    let run = place.run(office.addr(Service::Pop3).unwrap(), &good);
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
 }

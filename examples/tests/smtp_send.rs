@@ -158,6 +158,7 @@ fn certificates_are_verified_where_tls_is_required() {
     let run = send(&["--ca-file", other]);
     assert_eq!(run.code, 76, "{}", run.err);
     assert!(run.err.contains("TLS handshake"), "{}", run.err);
+    assert!(run.err.contains("--ca-file"), "{}", run.err);
     let run = send(&["--ca-file", "/nonexistent/ca.pem"]);
     assert_eq!(run.code, 78, "{}", run.err);
     let run = send(&["--insecure"]);

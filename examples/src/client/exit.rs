@@ -1,11 +1,13 @@
 //! How a client ends: [`Failure`], and which exit code of sysexits(3) that is.
 
 use core::fmt;
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
 use pop3_proto::client as pop3;
 use smtp_proto::client as smtp;
+use tokio_rustls::rustls;
 
 use crate::driver::Closed;
 
@@ -131,10 +133,46 @@ impl Failure {
                 Exit::TempFail
             }
             Closed::Protocol(error) => of_protocol(error),
-            Closed::Handshake(_) => Exit::Protocol,
+            Closed::Handshake(error) => return Self::of_handshake(error),
             _ => Exit::Software,
         };
         Self::new(exit, closed)
+    }
+
+    /// With a line about what would help, where that is known.
+    fn of_handshake(error: &io::Error) -> Self {
+        use rustls::CertificateError::{
+            Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer,
+            UnsupportedSignatureAlgorithmContext, UnsupportedSignatureAlgorithmForPublicKeyContext,
+        };
+        use rustls::{Error, InvalidMessage};
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+        let mut found = error.to_string();
+        let hint = match inner {
+            Some(Error::InvalidCertificate(UnknownIssuer)) => {
+                "--ca-file names the authority, or the server's own certificate; --insecure takes any"
+            }
+            Some(Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
+                "--tls-name gives the name that the certificate has; --insecure takes any certificate"
+            }
+            Some(Error::InvalidCertificate(
+                UnsupportedSignatureAlgorithmContext { .. }
+                | UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+            )) => {
+                // The error lists the algorithms, byte by byte.
+                "invalid peer certificate: signed by an algorithm that is not supported"
+                    .clone_into(&mut found);
+                "the server needs another certificate; --insecure takes any"
+            }
+            Some(Error::InvalidCertificate(Expired | ExpiredContext { .. })) => {
+                "the server needs a newer certificate, if the clock here is right; --insecure takes any"
+            }
+            Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+                "the server seems to speak plain text there: --tls require asks it for TLS, --tls implicit needs another port"
+            }
+            _ => return Self::new(Exit::Protocol, format!("expected a TLS handshake, found: {found}")),
+        };
+        Self::new(Exit::Protocol, format!("expected a TLS handshake, found: {found}\n({hint})"))
     }
 }
 
@@ -229,6 +267,21 @@ mod tests {
             assert!(worse.is_worse(other) && !other.is_worse(worse), "{worse:?} {other:?}");
             assert!(!worse.is_worse(worse));
         }
+    }
+
+    #[test]
+    fn what_rustls_lists_byte_by_byte_is_not_shown() {
+        let error = rustls::CertificateError::UnsupportedSignatureAlgorithmContext {
+            signature_algorithm_id: vec![6, 9, 42],
+            supported_algorithms: Vec::new(),
+        };
+        let error = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::InvalidCertificate(error));
+        let failure = Failure::from(Closed::<pop3::ClientError>::Handshake(error));
+        assert_eq!(failure.exit, Exit::Protocol);
+        assert!(failure.text.contains("not supported\n") && !failure.text.contains("42"), "{failure}");
+        let other = io::Error::from(io::ErrorKind::UnexpectedEof);
+        let failure = Failure::from(Closed::<pop3::ClientError>::Handshake(other));
+        assert_eq!(failure.text, "expected a TLS handshake, found: unexpected end of file");
     }
 
     #[test]
