@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use mailwright::{PostOffice, Service};
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 /// How a run of the program ended.
@@ -258,4 +259,36 @@ fn a_handshake_that_fails_says_what_would_help() {
     let good = ["--ca-file", "ca.pem", "--tls-name", "example.test"];
     let run = place.run(office.addr(Service::Pop3).unwrap(), &good);
     assert_eq!((run.code, run.err.as_str()), (0, ""));
+}
+
+#[test]
+fn an_interrupted_run_keeps_what_is_whole_and_leaves_nothing_else() {
+    let fake = Fake::start(&[
+        ("LIST", TWO),
+        ("UIDL", IDS),
+        ("RETR 1", MESSAGE),
+        ("RETR 2", "+OK\r\nSubject: half\r\n"),
+    ]);
+    let cases = [("maildir:mail", "mail/tmp", Signal::INT), ("mbox:box", "box.lock", Signal::TERM)];
+    for (to, begun, signal) in cases {
+        let place = Place::new();
+        let more = [&PLAIN[..], &["--to", to, "--seen", "seen", "--delete"]].concat();
+        let child = place.start(fake.address, &more);
+        let half_way = || fake.said.lock().unwrap().iter().any(|line| line == "RETR 2");
+        while !half_way() || !place.path(begun).exists() {
+            thread::yield_now();
+        }
+        rustix::process::kill_process(Pid::from_child(&child), signal).unwrap();
+        let run = Run::from(child.wait_with_output().unwrap());
+        assert_eq!((run.code, run.out.as_str()), (75, "fetched 1 message, 20 octets\n"), "{}", run.err);
+        assert!(run.err.contains("interrupted"), "{}", run.err);
+        assert_eq!(fake.said(), ["LIST", "UIDL", "RETR 1", "RETR 2"]);
+        assert_eq!(place.read("seen"), "a\n");
+        if to.starts_with("maildir") {
+            assert_eq!((files(&place.path("mail/tmp")), files(&place.path("mail/new"))), (0, 1));
+        } else {
+            assert!(!place.path("box.lock").exists());
+            assert!(!place.read("box").contains("half"), "{}", place.read("box"));
+        }
+    }
 }

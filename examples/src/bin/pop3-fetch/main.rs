@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mailwright::client::exit::{self, Exit, Failure};
 use pop3_proto::client::{CommandId, Event, RefusalKind, Request};
 use pop3_proto::types::{MessageNumber, Reply};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use options::Options;
 use session::Connection;
@@ -55,13 +56,46 @@ async fn run(options: &Options) -> Result<Exit, Failure> {
             };
             let (known, wanted) = messages.into_iter().partition(noted);
             let mut fetch = Fetch::new(options, wanted, known);
-            let mut ended = fetch.run(&mut conn, store, seen.as_mut()).await;
-            if ended.is_ok() {
-                ended = quit(&mut conn).await;
+            let mut signals = Signals::listen()?;
+            let mut ended = tokio::select! {
+                ended = fetch.run(&mut conn, store, seen.as_mut()) => ended,
+                failure = signals.next() => Err(failure),
+            };
+            if ended.is_err() {
+                // What is whole is kept, so that it need not come again.
+                let kept = fetch.commit(store, seen.as_mut());
+                ended = ended.map_err(|failure| kept.err().unwrap_or(failure));
+            } else {
+                ended = tokio::select! {
+                    ended = quit(&mut conn) => ended,
+                    failure = signals.next() => Err(failure),
+                };
             }
             fetch.tell(ended.is_ok());
             ended.map(|()| fetch.worst)
         }
+    }
+}
+
+/// What asks the program to stop. Listened to only where something would be left behind.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::new(Exit::OsErr, error));
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    /// Waits for one of them.
+    async fn next(&mut self) -> Failure {
+        let name = tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        };
+        Failure::new(Exit::TempFail, format!("interrupted by {name} before the end"))
     }
 }
 
