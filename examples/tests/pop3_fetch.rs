@@ -215,8 +215,10 @@ fn other_quirks_are_let_pass_where_asked_for() {
     assert_eq!(run.code, 76, "{}", run.err);
     let run = place.plain(fake.address, &["--quirk", "odd-listings"]);
     assert_eq!((run.code, run.err.as_str(), run.out.as_str()), (0, "", "1 20 a\n"));
-    let run = place.plain(fake.address, &["--quirk", "odd"]);
-    assert_eq!(run.code, 64, "{}", run.err);
+    for wrong in [["--quirk", "odd"], ["--timeout", "0"]] {
+        let run = place.plain(fake.address, &wrong);
+        assert_eq!(run.code, 64, "{wrong:?}: {}", run.err);
+    }
 }
 
 #[test]

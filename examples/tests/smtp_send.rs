@@ -188,6 +188,7 @@ fn exit_codes_tell_what_went_wrong() {
         (&base, &["--from", "a@x", "/nonexistent/mail.eml"], 66),
         (&base, &["--from", "not an address", "-"], 64),
         (&base, &["--from", "a@x"], 64),
+        (&base, &["--from", "a@x", "--timeout", "0s", "-"], 64),
         (&base, &["--from", "a@x", "--size", "1MiB", "-"], 64),
         (&base, &["--from", "a@x", "--mail-params", "RET=SOME", "-"], 64),
         (&base, &["--from", "a@x", "--size", "60MiB"], 65),

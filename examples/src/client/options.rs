@@ -8,6 +8,7 @@ use mail_wire::Secret;
 use mail_wire::sasl::Mechanism;
 
 use super::exit::{Exit, Failure};
+use crate::config::Span;
 use crate::driver::Settings;
 use crate::tls::{ClientTls, Trust};
 
@@ -110,6 +111,17 @@ pub fn first_line(path: &Path) -> Result<Secret, Failure> {
     let line = content.expose().split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.is_empty() { Err(failure("an empty first line")) } else { Ok(Secret::new(line)) }
+}
+
+/// Reads how long to wait at most.
+///
+/// # Errors
+/// If it is no duration, or no time at all.
+pub fn limit(text: &str) -> Result<Span, String> {
+    match text.parse::<Span>() {
+        Ok(span) if span.0.is_zero() => Err("expected more than no time".to_owned()),
+        result => result.map_err(|error| error.to_string()),
+    }
 }
 
 /// Reads the name of a SASL mechanism.

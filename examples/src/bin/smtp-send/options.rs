@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 use mail_wire::sasl::Mechanism;
 use mailwright::client::connect::HostPort;
-use mailwright::client::options::{Certificates, Tls, mechanism};
+use mailwright::client::options::{Certificates, Tls, limit, mechanism};
 use mailwright::config::{ByteSize, Span};
 use smtp_proto::client::Chunking;
 use smtp_proto::codec::Leniency;
@@ -100,7 +100,7 @@ pub(crate) struct Options {
     pub(crate) threads: u32,
 
     /// Give up on a connection or a reply after that long, such as 30s [default: as RFC 5321 has it, 5 minutes mostly]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = limit)]
     pub(crate) timeout: Option<Span>,
     /// Show the conversation
     #[arg(short, long)]
