@@ -5,9 +5,12 @@
 //! the others too. If a disk fails in the last step, files of MH are taken back; what stands in an mbox stays, and the
 //! client sends it again: twice is better than never.
 //!
-//! Locks of an mbox are waited for, for a time that is told. Messages to the same mbox go one after the other without being
-//! kept apart by them.
+//! Locks of an mbox are tried without waiting. A message that finds one held gives up all that it has, and begins again a
+//! while later with that one, for a time that is told: it keeps nobody's mail waiting but its own. Only some wait for the
+//! same mbox; others are refused at once, as are those that find it held soon after one has waited in vain.
+//! Messages to the same mbox go one after the other without being kept apart by locks.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,13 +26,15 @@ use smtp_proto::types::Refusal;
 use super::requote::Requoter;
 use super::spool::{Body, SpoolFile};
 use super::store::{Copy, Message, Parts};
-use super::turns::Turns;
+use super::turns::{Turn, Turns, Wait};
 use super::{Kept, refusal, refused};
 
 /// How many messages are written at the same time.
 const WRITERS: usize = 8;
 /// Between two looks at a lock file.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long a lock is waited for once copies are durable that cannot be taken back.
+const LATE: Duration = Duration::from_millis(500);
 
 /// The inboxes of all users. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -158,39 +163,168 @@ impl Boxes {
         whole: impl FnOnce() -> Result<Body, Error> + Send + 'static,
         parts: Parts,
     ) -> Option<Vec<Result<Kept, Refusal>>> {
-        // In an MH folder there is nothing to wait for.
-        let users = parts.copies.iter().filter(|_| self.is_mbox()).map(|copy| &copy.user);
-        let turn = self.0.turns.turn(users).await?;
+        let patience = match &self.0.format {
+            Format::Mbox { patience, .. } => *patience,
+            Format::Mh(_) => Duration::ZERO,
+        };
+        let until = Instant::now().checked_add(patience);
+        let turn = self.turn(parts.copies.iter()).await?;
         let here = self.clone();
         let work = move || {
             // Held until the disk is done, even if nobody waits for it any more.
             let _turn = turn;
             let count = parts.copies.len();
-            match whole().and_then(|body| here.0.copy(body, &parts)) {
-                Ok(verdicts) => verdicts,
-                Err(error) => refused(count, &refusal(&error)),
+            match whole().and_then(|body| Job::new(&here.0, body, parts)) {
+                Ok(job) => job.attempt(&here.0),
+                Err(error) => Attempt::Done(refused(count, &refusal(&error))),
             }
         };
-        tokio::task::spawn_blocking(work).await.ok()
+        let mut attempt = tokio::task::spawn_blocking(work).await.ok()?;
+        let mut waits: BTreeMap<UserName, Wait> = BTreeMap::new();
+        loop {
+            let mut job = match attempt {
+                Attempt::Done(verdicts) => return Some(verdicts),
+                Attempt::Held(job) => job,
+            };
+            let held = job.held_users();
+            waits.retain(|user, _| held.contains(user));
+            let is_late = until.is_some_and(|until| Instant::now() >= until);
+            for user in held {
+                if is_late {
+                    waits.remove(&user).iter().for_each(|wait| wait.in_vain(patience));
+                } else if !waits.contains_key(&user)
+                    && let Some(wait) = self.0.turns.wait(&user)
+                {
+                    waits.insert(user, wait);
+                }
+            }
+            job.waits_for(|user| waits.contains_key(user));
+            let turn = match waits.is_empty() {
+                true => None,
+                false => {
+                    tokio::time::sleep(PAUSE).await;
+                    Some(self.turn(job.missing()).await?)
+                }
+            };
+            let here = self.clone();
+            let work = move || {
+                let _turn = turn;
+                job.attempt(&here.0)
+            };
+            attempt = tokio::task::spawn_blocking(work).await.ok()?;
+        }
+    }
+
+    /// Waits until copies may be written.
+    async fn turn(&self, copies: impl Iterator<Item = &Copy>) -> Option<Turn> {
+        // In an MH folder there is nothing to wait for.
+        self.0.turns.turn(copies.filter(|_| self.is_mbox()).map(|copy| &copy.user)).await
     }
 }
 
-impl Shared {
-    /// Makes all copies. An error is that of all of them.
-    fn copy(&self, body: Body, parts: &Parts) -> Result<Vec<Result<Kept, Refusal>>, Error> {
-        let text = self.remembers.then(|| body.read()).transpose()?;
-        let (writing, copies) = (Writing::new(self, &body, parts), &parts.copies);
-        let paths: Vec<Result<PathBuf, Error>> = match parts.together {
-            true => writing.all(copies)?.into_iter().map(Ok).collect(),
-            false => copies.iter().map(|copy| writing.begin(copy)?.commit()).collect(),
-        };
-        let kept = |(copy, path): (&Copy, Result<PathBuf, Error>)| {
-            let path = path.map_err(|error| refusal(&error))?;
+/// A message that is whole, and what has become of its copies so far.
+struct Job {
+    body: Body,
+    /// The message, where it is remembered.
+    text: Option<Vec<u8>>,
+    parts: Parts,
+    /// For each copy that is done with where it lies.
+    done: Vec<Option<Result<PathBuf, Error>>>,
+    /// The copies whose mailboxes were found locked.
+    held: Vec<(usize, Error)>,
+}
+
+/// How far a message came.
+enum Attempt {
+    Done(Vec<Result<Kept, Refusal>>),
+    /// Other programs have locked mailboxes.
+    Held(Box<Job>),
+}
+
+/// Why a message was written to none.
+struct Failed {
+    error: Error,
+    /// The copy whose mailbox is locked, if that is all.
+    held: Option<usize>,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, held: None }
+    }
+}
+
+impl Job {
+    fn new(shared: &Shared, body: Body, parts: Parts) -> Result<Box<Self>, Error> {
+        let text = shared.remembers.then(|| body.read()).transpose()?;
+        let done = parts.copies.iter().map(|_| None).collect();
+        Ok(Box::new(Self { body, text, parts, done, held: Vec::new() }))
+    }
+
+    fn held_users(&self) -> BTreeSet<UserName> {
+        self.held.iter().map(|&(copy, _)| self.parts.copies[copy].user.clone()).collect()
+    }
+
+    /// Gives up the copies for those that are locked and not waited for.
+    fn waits_for(&mut self, waited: impl Fn(&UserName) -> bool) {
+        for (copy, error) in std::mem::take(&mut self.held) {
+            match waited(&self.parts.copies[copy].user) {
+                true => self.held.push((copy, error)),
+                false => self.done[copy] = Some(Err(error)),
+            }
+        }
+    }
+
+    /// The copies that are to be made yet.
+    fn missing(&self) -> impl Iterator<Item = &Copy> {
+        self.parts.copies.iter().zip(&self.done).filter(|(_, done)| done.is_none()).map(|(copy, _)| copy)
+    }
+
+    /// Makes the copies that are missing. Blocks, but not for locks.
+    fn attempt(mut self: Box<Self>, shared: &Shared) -> Attempt {
+        let count = self.parts.copies.len();
+        let writing = Writing::new(shared, &self.body, &self.parts);
+        if self.parts.together {
+            if let Some(error) = self.done.iter().flatten().find_map(|done| done.as_ref().err()) {
+                return Attempt::Done(refused(count, &refusal(error)));
+            }
+            match writing.all(&self.parts.copies, self.held.first().map(|&(copy, _)| copy)) {
+                Ok(paths) => self.done = paths.into_iter().map(|path| Some(Ok(path))).collect(),
+                Err(Failed { error, held: Some(copy) }) => {
+                    self.held = vec![(copy, error)];
+                    return Attempt::Held(self);
+                }
+                Err(Failed { error, held: None }) => {
+                    return Attempt::Done(refused(count, &refusal(&error)));
+                }
+            }
+        } else {
+            self.held.clear();
+            for (at, copy) in self.parts.copies.iter().enumerate() {
+                if self.done[at].is_some() {
+                    continue;
+                }
+                match writing.begin(copy, Duration::ZERO) {
+                    Err(error @ Error::LockHeld { .. }) => self.held.push((at, error)),
+                    begun => self.done[at] = Some(begun.and_then(Begun::commit)),
+                }
+            }
+            if !self.held.is_empty() {
+                return Attempt::Held(self);
+            }
+        }
+        Attempt::Done(self.verdicts())
+    }
+
+    fn verdicts(self) -> Vec<Result<Kept, Refusal>> {
+        let Self { text, parts, done, .. } = self;
+        let kept = |(copy, path): (&Copy, Option<Result<PathBuf, Error>>)| {
+            let path = path.ok_or(Refusal::LOCAL_ERROR)?.map_err(|error| refusal(&error))?;
             let message =
                 text.as_ref().map(|text| [LineEndings::ToLf.apply(&copy.prefix).as_slice(), text].concat());
             Ok(Kept::Stored { path, message: message.map(Arc::from) })
         };
-        Ok(copies.iter().zip(paths).map(kept).collect())
+        parts.copies.iter().zip(done).map(kept).collect()
     }
 }
 
@@ -199,36 +333,34 @@ struct Writing<'a> {
     shared: &'a Shared,
     body: &'a Body,
     sender: &'a str,
-    /// Until when locks are waited for.
-    until: Option<Instant>,
     arrived: SystemTime,
 }
 
 impl<'a> Writing<'a> {
     fn new(shared: &'a Shared, body: &'a Body, parts: &'a Parts) -> Self {
-        let until = match &shared.format {
-            Format::Mbox { patience, .. } => Instant::now().checked_add(*patience),
-            Format::Mh(_) => None,
-        };
-        Self { shared, body, sender: &parts.sender, until, arrived: SystemTime::now() }
+        Self { shared, body, sender: &parts.sender, arrived: SystemTime::now() }
     }
 
-    /// Makes all copies or none, as far as disks let that be done, and answers where they lie.
-    fn all(&self, copies: &[Copy]) -> Result<Vec<PathBuf>, Error> {
-        // Locks are taken in the same order for all messages, so that no two wait for each other.
+    /// Makes all copies or none, as far as disks let that be done, and answers where they lie. The mailbox that was found
+    /// locked before is the first to be tried: as long as it is, nothing is written to others.
+    fn all(&self, copies: &[Copy], held: Option<usize>) -> Result<Vec<PathBuf>, Failed> {
         let mut order: Vec<usize> = (0..copies.len()).collect();
-        order.sort_by_key(|&at| &copies[at].user);
+        let is_held = |user: &UserName| held.is_some_and(|held| copies[held].user == *user);
+        order.sort_by_key(|&at| (!is_held(&copies[at].user), &copies[at].user));
         // An mbox takes one message at a time.
         let (first, further): (Vec<_>, Vec<_>) = (0..order.len())
             .partition(|&place| place == 0 || copies[order[place]].user != copies[order[place - 1]].user);
         let mut begun = Vec::with_capacity(first.len());
         for place in first {
-            begun.push((order[place], self.begin(&copies[order[place]])?));
+            let copy = order[place];
+            let locked = |error: &Error| matches!(error, Error::LockHeld { .. }).then_some(copy);
+            let written = self.begin(&copies[copy], Duration::ZERO);
+            begun.push((copy, written.map_err(|error| Failed { held: locked(&error), error })?));
         }
         let mut lying: Vec<(usize, PathBuf)> = Vec::with_capacity(copies.len());
         let further = further.into_iter().map(|place| (order[place], None));
         for (copy, begun) in begun.into_iter().map(|(copy, begun)| (copy, Some(begun))).chain(further) {
-            let begun = begun.map_or_else(|| self.begin(&copies[copy]), Ok);
+            let begun = begun.map_or_else(|| self.begin(&copies[copy], LATE), Ok);
             let committed = begun.and_then(Begun::commit);
             lying.push((copy, committed.inspect_err(|_| self.shared.take_back(&lying))?));
         }
@@ -236,8 +368,8 @@ impl<'a> Writing<'a> {
         Ok(lying.into_iter().map(|(_, path)| path).collect())
     }
 
-    /// Writes a copy, which is not durable yet, and which an mbox is locked for.
-    fn begin(&self, copy: &Copy) -> Result<Begun, Error> {
+    /// Writes a copy, which is not durable yet, and which an mbox is locked for. Its lock is waited for so long.
+    fn begin(&self, copy: &Copy, patience: Duration) -> Result<Begun, Error> {
         let prefix = LineEndings::ToLf.apply(&copy.prefix);
         match &self.shared.format {
             Format::Mh(store) => {
@@ -247,8 +379,6 @@ impl<'a> Writing<'a> {
                 Ok(Begun::Mh(delivery))
             }
             Format::Mbox { store, faults, .. } => {
-                let patience =
-                    self.until.map_or(PAUSE, |until| until.saturating_duration_since(Instant::now()));
                 let mut store = store.clone().with_options(options(patience));
                 if let Some(faults) = faults {
                     store = store.with_faults(Arc::clone(faults));

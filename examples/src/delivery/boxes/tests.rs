@@ -174,3 +174,56 @@ async fn many_messages_for_the_same_users_at_a_time_do_not_wait_for_each_others_
         assert_eq!(in_mbox(root.path(), user).matches("\nSubject: x\n").count(), 40);
     }
 }
+
+#[tokio::test]
+async fn a_locked_mbox_keeps_no_mail_of_others_waiting() {
+    let root = tempfile::tempdir().unwrap();
+    let boxes = Boxes::mbox(root.path().to_owned(), Duration::from_secs(2), None, false);
+    let users: Vec<String> = (0..10).map(|n| format!("z{n}")).collect();
+    for user in &users {
+        std::fs::create_dir(root.path().join(user)).unwrap();
+        std::fs::write(root.path().join(user).join("mbox.lock"), "0").unwrap();
+    }
+    let mut waiting = tokio::task::JoinSet::new();
+    for user in users.clone() {
+        let boxes = boxes.clone();
+        waiting.spawn(async move { deliver(&boxes, &["a", &user], true).await });
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let began = Instant::now();
+    assert!(deliver(&boxes, &["a"], true).await[0].is_ok());
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    std::fs::remove_file(root.path().join("z0/mbox.lock")).unwrap();
+    let mut delivered = 0;
+    while let Some(verdicts) = waiting.join_next().await {
+        delivered += usize::from(verdicts.unwrap().iter().all(Result::is_ok));
+    }
+    assert_eq!(delivered, 1, "only the one whose lock was given up");
+    assert_eq!(in_mbox(root.path(), "a").matches("Subject: x\n").count(), 2);
+}
+
+#[tokio::test]
+async fn only_some_wait_for_a_mbox_and_none_soon_after_one_waited_in_vain() {
+    let root = tempfile::tempdir().unwrap();
+    let patience = Duration::from_secs(2);
+    let boxes = Boxes::mbox(root.path().to_owned(), patience, None, false);
+    std::fs::create_dir(root.path().join("z")).unwrap();
+    let lock = root.path().join("z/mbox.lock");
+    std::fs::write(&lock, "0").unwrap();
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let boxes = boxes.clone();
+        waiting.spawn(async move {
+            let began = Instant::now();
+            (deliver(&boxes, &["z"], false).await[0].is_err(), began.elapsed() >= Duration::from_secs(1))
+        });
+    }
+    let outcomes = waiting.join_all().await;
+    assert!(outcomes.iter().all(|&(refused, _)| refused));
+    assert_eq!(outcomes.iter().filter(|&&(_, waited)| waited).count(), 8);
+    let began = Instant::now();
+    assert_eq!(deliver(&boxes, &["z"], true).await[0].as_ref().unwrap_err(), &super::super::LOCKED);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    std::fs::remove_file(&lock).unwrap();
+    assert!(deliver(&boxes, &["z"], true).await[0].is_ok(), "what is free is written to at any time");
+}
