@@ -14,9 +14,10 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use super::listing::{Listing, Place, Size};
-use super::search::Search;
+use super::search::{Candidate, Search};
 use super::sizes::Kept;
 use super::{CUR, Maildir, NEW, open_inside};
 use crate::error::{Error, Operation};
@@ -136,14 +137,39 @@ impl MaildirMailbox {
         self.maildir.path().join(place).join(OsStr::from_bytes(self.listing.name(index)))
     }
 
+    /// Begins to read a message whose file has a name that is known or likely. Nothing is listed, locked or waited for: where
+    /// there is no such file, the answer is none, and [`read`](Mailbox::read) searches.
+    ///
+    /// # Errors
+    /// [`Error::NotAFile`] or [`Error::Io`].
+    pub fn read_at_hand(&mut self, index: usize, reader: &mut LocalReader) -> Result<Option<()>, Error> {
+        reader.end();
+        if self.listing.entry(index).place == Place::Gone {
+            return Ok(None);
+        }
+        self.maildir.check(Operation::Read, || self.path_of(index))?;
+        let opened = self.try_names(index, open);
+        match opened.map_err(|errno| Error::io(Operation::Read, self.path_of(index), errno))? {
+            Some(file) => self.begin_file(index, file, reader).map(|_| Some(())),
+            None => Ok(None),
+        }
+    }
+
     /// Answers the octets of the file, where they had to be asked for.
     fn begin(&mut self, index: usize, reader: &mut LocalReader) -> Result<Option<u64>, Error> {
         reader.end();
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = self.with_file(index, Operation::Read, &mut Search::new(), |file| {
-            rustix::fs::openat(file.dir, file.name, flags, Mode::empty())
-        })?;
-        let file = File::from(file.ok_or_else(|| self.vanished())?);
+        let file = self.with_file(index, Operation::Read, &mut Search::new(), open)?;
+        let file = file.ok_or_else(|| self.vanished())?;
+        self.begin_file(index, file, reader)
+    }
+
+    fn begin_file(
+        &mut self,
+        index: usize,
+        file: OwnedFd,
+        reader: &mut LocalReader,
+    ) -> Result<Option<u64>, Error> {
+        let file = File::from(file);
         let path = self.path_of(index);
         let (mut size, mut asked) = (NameParts::size_in(self.listing.base(index)), None);
         if size.is_none() || self.listing.entry(index).size != Size::Named {
@@ -157,6 +183,11 @@ impl MaildirMailbox {
         reader.begin_file(file, path, size);
         Ok(asked)
     }
+}
+
+fn open(file: Candidate<'_>) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    rustix::fs::openat(file.dir, file.name, flags, Mode::empty())
 }
 
 impl Mailbox for MaildirMailbox {

@@ -157,6 +157,21 @@ macro_rules! each {
     };
 }
 
+impl AnyMailbox {
+    /// Begins to read a message that takes no waiting for a lock and no search: one in memory, or in a file of a Maildir whose
+    /// name is known or likely. The answer is none for all others, which [`read`](Mailbox::read) is for.
+    ///
+    /// # Errors
+    /// Those of [`read`](Mailbox::read).
+    pub fn read_at_hand(&mut self, index: usize, reader: &mut LocalReader) -> Result<Option<()>, Error> {
+        match self {
+            AnyMailbox::Maildir(mailbox) => mailbox.read_at_hand(index, reader),
+            AnyMailbox::Memory(mailbox) => super::ready(mailbox.read(index, reader)).map(Some),
+            AnyMailbox::Mbox(_) | AnyMailbox::Mh(_) => Ok(None),
+        }
+    }
+}
+
 impl Mailbox for AnyMailbox {
     type Reader = LocalReader;
 

@@ -3,7 +3,8 @@
 //! A message that the system has in memory is read in less time than it takes to hand it to another thread. One that comes
 //! from a disk, over a network or after a search through a folder lets all other sessions of the thread wait. Nobody knows
 //! which it will be; but what the last ones took is known. So reads are done in place as long as they are quick, and elsewhere
-//! while they are not, or while one in place is not back yet.
+//! while they are not, or while one in place is not back yet. What may wait for a lock or search a folder is never done in
+//! place, however quick it was lately.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,12 +45,14 @@ impl Pace {
         }))
     }
 
-    /// Does what may block with something, which comes back. `None` says that it did not within the limit, or panicked, which
+    /// Does what may block with something, which comes back: in place what `at_hand` can do without waiting for anything but
+    /// the disk, if reads are quick; else all of it elsewhere. `None` says that it did not within the limit, or panicked, which
     /// only a bug can bring about.
     pub(super) async fn read<S, T>(
         &self,
         limit: Duration,
         mut subject: S,
+        at_hand: impl FnOnce(&mut S) -> Option<T>,
         work: impl FnOnce(&mut S) -> T + Send + 'static,
     ) -> Option<(S, T)>
     where
@@ -61,11 +64,13 @@ impl Pace {
             let began = Instant::now();
             let since = shared.after(began);
             shared.since.store(since, Ordering::Relaxed);
-            let done = work(&mut subject);
+            let done = at_hand(&mut subject);
             shared.took(began.elapsed());
             // Unless another one has begun meanwhile.
             let _ = shared.since.compare_exchange(since, 0, Ordering::Relaxed, Ordering::Relaxed);
-            return Some((subject, done));
+            if let Some(done) = done {
+                return Some((subject, done));
+            }
         }
         let shared = Arc::clone(&self.0);
         let elsewhere = async move {
@@ -126,7 +131,7 @@ mod tests {
         // On one thread, the read is back only if what comes behind it in this test runs meanwhile.
         let (go_on, wait) = mpsc::channel();
         let read = tokio::spawn(async move {
-            let read = pace.read(LIMIT, "message", move |_| wait.recv_timeout(LIMIT)).await;
+            let read = pace.read(LIMIT, "message", |_| None, move |_| wait.recv_timeout(LIMIT)).await;
             (pace, read)
         });
         tokio::task::yield_now().await;
@@ -140,7 +145,8 @@ mod tests {
     async fn reads_come_back_to_their_session_when_they_are_quick_again() {
         let pace = Pace::new();
         let here = std::thread::current().id();
-        let thread = async || pace.read(LIMIT, (), |()| std::thread::current().id()).await.unwrap().1;
+        let id = || std::thread::current().id();
+        let thread = async || pace.read(LIMIT, (), |()| Some(id()), move |()| id()).await.unwrap().1;
         assert_eq!(thread().await, here);
         pace.0.took(Duration::from_millis(50));
         assert_ne!(thread().await, here);
@@ -150,6 +156,14 @@ mod tests {
             }
         }
         panic!("reads are still done elsewhere");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_at_hand_is_done_elsewhere_however_quick_reads_are() {
+        let pace = Pace::new();
+        assert!(pace.0.is_quick());
+        let read = pace.read(LIMIT, (), |()| None, |()| std::thread::current().id()).await;
+        assert_ne!(read.unwrap().1, std::thread::current().id());
     }
 
     #[test]

@@ -250,12 +250,17 @@ impl Session {
         };
         let maildrops = &self.office.maildrops;
         let asks_utf8 = maildrops.without_utf8 == WithoutUtf8::Refuse && !self.conn.is_utf8();
+        let index = number.index();
+        let at_hand = |(mailbox, reader): &mut (Box<AnyMailbox>, Reader)| {
+            begin(reader, asks_utf8, |reader| mailbox.read_at_hand(index, reader)).transpose()
+        };
         let work = move |(mailbox, reader): &mut (Box<AnyMailbox>, Reader)| {
-            begin(mailbox, reader, number.index(), asks_utf8)
+            let begun = begin(reader, asks_utf8, |reader| ready(mailbox.read(index, reader)).map(Some))?;
+            Ok(begun.expect("a read that is done has begun"))
         };
         let limit = self.office.answer_timeout;
         let Some(((mailbox, reader), begun)) =
-            maildrops.pace.read(limit, (mailbox, maildrops.reader()), work).await
+            maildrops.pace.read(limit, (mailbox, maildrops.reader()), at_hand, work).await
         else {
             self.conn.refuse(pending, Refusal::TEMPORARY);
             return Flow::Continue(());
@@ -298,7 +303,8 @@ impl Session {
             if sending.left == 0 {
                 let (limit, reader) = (self.office.answer_timeout, std::mem::take(&mut sending.reader));
                 let next = |reader: &mut Reader| ready(reader.chunk()).map(<[u8]>::len);
-                match self.office.maildrops.pace.read(limit, reader, next).await {
+                match self.office.maildrops.pace.read(limit, reader, |reader| Some(next(reader)), next).await
+                {
                     Some((reader, Ok(read))) => (sending.reader, sending.left) = (reader, read),
                     Some((_, Err(error))) => {
                         self.break_off(&error);
@@ -362,21 +368,24 @@ impl Session {
     }
 }
 
-/// Opens a message and reads what comes first.
+/// Opens a message and reads what comes first, unless it is not to be opened that way.
 fn begin(
-    mailbox: &mut AnyMailbox,
     reader: &mut Reader,
-    index: usize,
     asks_utf8: bool,
-) -> Result<Begun, maildrop::Error> {
-    ready(mailbox.read(index, reader))?;
+    mut open: impl FnMut(&mut Reader) -> Result<Option<()>, maildrop::Error>,
+) -> Result<Option<Begun>, maildrop::Error> {
+    if open(reader)?.is_none() {
+        return Ok(None);
+    }
     if asks_utf8 {
         if !has_ascii_header(reader)? {
-            return Ok(Begun::NeedsUtf8);
+            return Ok(Some(Begun::NeedsUtf8));
         }
-        ready(mailbox.read(index, reader))?;
+        if open(reader)?.is_none() {
+            return Ok(None);
+        }
     }
-    ready(reader.chunk()).map(|chunk| Begun::Read(chunk.len()))
+    ready(reader.chunk()).map(|chunk| Some(Begun::Read(chunk.len())))
 }
 
 /// Reads the header of a message, and says whether it is ASCII.
