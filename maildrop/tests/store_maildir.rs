@@ -556,8 +556,9 @@ fn what_is_no_file_of_sizes_or_cannot_be_written_is_passed_over() {
 
 #[test]
 fn what_has_the_name_of_a_removed_message_but_another_text_stays_as_a_message_of_its_own() {
-    // (other files with the name of the message, texts that stay)
-    let table: [(&[(&str, &str)], &[&str]); 5] = [
+    /// Other files with the name of the message, and the texts that stay.
+    type Row = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+    let table: [Row; 5] = [
         (&[("new/1.a", "other\n")], &["other\n"]),
         (&[("new/1.a", "of other length\n")], &["of other length\n"]),
         (&[("new/1.a", "shown\n")], &[]),

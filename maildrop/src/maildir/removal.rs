@@ -78,6 +78,9 @@ fn has_name(file: &OwnedFd) -> bool {
     rustix::fs::fstat(file).is_ok_and(|stat| stat.st_nlink > 0)
 }
 
+/// The directory of a file and its name there.
+type FileName = (Place, Vec<u8>);
+
 /// What was removed, as the quota counts it.
 #[derive(Default)]
 struct Tally {
@@ -185,13 +188,13 @@ impl MaildirMailbox {
         &mut self,
         index: usize,
         search: &mut Search,
-        renamed: &mut HashSet<(Place, Vec<u8>)>,
+        renamed: &mut HashSet<FileName>,
     ) -> Result<(), Error> {
         while self.listing.has_twins(index) {
-            let files: Vec<(Place, Vec<u8>)> =
+            let files: Vec<FileName> =
                 self.listing.files(index).map(|(place, name)| (place, name.to_vec())).collect();
             let left = files.iter().filter(|file| !renamed.contains(*file));
-            let stats: Option<Vec<(&(Place, Vec<u8>), Stat)>> = left
+            let stats: Option<Vec<(&FileName, Stat)>> = left
                 .map(|file| {
                     let dir = self.candidate(file.0, &file.1)?.dir;
                     let stat = rustix::fs::statat(dir, &*file.1, AtFlags::SYMLINK_NOFOLLOW).ok()?;
@@ -217,11 +220,11 @@ impl MaildirMailbox {
     }
 
     /// Whether two names stand for one file, or for files with the same content. Those that cannot be read differ.
-    fn is_same(&self, (one, a): &(&(Place, Vec<u8>), Stat), (other, b): &(&(Place, Vec<u8>), Stat)) -> bool {
+    fn is_same(&self, (one, a): &(&FileName, Stat), (other, b): &(&FileName, Stat)) -> bool {
         if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino) {
             return true;
         }
-        let open = |(place, name): &(Place, Vec<u8>)| {
+        let open = |(place, name): &FileName| {
             let dir = self.candidate(*place, name)?.dir;
             Some(BufReader::new(File::from(rustix::fs::openat(dir, &**name, READ, Mode::empty()).ok()?)))
         };
@@ -229,7 +232,7 @@ impl MaildirMailbox {
             && open(one).zip(open(other)).is_some_and(|(one, other)| is_equal(one, other).unwrap_or(false))
     }
 
-    fn rename_twin(&self, index: usize, (place, name): &(Place, Vec<u8>)) -> Result<(), Error> {
+    fn rename_twin(&self, index: usize, (place, name): &FileName) -> Result<(), Error> {
         let Some(file) = self.candidate(*place, name) else { return Ok(()) };
         let mut other = Unique::generate(&self.maildir.host).text.into_bytes();
         other.extend_from_slice(&name[self.listing.base(index).len()..]);
