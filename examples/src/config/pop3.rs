@@ -54,8 +54,9 @@ pub enum Expire {
     /// They stay: `EXPIRE NEVER`.
     #[default]
     Never,
-    /// Those that are marked as seen and arrived so many days ago, or longer, are removed when their user logs in. What nobody
-    /// has seen stays, and so does what came at an unknown time. In an mbox the From_ lines tell the time, in Greenwich's.
+    /// Those that are marked as seen, not as flagged, and arrived so many days ago, or longer, are removed when their user logs
+    /// in. What nobody has seen stays, and so does what came at an unknown time. In an mbox the From_ lines tell the time, in
+    /// Greenwich's.
     Days(u32),
 }
 

@@ -43,7 +43,8 @@ pub(crate) enum Command {
 ///
 /// On standard output there is a line for each listener, such as `listening smtp 127.0.0.1:2525`, and `ready` once all of
 /// them take connections. Logs go to standard error. On SIGTERM or SIGINT messages under way are finished, everybody else
-/// is told 421; another signal, a second later or more, ends at once.
+/// is told 421, but POP3 clients, whose connections are closed without a word; another signal, a second later or more,
+/// ends at once.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   postoffice serve

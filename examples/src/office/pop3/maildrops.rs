@@ -180,13 +180,14 @@ fn is_seen(mailbox: &AnyMailbox, index: usize) -> bool {
     mailbox.message(index).flags.contains(Flags::SEEN)
 }
 
-/// The removal of what was seen and arrived so long ago, if there is any.
+/// The removal of what was seen and arrived so long ago, if there is any. What its user has flagged stays.
 fn expired(mailbox: &AnyMailbox, kept_for: Duration) -> Option<Update> {
     let before = SystemTime::now().checked_sub(kept_for)?;
     let mut update = Update::new();
     for index in 0..mailbox.len() {
-        let arrived = mailbox.message(index).arrived;
-        if arrived.is_some_and(|time| time <= before) && is_seen(mailbox, index) {
+        let Message { arrived, flags, .. } = mailbox.message(index);
+        let is_wanted = !flags.contains(Flags::SEEN) || flags.contains(Flags::FLAGGED);
+        if arrived.is_some_and(|time| time <= before) && !is_wanted {
             update.remove(index);
         }
     }

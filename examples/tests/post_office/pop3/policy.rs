@@ -200,7 +200,8 @@ async fn what_was_seen_expires_and_nothing_else() {
     let mut client = connect(&office).await;
     assert!(listing(&mut client, "CAPA").await.iter().any(|line| line == "EXPIRE 30"));
     login_as(&mut client, "alice", "secret").await;
-    client.say("STAT", "+OK 3 ").await;
+    client.say("STAT", "+OK 4 ").await;
     assert_eq!(names(maildir.join("new")), [format!("{old}.M3.host")]);
-    assert_eq!(names(maildir.join("cur")), [format!("{old}.M2.host:2,"), format!("{young}.M4.host:2,S")]);
+    let kept = [format!("{old}.M2.host:2,"), format!("{old}.M5.host:2,FS"), format!("{young}.M4.host:2,S")];
+    assert_eq!(names(maildir.join("cur")), kept);
 }
