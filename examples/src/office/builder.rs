@@ -294,6 +294,14 @@ impl Builder {
                 "a limit is set below the least that there can be, which is taken"
             );
         }
+        for (timeout, asked, taken) in settings::raised_timeouts(&self.config.timeouts) {
+            tracing::warn!(
+                timeout,
+                asked = ?asked.0,
+                taken = ?taken.0,
+                "a timeout is set below the least that there can be, which is taken"
+            );
+        }
         let (tls, certificate) = self.build_tls()?;
         let limits = &self.config.limits;
         let remembers = self.remember > 0;

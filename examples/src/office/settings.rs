@@ -9,7 +9,7 @@ use mail_wire::ReplyText;
 use mail_wire::sasl::{Mechanism, MechanismSet};
 
 use super::start_error::StartError;
-use crate::config::{BareNewlines, Config, LimitsConfig, LineEndings, Nul, TimeoutsConfig};
+use crate::config::{BareNewlines, Config, LimitsConfig, LineEndings, Nul, Span, TimeoutsConfig};
 use crate::driver::Settings;
 use crate::service::Service;
 use crate::tls::ServerTls;
@@ -110,6 +110,13 @@ fn timeouts(asked: &TimeoutsConfig) -> ServerTimeouts {
     timeouts
 }
 
+/// The timeouts for which a machine takes another value than was asked for: name, asked, taken.
+pub(super) fn raised_timeouts(asked: &TimeoutsConfig) -> Vec<(&'static str, Span, Span)> {
+    let taken = pop3_proto::server::ServerTimeouts::default().with_autologout(asked.autologout.0);
+    let autologout = ("autologout", asked.autologout, Span(taken.autologout()));
+    [autologout].into_iter().filter(|(_, asked, taken)| asked != taken).collect()
+}
+
 /// The limits for which the machine takes another value than was asked for: name, asked, taken.
 pub(super) fn raised(asked: &LimitsConfig) -> Vec<(&'static str, u64, u64)> {
     let taken = limits(asked);
@@ -130,7 +137,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{ByteSize, Span};
+    use crate::config::ByteSize;
 
     #[test]
     fn limits_below_the_least_are_told() {
@@ -143,6 +150,15 @@ mod tests {
             raised(&asked),
             [("message_size", 1000, 65_536), ("recipients", 99, 100), ("errors", 1, 3)]
         );
+    }
+
+    #[test]
+    fn an_autologout_below_the_least_is_told() {
+        let mut asked = TimeoutsConfig::default();
+        assert_eq!(raised_timeouts(&asked), []);
+        let minutes = |n: u64| Span(Duration::from_secs(n * 60));
+        asked.autologout = minutes(1);
+        assert_eq!(raised_timeouts(&asked), [("autologout", minutes(1), minutes(10))]);
     }
 
     #[test]
