@@ -37,6 +37,9 @@ const ATTEMPTS: usize = 32;
 /// Numbers to try before others are taken to be at fault.
 const NUMBER_ATTEMPTS: usize = 100_000;
 
+/// The largest number that programs which count in an `int`, as nmh does, can give.
+const NUMBER_LIMIT: u64 = i32::MAX as u64;
+
 /// How the files of a folder are named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -252,12 +255,15 @@ impl MessageDir {
         Err(Error::NamesTaken { path: self.path.clone() })
     }
 
+    /// The number that a delivery goes on from. Larger ones than others know what to do with are messages too, but passed over
+    /// here: one file of such a name would be the end of all numbers.
     fn largest_number(&self) -> Result<u64, Error> {
         let list_error = |errno: Errno| self.error(Operation::List, errno);
         let mut largest = 0;
         for entry in Dir::read_from(&self.dir).map_err(list_error)? {
             let entry = entry.map_err(list_error)?;
-            largest = largest.max(name::number(entry.file_name().to_bytes()).unwrap_or(0));
+            let number = name::number(entry.file_name().to_bytes());
+            largest = largest.max(number.filter(|&number| number < NUMBER_LIMIT).unwrap_or(0));
         }
         Ok(largest)
     }

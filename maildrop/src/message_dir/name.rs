@@ -6,15 +6,10 @@ use std::path::PathBuf;
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// The largest number that nmh and other programs, which count in `int`, leave room for one more behind.
-const LARGEST: u64 = i32::MAX as u64 - 1;
-
-/// The number of a message in an MH folder: digits only, and not so large that none could follow.
+/// The number of a message in an MH folder: digits only.
 pub(super) fn number(name: &[u8]) -> Option<u64> {
     match name {
-        [_, ..] if name.iter().all(u8::is_ascii_digit) => {
-            std::str::from_utf8(name).ok()?.parse().ok().filter(|&number| number <= LARGEST)
-        }
+        [_, ..] if name.iter().all(u8::is_ascii_digit) => std::str::from_utf8(name).ok()?.parse().ok(),
         _ => None,
     }
 }
@@ -60,9 +55,7 @@ mod tests {
             ("1a", None),
             ("-1", None),
             ("", None),
-            ("2147483646", Some(2_147_483_646)),
-            ("2147483647", None),
-            ("18446744073709551615", None),
+            ("18446744073709551615", Some(u64::MAX)),
             ("99999999999999999999", None),
             (",1", None),
         ];

@@ -265,3 +265,27 @@ fn a_removal_that_may_be_undone_by_a_power_failure_keeps_its_journal() {
     assert_eq!(folder.mailbox(Access::Exclusive).unwrap().len(), 1);
     assert!(!dir.path().join(REMOVING).exists());
 }
+
+#[test]
+fn whatever_numbers_there_are_what_is_delivered_is_listed_and_so_is_what_was_there() {
+    // (number of a message that is there, number of the next)
+    let table = [
+        (3, 4),
+        (2_147_483_645, 2_147_483_646),
+        (2_147_483_646, 2_147_483_647),
+        (2_147_483_647, 1),
+        (u64::MAX, 1),
+    ];
+    for (there, next) in table {
+        let (dir, folder) = folder(0);
+        std::fs::write(dir.path().join(there.to_string()), "there\n").unwrap();
+        for _ in 0..2 {
+            let mut delivery = folder.deliver().unwrap();
+            delivery.append(b"delivered\n").unwrap();
+            delivery.commit().unwrap();
+        }
+        assert!(dir.path().join(next.to_string()).exists(), "{there}");
+        let listed: Vec<u64> = folder.list().unwrap().iter().map(|entry| entry.number).collect();
+        assert_eq!(listed.len(), 3, "{there}: {listed:?}");
+    }
+}
