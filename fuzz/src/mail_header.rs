@@ -9,6 +9,9 @@ mod header;
 
 use header::{HELD, HeaderFilter};
 
+/// Fields that are taken out of a message for an mbox.
+const NOTES: [&[u8]; 7] =
+    [b"content-length", b"status", b"x-status", b"x-keywords", b"x-uid", b"x-imap", b"x-imapbase"];
 /// How far the colon of the first field is looked for.
 const FIRST: usize = 256;
 /// How far the colon behind a name is looked for.
@@ -17,9 +20,10 @@ const LOOK: usize = 24;
 /// However a message is cut, it comes out as the reference has it; and never runs into the fields put before it.
 pub fn check(data: &[u8]) {
     let (mut knobs, message) = Knobs::split(data);
-    let (mut filter, mut out, mut rest) = (HeaderFilter::new(), Vec::new(), message);
+    let for_mbox = knobs.one_in(2);
+    let (mut filter, mut out, mut rest) = (HeaderFilter::new(for_mbox), Vec::new(), message);
     let (mut given, mut dropped) = (0, 0);
-    let (expected, received) = reference(message, &mut dropped);
+    let (expected, received) = reference(message, for_mbox, &mut dropped);
     while !rest.is_empty() {
         let (chunk, behind) = rest.split_at((1 + knobs.below(40)).min(rest.len()));
         filter.push(chunk, &mut out);
@@ -33,7 +37,7 @@ pub fn check(data: &[u8]) {
 }
 
 /// The message as it is to come out, and the number of `Received` fields; counts what is dropped.
-fn reference(message: &[u8], dropped: &mut usize) -> (Vec<u8>, u32) {
+fn reference(message: &[u8], for_mbox: bool, dropped: &mut usize) -> (Vec<u8>, u32) {
     if message.is_empty() || message.starts_with(b"\n") || message.starts_with(b"\r\n") {
         return (message.to_vec(), 0);
     }
@@ -61,7 +65,8 @@ fn reference(message: &[u8], dropped: &mut usize) -> (Vec<u8>, u32) {
         let (line, rest) = lines.split_at(end);
         lines = rest;
         if !matches!(line[0], b' ' | b'\t') {
-            drops = is_called(line, b"return-path");
+            let is_note = for_mbox && NOTES.iter().any(|name| is_called(line, name));
+            drops = is_note || is_called(line, b"return-path");
             received += u32::from(is_called(line, b"received"));
         }
         if drops {
