@@ -42,6 +42,8 @@ def run(setting):
 
 def office_with(setting, store):
     config = f'store = "{store}"\n[auth]\nplaintext_without_tls = true\n[timeouts]\nlock = "1s"\n'
+    # An mbox is marked by a field in the header, and shall be compared.
+    config += "[pop3]\nmark_seen = false\n"
     return Office(setting, f"store-{store}", config)
 
 
