@@ -30,7 +30,8 @@ pub struct Pop3Config {
     pub utf8: Utf8,
     /// What becomes of a message with UTF-8 in its header when a client wants it that has not said UTF8.
     pub without_utf8: WithoutUtf8,
-    /// Whether QUIT marks messages as seen that RETR has sent.
+    /// Whether QUIT marks messages as seen that RETR has sent. In an mbox that is a field of the header, `Status: RO`, which
+    /// later sessions send and count.
     pub mark_seen: bool,
 }
 
