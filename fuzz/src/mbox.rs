@@ -1,6 +1,6 @@
 //! Where the messages of an mbox begin and end.
 
-use maildrop::MboxMessage;
+use maildrop::{MBOX_NOTES, MboxMessage};
 
 use crate::Knobs;
 
@@ -22,7 +22,7 @@ pub fn check(data: &[u8]) {
             assert!(next - end <= 4, "more than line ends between {end} and {next}");
             let line = slice(file, start, header);
             assert!(line.starts_with(b"From "));
-            let text = slice(file, header, end);
+            let text = &*shown(slice(file, header, end));
             let octets = wire_octets(text);
             // A last line without an end may get one.
             let lacks_end = text.last().is_some_and(|&byte| byte != b'\n');
@@ -53,6 +53,27 @@ fn remove_some(file: &[u8], knobs: &mut Knobs) {
     let texts: Vec<Vec<u8>> =
         again.iter().map(|message| slice(&left, message.header, message.end).to_vec()).collect();
     assert_eq!(texts, kept);
+}
+
+/// A message without the notes that mail readers keep in its header.
+fn shown(text: &[u8]) -> Vec<u8> {
+    let (mut shown, mut skipped, mut lines) = (Vec::new(), false, text.split_inclusive(|&byte| byte == b'\n'));
+    for line in lines.by_ref() {
+        if !matches!(line, [b' ' | b'\t', ..]) {
+            let colon = line.iter().take(64).position(|&byte| byte == b':');
+            let name = colon.map(|colon| line[..colon].trim_ascii_end());
+            let is = |note: &&str| name.is_some_and(|name| name.eq_ignore_ascii_case(note.as_bytes()));
+            skipped = MBOX_NOTES.iter().any(|note| is(note));
+        }
+        if !skipped {
+            shown.extend_from_slice(line);
+        }
+        if matches!(line, b"\n" | b"\r\n") {
+            break;
+        }
+    }
+    shown.extend(lines.flatten());
+    shown
 }
 
 fn slice(file: &[u8], start: u64, end: u64) -> &[u8] {

@@ -72,7 +72,7 @@
 //!   symbolic link is followed.
 //! - *Privacy*: directories are made with mode 0700, files with 0600.
 //! - *Updates*: what a session removes is removed as a whole, whenever its process dies.
-//! - *Memory*: 16 KiB (64 KiB for an mbox) while a message is being written, 100 KiB at most while one is being read, some
+//! - *Memory*: 16 KiB (64 KiB for an mbox) while a message is being written, 130 KiB at most while one is being read, some
 //!   tens of octets and the name for each message of an open mailbox.
 //!
 //! # What it follows
@@ -117,7 +117,7 @@ pub use maildir::{
     commit_all_with,
 };
 pub use mbox::{
-    Appended, Mbox, MboxAppend, MboxMessage, MboxOptions, Quoting, Separation, fit_content_length,
+    Appended, MBOX_NOTES, Mbox, MboxAppend, MboxMessage, MboxOptions, Quoting, Separation, fit_content_length,
 };
 pub use message_dir::{MessageDelivery, MessageDir, MhSequences, Naming};
 pub use message_name::{MessageName, MessageNameError};

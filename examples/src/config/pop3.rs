@@ -31,7 +31,7 @@ pub struct Pop3Config {
     /// What becomes of a message with UTF-8 in its header when a client wants it that has not said UTF8.
     pub without_utf8: WithoutUtf8,
     /// Whether QUIT marks messages as seen that RETR has sent. In an mbox that is a field of the header, `Status: RO`, which
-    /// later sessions send and count.
+    /// mail readers heed and no session sends or counts.
     pub mark_seen: bool,
 }
 

@@ -8,12 +8,10 @@
 //! is for an mbox, the fields in which mail readers keep their notes there: a sender could have mail shown as read, or hidden,
 //! by them.
 
+use maildrop::MBOX_NOTES;
+
 /// Longest beginning of a line that is looked at: a field name, blanks behind it, and its colon.
 const LOOK: usize = 24;
-
-/// Fields of mail readers in an mbox: how long the message is, whether it was read, its number, and data of the folder.
-const NOTES: [&[u8]; 7] =
-    [b"content-length", b"status", b"x-status", b"x-keywords", b"x-uid", b"x-imap", b"x-imapbase"];
 
 /// Longest beginning of a message in which the colon of its first field is looked for.
 const FIRST: usize = 256;
@@ -42,7 +40,7 @@ impl Take for Nowhere {
 #[derive(Debug)]
 pub(crate) struct HeaderFilter {
     state: State,
-    /// Whether [`NOTES`] are taken out.
+    /// Whether [`MBOX_NOTES`] are taken out.
     drops_notes: bool,
     /// The beginning of the message, while it is not known whether that is a field.
     first: Vec<u8>,
@@ -245,7 +243,7 @@ fn kind(held: &[u8]) -> Line {
         _ => {}
     }
     let ours = [(&b"received"[..], Line::Received), (b"return-path", Line::ReturnPath)];
-    for (name, line) in ours.into_iter().chain(NOTES.map(|name| (name, Line::Note))) {
+    for (name, line) in ours.into_iter().chain(MBOX_NOTES.map(|name| (name.as_bytes(), Line::Note))) {
         let n = name.len().min(held.len());
         if !held[..n].eq_ignore_ascii_case(&name[..n]) {
             continue;

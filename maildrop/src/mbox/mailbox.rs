@@ -46,7 +46,7 @@ use crate::flags::Flags;
 use crate::fs;
 use crate::kernel_lock;
 use crate::store::{
-    Access, Folder, LocalReader, Mailbox, Message, MessageDigest, SessionLock, Store, UniqueId, Update,
+    Access, Folder, LocalReader, Mailbox, Message, MessageDigest, SessionLock, Store, Strip, UniqueId, Update,
 };
 use crate::user::{MailRoot, UserName};
 
@@ -147,7 +147,8 @@ impl Store for MboxStore {
 /// one of them goes, those behind it move up, so that an identifier still stands for the same text.
 ///
 /// Flags are what `Status:` and `X-Status:` say, and [`Update::seen`] writes `Status: RO`, as Dovecot, mutt and qpopper do, in
-/// the same step that removes messages. Those fields are lent with the rest of the header, as they are in the file.
+/// the same step that removes messages. Such [notes of readers](crate::MBOX_NOTES) stay in the file, but are neither lent nor
+/// counted, as with Dovecot; so marking a message changes nothing of what is read.
 ///
 /// An empty file `.NAME.maildrop.session` beside the mbox is what exclusive sessions lock; `.NAME.maildrop.update` is there
 /// while it is being replaced.
@@ -353,9 +354,10 @@ impl MboxMailbox {
         let stamp = self.locate(index)?;
         let message = self.entries[index].message;
         let Some(opened) = &self.opened else { return Err(self.vanished()) };
-        let unquoted = unquoting == Unquoting::Rd && !message.counted;
+        let quoting = unquoting == Unquoting::Rd && !message.counted;
+        let strip = Strip { notes: message.has_notes, quoting };
         let part = message.header..message.end;
-        reader.begin_part(Arc::clone(&opened.file), Arc::clone(&self.path), part, unquoted);
+        reader.begin_part(Arc::clone(&opened.file), Arc::clone(&self.path), part, strip);
         reader.watch(Watch::new(message, self.mbox.options.content_length, stamp));
         Ok(())
     }
@@ -384,7 +386,7 @@ impl MboxMailbox {
             let message = self.entries[index].message;
             let Some(opened) = &self.opened else { return Err(self.vanished()) };
             let part = message.start..message.end;
-            reader.begin_part(Arc::clone(&opened.file), Arc::clone(&self.path), part, false);
+            reader.begin_part(Arc::clone(&opened.file), Arc::clone(&self.path), part, Strip::default());
             reader.watch(Watch::new(message, self.mbox.options.content_length, stamp));
             attempts += 1;
             match reader.digest() {

@@ -18,6 +18,7 @@ mod append;
 mod content_length;
 mod guard;
 mod mailbox;
+mod notes;
 mod quote;
 mod scan;
 mod watch;
@@ -40,8 +41,10 @@ use rustix::io::Errno;
 pub use self::append::{Appended, MboxAppend};
 pub use self::content_length::fit_content_length;
 pub use self::mailbox::{MboxMailbox, MboxStore, Unquoting};
+pub use self::notes::MBOX_NOTES;
 pub use self::scan::MboxMessage;
 
+pub(crate) use self::notes::{FieldFilter, FieldKind};
 pub(crate) use self::quote::Unquoter;
 pub(crate) use self::watch::Watch;
 

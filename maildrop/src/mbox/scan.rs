@@ -18,6 +18,7 @@ use std::sync::LazyLock;
 
 use memchr::{memchr, memmem};
 
+use super::notes::{FieldKind, LONGEST_NAME};
 use crate::flags::Flags;
 use crate::from_line::{FromDate, MARK, is_from_line};
 use crate::line_endings::count_lone_lfs;
@@ -26,8 +27,6 @@ use crate::line_endings::count_lone_lfs;
 const WINDOW: usize = if cfg!(test) { 4096 } else { 128 * 1024 };
 /// Longest From_ line in the middle of a file.
 const LONGEST_FROM_LINE: usize = 1024;
-/// Octets of a header line that are looked at.
-const LONGEST_FIELD: usize = 64;
 /// Octets that are read where a `Content-Length:` field points to: the last of the body, an empty line, and a From_ line of
 /// usual length, or the longest.
 const AHEAD: usize = 128;
@@ -47,12 +46,14 @@ pub struct MboxMessage {
     pub end: u64,
     /// The next From_ line, or the end of the file.
     pub next: u64,
-    /// Octets from the header to the end, with each line ended by CRLF.
+    /// Octets from the header to the end, without [the notes of readers](crate::MBOX_NOTES), with each line ended by CRLF.
     pub octets: u64,
     /// Whether a `Content-Length:` field told the end: then no `>` in the body stands for quoting.
     pub counted: bool,
     /// What `Status:` and `X-Status:` say.
     pub flags: Flags,
+    /// Whether there are notes of readers in the header.
+    pub(super) has_notes: bool,
     /// When it was delivered, as its From_ line says.
     pub(super) date: Option<FromDate>,
     /// Tells messages apart, but for fields that readers write and line ends behind them, within this process.
@@ -163,6 +164,7 @@ struct Window<'a, R: ?Sized> {
 struct Fields {
     content_length: Option<u64>,
     flags: Flags,
+    has_notes: bool,
     /// The pseudo-message in which UW IMAP keeps its data.
     internal: bool,
 }
@@ -249,6 +251,7 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
             octets: 0,
             counted: false,
             flags: fields.flags,
+            has_notes: fields.has_notes,
             date,
             fingerprint: 0,
         };
@@ -275,18 +278,18 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
     /// Goes through a header. Answers where it ends, and whether with an empty line; else another message, or nothing,
     /// comes behind it.
     fn header(&mut self, mut at: u64, text: &mut Text, fields: &mut Fields) -> io::Result<(u64, bool)> {
-        let mut volatile = false;
+        let mut kind = FieldKind::Other;
         loop {
-            let start = self.line_start(at, LONGEST_FIELD)?;
+            let start = self.line_start(at, LONGEST_NAME)?;
             let empty = matches!(start, [] | [b'\r']);
             if (empty && at == self.size) || self.is_from_line(at)? {
                 return Ok((at, false));
             }
-            let start = self.line_start(at, LONGEST_FIELD)?;
+            let start = self.line_start(at, LONGEST_NAME)?;
             if !matches!(start, [b' ' | b'\t', ..]) {
-                volatile = fields.take(start);
+                kind = fields.take(start);
             }
-            at = self.pass_line(at, |line| text.take(line, !volatile))?;
+            at = self.pass_line(at, |line| text.take(line, kind))?;
             if empty {
                 return Ok((at, true));
             }
@@ -378,7 +381,7 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
         while at < end {
             let piece = self.piece(at, 1)?;
             let piece = &piece[..piece.len().min(usize::try_from(end - at).unwrap_or(usize::MAX))];
-            text.take(piece, true);
+            text.take(piece, FieldKind::Other);
             at += piece.len() as u64;
         }
         Ok(())
@@ -424,30 +427,34 @@ impl Text {
         self.running.write(&piece[text..]);
     }
 
-    fn take(&mut self, piece: &[u8], hashed: bool) {
-        let Some(&last) = piece.last() else { return };
+    fn take(&mut self, piece: &[u8], kind: FieldKind) {
+        let Some(&last) = piece.last().filter(|_| kind != FieldKind::Note) else { return };
         self.octets += piece.len() as u64 + count_lone_lfs(piece, self.last);
         self.last = last;
-        if hashed {
+        if kind == FieldKind::Other {
             self.hash(piece);
         }
     }
 }
 
 impl Fields {
-    /// Takes the start of a field. Answers whether it is one that readers write.
-    fn take(&mut self, line: &[u8]) -> bool {
-        let Some(colon) = memchr(b':', line) else { return false };
+    /// Takes the start of a field.
+    fn take(&mut self, line: &[u8]) -> FieldKind {
+        let Some(colon) = memchr(b':', line) else { return FieldKind::Other };
         let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        let kind = FieldKind::of(name);
+        if kind != FieldKind::Note {
+            return kind;
+        }
+        self.has_notes = true;
+        // With blanks behind the name it is shown to nobody, but no program writes it so.
         let is = |wanted: &[u8]| name.eq_ignore_ascii_case(wanted);
         if is(b"content-length") {
             // The first counts, as when it is written.
             let digits =
                 std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
             self.content_length = self.content_length.or(digits.and_then(|digits| digits.parse().ok()));
-            return true;
-        }
-        if is(b"status") || is(b"x-status") {
+        } else if is(b"status") || is(b"x-status") {
             for letter in value {
                 self.flags |= match letter {
                     b'R' => Flags::SEEN,
@@ -458,17 +465,13 @@ impl Fields {
                     _ => Flags::EMPTY,
                 };
             }
-            return true;
-        }
-        // UIDVALIDITY and the last UID. Anything else in this field is no reason to hide a message.
-        self.internal |= is(b"x-imap") && {
+        } else if is(b"x-imap") {
+            // UIDVALIDITY and the last UID. Anything else in this field is no reason to hide a message.
             let digits = |word: &[u8]| word.iter().all(u8::is_ascii_digit);
             let mut words = value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-            words.next().is_some_and(digits) && words.next().is_some_and(digits)
-        };
-        let written =
-            [b"x-keywords".as_slice(), b"x-uid", b"x-imap", b"x-imapbase", b"lines", b"x-mozilla-status"];
-        written.iter().any(|wanted| is(wanted))
+            self.internal |= words.next().is_some_and(digits) && words.next().is_some_and(digits);
+        }
+        kind
     }
 }
 

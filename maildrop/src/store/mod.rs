@@ -99,6 +99,7 @@ use std::time::SystemTime;
 
 pub use self::any::{AnyMailbox, AnyStore, StoreFormat, StoreFormatError};
 pub use self::memory::{MemoryMailbox, MemoryStore};
+pub(crate) use self::reader::Strip;
 pub use self::reader::{LocalReader, MessageReader};
 pub use self::unique_id::{UniqueId, UniqueIdError};
 pub use self::update::Update;

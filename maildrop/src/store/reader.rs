@@ -12,10 +12,12 @@ use super::digest::MessageHasher;
 use super::unique_id::MessageDigest;
 use crate::error::{Error, Operation};
 use crate::line_endings::{count_lone_lfs, expand};
-use crate::mbox::{Unquoter, Watch};
+use crate::mbox::{FieldFilter, FieldKind, Unquoter, Watch};
 
 /// Octets that are read at once: more than most messages have.
 const CHUNK: usize = 32 * 1024;
+/// Octets that are held back of what is stripped, and more.
+const HELD: usize = 128;
 
 /// Reads one message after the other, a slice at a time.
 pub trait MessageReader: Default + Send + 'static {
@@ -33,7 +35,7 @@ pub trait MessageReader: Default + Send + 'static {
     fn consume(&mut self, octets: usize);
 }
 
-/// Reads messages of local files and of memory. Its buffers hold at most 100 KiB, and nothing before the first message;
+/// Reads messages of local files and of memory. Its buffers hold at most 130 KiB, and nothing before the first message;
 /// they serve all messages that it reads, until it is dropped.
 pub struct LocalReader {
     source: Source,
@@ -62,18 +64,61 @@ enum Source {
         path: Arc<Path>,
         next: u64,
         end: u64,
-        unquoter: Option<Box<Unquoting>>,
+        stripper: Option<Box<Stripper>>,
         watch: Option<Box<Watch>>,
     },
     /// Octets as the wire has them.
     Memory(Arc<[u8]>),
 }
 
-/// Takes the quoting off.
-#[derive(Default)]
-struct Unquoting {
-    unquoter: Unquoter,
+/// What of an mbox is not lent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Strip {
+    /// The notes of mail readers in the header that the part begins with.
+    pub(crate) notes: bool,
+    /// One `>` of each line that begins with some and `From `.
+    pub(crate) quoting: bool,
+}
+
+struct Stripper {
+    filter: Option<FieldFilter>,
+    unquoter: Option<Unquoter>,
     plain: Vec<u8>,
+}
+
+impl Stripper {
+    fn new(strip: Strip) -> Option<Box<Stripper>> {
+        let filter = strip.notes.then(|| FieldFilter::new(|kind| kind == FieldKind::Note));
+        let unquoter = strip.quoting.then(Unquoter::default);
+        let any = filter.is_some() || unquoter.is_some();
+        any.then(|| Box::new(Stripper { filter, unquoter, plain: Vec::with_capacity(CHUNK + HELD) }))
+    }
+
+    fn push(&mut self, chunk: &[u8]) {
+        let Stripper { filter, unquoter, plain } = self;
+        let mut unquote = |piece: &[u8]| match unquoter {
+            Some(unquoter) => unquoter.push(piece, plain),
+            None => plain.extend_from_slice(piece),
+        };
+        match filter {
+            Some(filter) => filter.push(chunk, unquote),
+            None => unquote(chunk),
+        }
+    }
+
+    fn finish(&mut self) {
+        let Stripper { filter, unquoter, plain } = self;
+        let unquote = |piece: &[u8]| match unquoter {
+            Some(unquoter) => unquoter.push(piece, plain),
+            None => plain.extend_from_slice(piece),
+        };
+        if let Some(filter) = filter {
+            filter.finish(unquote);
+        }
+        if let Some(unquoter) = unquoter {
+            unquoter.finish(plain);
+        }
+    }
 }
 
 impl Default for LocalReader {
@@ -87,16 +132,16 @@ impl LocalReader {
         self.begin(Source::File { file, path, size, read: 0 });
     }
 
-    /// A part of a file that begins with a line, perhaps with its quoting taken off.
+    /// A part of a file that begins with a line, but for what is not to be lent.
     pub(crate) fn begin_part(
         &mut self,
         file: Arc<File>,
         path: Arc<Path>,
         part: std::ops::Range<u64>,
-        unquoted: bool,
+        strip: Strip,
     ) {
-        let unquoter = unquoted.then(Box::default);
-        self.begin(Source::Part { file, path, next: part.start, end: part.end, unquoter, watch: None });
+        let stripper = Stripper::new(strip);
+        self.begin(Source::Part { file, path, next: part.start, end: part.end, stripper, watch: None });
     }
 
     /// Lends nothing of the part that the watch does not find to be of its message.
@@ -192,7 +237,7 @@ impl fmt::Debug for LocalReader {
     }
 }
 
-/// Reads what fits into `raw`, as it is in the file but for quoting. Nothing at the end.
+/// Reads what fits into `raw`, as it is in the file but for what is stripped. Nothing at the end.
 fn read_some<'a>(source: &'a mut Source, raw: &'a mut Vec<u8>) -> Result<&'a [u8], Error> {
     raw.resize(CHUNK, 0);
     match source {
@@ -208,7 +253,7 @@ fn read_some<'a>(source: &'a mut Source, raw: &'a mut Vec<u8>) -> Result<&'a [u8
             }
             Ok(&raw[..count])
         }
-        Source::Part { file, path, next, end, unquoter, watch } => {
+        Source::Part { file, path, next, end, stripper, watch } => {
             let mut part = |end: u64, raw: &mut [u8]| {
                 let most = usize::try_from(end - *next).unwrap_or(usize::MAX).min(raw.len());
                 let error = |error| Error::io(Operation::Read, &**path, error);
@@ -224,20 +269,20 @@ fn read_some<'a>(source: &'a mut Source, raw: &'a mut Vec<u8>) -> Result<&'a [u8
                 *next += count as u64;
                 Ok(count)
             };
-            let Some(off) = unquoter else {
+            let Some(stripper) = stripper else {
                 let count = part(*end, raw)?;
                 return Ok(&raw[..count]);
             };
-            off.plain.clear();
-            while off.plain.is_empty() {
+            stripper.plain.clear();
+            while stripper.plain.is_empty() {
                 let count = part(*end, raw)?;
                 if count == 0 {
-                    off.unquoter.finish(&mut off.plain);
+                    stripper.finish();
                     break;
                 }
-                off.unquoter.push(&raw[..count], &mut off.plain);
+                stripper.push(&raw[..count]);
             }
-            Ok(&off.plain)
+            Ok(&stripper.plain)
         }
     }
 }
@@ -317,7 +362,7 @@ mod tests {
             let expected = wire(&text);
             let mut reader = LocalReader::default();
             let begin = |reader: &mut LocalReader| {
-                reader.begin_part(Arc::clone(&file), Arc::from(&*path), part.clone(), false);
+                reader.begin_part(Arc::clone(&file), Arc::from(&*path), part.clone(), Strip::default());
             };
             begin(&mut reader);
             assert_eq!(rest_of(&mut reader, usize::MAX), expected.as_bytes());
@@ -336,19 +381,61 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("box");
         let mut quoted = b"H: x\n\n>From a\n>>From b\n>Fro\n>From c".to_vec();
+        let quoting = Strip { notes: false, quoting: true };
         let mut expected = "H: x\r\n\r\nFrom a\r\n>From b\r\n>Fro\r\nFrom c\r\n".to_owned();
         for _ in 0..2 {
             std::fs::write(&path, &quoted).unwrap();
             let file = Arc::new(File::open(&path).unwrap());
             let mut reader = LocalReader::default();
             let part = 0..quoted.len() as u64;
-            reader.begin_part(Arc::clone(&file), Arc::from(&*path), part.clone(), true);
+            reader.begin_part(Arc::clone(&file), Arc::from(&*path), part.clone(), quoting);
             assert_eq!(String::from_utf8(rest_of(&mut reader, 3)).unwrap(), expected);
-            reader.begin_part(Arc::clone(&file), Arc::from(&*path), part, true);
+            reader.begin_part(Arc::clone(&file), Arc::from(&*path), part, quoting);
             assert_eq!(reader.measure().unwrap(), expected.len() as u64);
             // Nothing but quotes for longer than a read.
             quoted = [&vec![b'>'; 2 * CHUNK], b"From a\n>".as_slice()].concat();
             expected = format!("{}From a\r\n>\r\n", ">".repeat(2 * CHUNK - 1));
+        }
+    }
+
+    #[test]
+    fn notes_of_readers_are_stripped_wherever_reads_end_and_with_quoting_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("box");
+        let notes = "X-Keywords: a\n b\nStatus: RO\n";
+        for length in (CHUNK - 40..CHUNK + 8).chain([3 * CHUNK]) {
+            let header = format!("S: {}\n{notes}T: x\n", "x".repeat(length - 4));
+            let long_note = format!("X-IMAPbase: {}\nT: x\n", "x".repeat(length - 4));
+            for (text, shown) in [
+                (
+                    format!("{header}\n{notes}>From x"),
+                    header.replace(notes, "") + &format!("\n{notes}>From x\n"),
+                ),
+                (format!("{long_note}\n>From x\n"), "T: x\n\n>From x\n".to_owned()),
+                (long_note.replace("T: x\n", ""), String::new()),
+                (
+                    header.replace("T: x\n", "").trim_end().to_owned(),
+                    header.replace(notes, "").replace("T: x\n", ""),
+                ),
+            ] {
+                std::fs::write(&path, &text).unwrap();
+                let file = Arc::new(File::open(&path).unwrap());
+                for quoting in [false, true] {
+                    let expected = if quoting { shown.replace(">From", "From") } else { shown.clone() };
+                    let expected = wire(expected.as_bytes());
+                    let mut reader = LocalReader::default();
+                    let begin = |reader: &mut LocalReader| {
+                        let strip = Strip { notes: true, quoting };
+                        reader.begin_part(Arc::clone(&file), Arc::from(&*path), 0..text.len() as u64, strip);
+                    };
+                    for step in [usize::MAX, 999] {
+                        begin(&mut reader);
+                        assert!(rest_of(&mut reader, step) == expected.as_bytes(), "{length} {quoting}");
+                    }
+                    begin(&mut reader);
+                    assert_eq!(reader.measure().unwrap(), expected.len() as u64);
+                }
+            }
         }
     }
 }

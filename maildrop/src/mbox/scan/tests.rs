@@ -3,13 +3,34 @@ use proptest::prelude::*;
 
 const FROM: &str = "From a@b Tue Jan  2 03:04:05 2001\n";
 
+/// A message without the notes of readers.
+fn shown(text: &[u8]) -> Vec<u8> {
+    let (mut shown, mut skipped, mut lines) =
+        (Vec::new(), false, text.split_inclusive(|&byte| byte == b'\n'));
+    for line in lines.by_ref() {
+        if !line.starts_with(b" ") {
+            let name = line.split(|&byte| byte == b':').next().unwrap().trim_ascii_end().to_ascii_lowercase();
+            skipped = line.contains(&b':') && crate::MBOX_NOTES.iter().any(|note| note.as_bytes() == name);
+        }
+        if !skipped {
+            shown.extend_from_slice(line);
+        }
+        if line.trim_ascii().is_empty() {
+            break;
+        }
+    }
+    shown.extend(lines.flatten());
+    shown
+}
+
 /// The texts of the messages.
 fn texts(mbox: &[u8], content_length: bool) -> Vec<String> {
     let messages = MboxMessage::all_in(mbox, content_length).unwrap();
     let text = |message: &MboxMessage| {
         let text = &mbox[message.header as usize..message.end as usize];
-        let missing_end = if text.last().is_none_or(|&last| last == b'\n') { 0 } else { 2 };
-        let crlf = text.len() as u64 + count_lone_lfs(text, b'\n') + missing_end;
+        let shown = &*shown(text);
+        let missing_end = if shown.last().is_none_or(|&last| last == b'\n') { 0 } else { 2 };
+        let crlf = shown.len() as u64 + count_lone_lfs(shown, b'\n') + missing_end;
         assert_eq!(message.octets, crlf, "{}", text.escape_ascii());
         String::from_utf8(text.to_vec()).unwrap()
     };
@@ -211,7 +232,7 @@ proptest! {
     fn any_file_is_covered_by_its_messages_in_order(
         words in proptest::collection::vec(
             prop_oneof![Just(FROM), Just("\n"), Just("\r\n"), Just("From x\n"), Just("Content-Length: 7\n"),
-                Just("Content-Length: 34\n"), Just("x"), Just("S: y\n")], 0..30),
+                Just("Content-Length: 34\n"), Just("x"), Just("S: y\n"), Just("Status: R\n"), Just(" x\n")], 0..30),
         heeded: bool,
     ) {
         let file = words.concat();
@@ -223,6 +244,10 @@ proptest! {
                 prop_assert!(message.body <= message.end && message.end <= message.next);
                 prop_assert!(message.next - message.end <= 4);
                 prop_assert!(file[message.start as usize..].starts_with("From "));
+                let text = shown(&file.as_bytes()[message.header as usize..message.end as usize]);
+                let ended = text.last().is_none_or(|&last| last == b'\n');
+                let crlf = text.len() as u64 + count_lone_lfs(&text, b'\n') + if ended { 0 } else { 2 };
+                prop_assert_eq!(message.octets, crlf);
                 at = Some(message.next);
             }
             prop_assert!(at.is_none_or(|at| at == file.len() as u64));
