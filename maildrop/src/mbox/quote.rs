@@ -95,9 +95,9 @@ pub(crate) struct Unquoter {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum QuotedPlace {
-    /// Behind an LF, so many `>` and so many octets of the mark, which are held back.
+    /// Behind an LF and perhaps some `>`, one of which is held back, and so many octets of the mark, which are, too.
     LineStart {
-        quotes: u64,
+        quoted: bool,
         held: usize,
     },
     Inside,
@@ -106,7 +106,7 @@ enum QuotedPlace {
 impl Default for Unquoter {
     /// At the start of a line.
     fn default() -> Unquoter {
-        Unquoter { place: QuotedPlace::LineStart { quotes: 0, held: 0 } }
+        Unquoter { place: QuotedPlace::LineStart { quoted: false, held: 0 } }
     }
 }
 
@@ -114,27 +114,29 @@ impl Unquoter {
     pub(crate) fn push(&mut self, mut chunk: &[u8], out: &mut Vec<u8>) {
         while let Some(&first) = chunk.first() {
             match self.place {
-                QuotedPlace::LineStart { quotes, held: 0 } if first == b'>' => {
-                    self.place = QuotedPlace::LineStart { quotes: quotes + 1, held: 0 };
-                    chunk = &chunk[1..];
+                QuotedPlace::LineStart { quoted, held: 0 } if first == b'>' => {
+                    let quotes = chunk.iter().take_while(|&&byte| byte == b'>').count();
+                    // They are all the same, so whichever is left may be the one that goes.
+                    out.extend_from_slice(&chunk[usize::from(!quoted)..quotes]);
+                    self.place = QuotedPlace::LineStart { quoted: true, held: 0 };
+                    chunk = &chunk[quotes..];
                 }
-                QuotedPlace::LineStart { quotes, held } => {
+                QuotedPlace::LineStart { quoted, held } => {
                     let same = MARK[held..].iter().zip(chunk).take_while(|(mark, byte)| mark == byte).count();
                     chunk = &chunk[same..];
                     let held = held + same;
                     if held < MARK.len() && chunk.is_empty() {
-                        self.place = QuotedPlace::LineStart { quotes, held };
+                        self.place = QuotedPlace::LineStart { quoted, held };
                         return;
                     }
-                    let quotes = quotes - u64::from(held == MARK.len() && quotes > 0);
-                    release(quotes, held, out);
+                    release(quoted && held < MARK.len(), held, out);
                     self.place = QuotedPlace::Inside;
                 }
                 QuotedPlace::Inside => match memmem::find(chunk, b"\n>") {
                     Some(at) => {
                         out.extend_from_slice(&chunk[..=at]);
                         chunk = &chunk[at + 1..];
-                        self.place = QuotedPlace::LineStart { quotes: 0, held: 0 };
+                        self.place = QuotedPlace::LineStart { quoted: false, held: 0 };
                     }
                     None => {
                         out.extend_from_slice(chunk);
@@ -148,23 +150,23 @@ impl Unquoter {
 
     /// Lets out what is held back.
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
-        if let QuotedPlace::LineStart { quotes, held } = self.place {
+        if let QuotedPlace::LineStart { quoted, held } = self.place {
             self.place = QuotedPlace::Inside;
-            release(quotes, held, out);
+            release(quoted, held, out);
         }
     }
 
     fn ends_with(&mut self, chunk: &[u8]) {
         self.place = match chunk.last() {
-            Some(b'\n') => QuotedPlace::LineStart { quotes: 0, held: 0 },
+            Some(b'\n') => QuotedPlace::LineStart { quoted: false, held: 0 },
             Some(_) => QuotedPlace::Inside,
             None => self.place,
         };
     }
 }
 
-fn release(quotes: u64, held: usize, out: &mut Vec<u8>) {
-    out.extend((0..quotes).map(|_| b'>'));
+fn release(quoted: bool, held: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(if quoted { b">" } else { b"" });
     out.extend_from_slice(&MARK[..held]);
 }
 
@@ -195,6 +197,18 @@ mod tests {
             assert_eq!(unquote([given.as_bytes()]), expected);
             assert_eq!(unquote(given.as_bytes().chunks(1)), expected, "octet by octet");
         }
+    }
+
+    #[test]
+    fn no_more_is_held_back_than_a_quote_and_a_mark() {
+        let (mut unquoter, mut out) = (Unquoter::default(), Vec::new());
+        let line = [&[b'>'; 100_000][..], b"From a\n"].concat();
+        for (given, chunk) in line.chunks(100).enumerate() {
+            unquoter.push(chunk, &mut out);
+            assert!(out.len() + MARK.len() >= given * 100 && out.capacity() <= 2 * line.len());
+        }
+        unquoter.finish(&mut out);
+        assert!(out == line[1..]);
     }
 
     fn quote<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
