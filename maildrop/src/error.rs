@@ -136,6 +136,17 @@ pub enum Error {
         /// What is no file.
         path: PathBuf,
     },
+    /// An mbox below a mail root has other names (hard links): it may be somebody else's file, which its user has put there.
+    #[error(
+        "expected {} to be the only name of its file, but it has {names}: remove the other hard links, or put a copy there",
+        path.display()
+    )]
+    ManyNames {
+        /// The mbox.
+        path: PathBuf,
+        /// How many names its file has.
+        names: u64,
+    },
     /// The first line of `maildirsize` is not a quota definition.
     #[error("expected a quota definition like 10000000S,1000C in the first line of {}", path.display())]
     QuotaFile {
@@ -182,7 +193,10 @@ pub enum Error {
         path: PathBuf,
     },
     /// A file that is taken for an mbox does not begin with a From_ line.
-    #[error("expected `From ` at the start of {}, but found something else", path.display())]
+    #[error(
+        "expected an mbox at {}, but its first line does not begin with `From `: move the file away, or mend its start",
+        path.display()
+    )]
     NotAnMbox {
         /// The file.
         path: PathBuf,
@@ -267,6 +281,19 @@ impl Error {
         !matches!(self, Error::FolderName(_) | Error::UserName(_) | Error::MessageName(_))
     }
 
+    /// Whether something lies where mail should that is none of this crate's formats, or that is not to be touched: it stays
+    /// so until somebody puts it right. POP3 answers `-ERR [SYS/PERM]` (RFC 3206 §3), SMTP a 451 all the same, since mail
+    /// that waits is not lost.
+    pub fn is_misplaced(&self) -> bool {
+        matches!(
+            self,
+            Error::NotAnMbox { .. }
+                | Error::NotAFile { .. }
+                | Error::ManyNames { .. }
+                | Error::Symlink { .. }
+        )
+    }
+
     /// Whether the Maildir or folder is simply not there (as opposed to broken or unreachable).
     pub fn is_not_found(&self) -> bool {
         match self {
@@ -293,6 +320,7 @@ impl Error {
             Error::Incomplete { .. }
             | Error::Symlink { .. }
             | Error::NotAFile { .. }
+            | Error::ManyNames { .. }
             | Error::QuotaFile { .. }
             | Error::LockLost { .. } => io::ErrorKind::Other,
         }
@@ -354,6 +382,12 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "expected a Maildir at /home/a/Maildir, but found no directory /home/a/Maildir/tmp"
+        );
+        let error = Error::ManyNames { path: "/home/a/mbox".into(), names: 2 };
+        assert_eq!(
+            error.to_string(),
+            "expected /home/a/mbox to be the only name of its file, but it has 2: remove the other hard links, \
+             or put a copy there"
         );
     }
 }

@@ -339,6 +339,29 @@ async fn an_mbox_that_another_program_has_locked_is_told_and_gets_its_mail_later
 }
 
 #[tokio::test]
+async fn what_is_no_mailbox_is_left_to_the_administrator() {
+    let data = tempfile::tempdir().unwrap();
+    let office = start(data.path(), StoreFormat::Mbox).await;
+    deliver(&office, &["alice", "bob"], b"Subject: 1\r\n\r\n").await;
+    let (mbox, other) = (data.path().join("mail/alice/mbox"), data.path().join("other"));
+    let no_mbox: fn(&Path, &Path) = |mbox, _| std::fs::write(mbox, "Subject: x\n\n").unwrap();
+    let link: fn(&Path, &Path) = |mbox, other| std::os::unix::fs::symlink(other, mbox).unwrap();
+    let hard_link: fn(&Path, &Path) = |mbox, other| std::fs::hard_link(other, mbox).unwrap();
+    std::fs::rename(&mbox, &other).unwrap();
+    for put in [no_mbox, link, hard_link] {
+        put(&mbox, &other);
+        let mut client = Client::silent(office.addr(Service::Pop3).unwrap()).await;
+        client.expect("+OK").await;
+        client.say("USER alice", "+OK").await;
+        client.say("PASS secret", "-ERR [SYS/PERM]").await;
+        std::fs::remove_file(&mbox).unwrap();
+    }
+    std::fs::rename(&other, &mbox).unwrap();
+    login(&office, "alice").await.say("STAT", "+OK 1 ").await;
+    login(&office, "bob").await.say("STAT", "+OK 1 ").await;
+}
+
+#[tokio::test]
 async fn what_a_store_cannot_do_keeps_the_office_from_starting() {
     let data = tempfile::tempdir().unwrap();
     for format in [StoreFormat::Mbox, StoreFormat::Mh] {

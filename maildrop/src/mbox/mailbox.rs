@@ -198,7 +198,8 @@ impl Mbox {
     /// file nor its directory need be writable: where no lock file may be made, none is.
     ///
     /// # Errors
-    /// [`Error::InUse`], [`Error::LockHeld`], [`Error::NotAFile`], [`Error::NotAnMbox`] or [`Error::Io`].
+    /// [`Error::InUse`], [`Error::LockHeld`], [`Error::NotAFile`], [`Error::ManyNames`], [`Error::NotAnMbox`] or
+    /// [`Error::Io`].
     pub fn mailbox(&self, access: Access) -> Result<MboxMailbox, Error> {
         let options = self.options.clone().files_only(true);
         Mbox { options, ..self.clone() }.session(access)

@@ -265,7 +265,7 @@ impl Mbox {
     /// answers `Ok`, it survives a power failure.
     ///
     /// # Errors
-    /// [`Error::LockHeld`], [`Error::NotAFile`] or [`Error::Io`]. In each case nothing of the message is left in the file.
+    /// [`Error::LockHeld`], [`Error::NotAFile`], [`Error::ManyNames`] or [`Error::Io`]. In each case nothing of the message is left in the file.
     pub fn append(&self, message: &[u8]) -> Result<Appended, Error> {
         let mut append = self.begin()?;
         let (header, body) = message.split_at(header_length(message));
@@ -286,7 +286,7 @@ impl Mbox {
     /// dropped, so do not wait for a peer meanwhile.
     ///
     /// # Errors
-    /// [`Error::LockHeld`], [`Error::NotAFile`] or [`Error::Io`].
+    /// [`Error::LockHeld`], [`Error::NotAFile`], [`Error::ManyNames`] or [`Error::Io`].
     pub fn begin(&self) -> Result<MboxAppend, Error> {
         MboxAppend::new(self.lock(OFlags::CREATE, Access::Exclusive)?)
     }
@@ -295,7 +295,7 @@ impl Mbox {
     /// octets went.
     ///
     /// # Errors
-    /// [`Error::LockHeld`], [`Error::NotAFile`] or [`Error::Io`].
+    /// [`Error::LockHeld`], [`Error::NotAFile`], [`Error::ManyNames`] or [`Error::Io`].
     pub fn repair(&self) -> Result<u64, Error> {
         let locked = self.lock(OFlags::empty(), Access::Exclusive)?;
         let size = locked.size()?;
@@ -442,7 +442,7 @@ impl Mbox {
     /// Refuses a file that has a second name where links are not followed: it may be somebody else's.
     fn check_names(&self, stat: &Stat) -> Result<(), Error> {
         match self.home.is_some() && stat.st_nlink > 1 {
-            true => Err(Error::NotAFile { path: self.path.clone() }),
+            true => Err(Error::ManyNames { path: self.path.clone(), names: stat.st_nlink as _ }),
             false => Ok(()),
         }
     }

@@ -112,7 +112,7 @@ impl Maildrops {
             Some(Err(Error::InUse { .. })) => Err(Refusal::IN_USE),
             Some(Err(error)) => {
                 tracing::error!(%error, "a maildrop could not be opened");
-                Err(Refusal::TEMPORARY)
+                Err(if error.is_misplaced() { Refusal::PERMANENT } else { Refusal::TEMPORARY })
             }
             None => Err(Refusal::TEMPORARY),
         }
