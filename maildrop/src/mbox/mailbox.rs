@@ -12,13 +12,14 @@
 //!   [`Error::Vanished`] then: a server can only break off, and no client takes another message's text for this one.
 //!
 //! An update that takes messages from the end of the file sets its length, which is one step. Any other writes what stays
-//! to a file beside it, with the same mode and owner, makes that durable, and puts it in the place of the old one, all
-//! under the locks: so at any instant the file has all of the messages that were to be removed, or none. A program that had
-//! the old file open, and waits for the kernel's lock without a lock file, may write to that then. What it writes is added to
-//! the new one, for up to five seconds, in which the commit waits, as long as another process has the old file open for
-//! writing. Such programs are seen on Linux only, and only where /proc shows them: root sees all of the machine, others those
-//! of the same user. Otherwise, and where a program holds the file longer and does not look whether it was replaced, what it
-//! writes is lost; let those take the lock file, too.
+//! to a file beside it, with the same mode, owner and group (or without rights of a group that the system does not let it
+//! have), makes that durable, and puts it in the place of the old one, all under the locks: so at any instant the file has
+//! all of the messages that were to be removed, or none. A program that had the old file open, and waits for the kernel's
+//! lock without a lock file, may write to that then. What it writes is added to the new one, for up to five seconds, in which
+//! the commit waits, as long as another process has the old file open for writing. Such programs are seen on Linux only, and
+//! only where /proc shows them: root sees all of the machine, others those of the same user. Otherwise, and where a program
+//! holds the file longer and does not look whether it was replaced, what it writes is lost; let those take the lock file,
+//! too.
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -31,7 +32,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
 use super::guard::Identity;
@@ -581,11 +582,11 @@ impl Locked {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let mut file = File::from(rustix::fs::openat(dir, tmp, flags, fs::FILE_MODE).map_err(create)?);
         let made = rustix::fs::fstat(&file).map_err(create)?;
-        if (made.st_uid, made.st_gid) != (before.st_uid, before.st_gid) {
-            let owner = Some(Uid::from_raw(before.st_uid)).filter(|_| made.st_uid != before.st_uid);
-            rustix::fs::fchown(&file, owner, Some(Gid::from_raw(before.st_gid))).map_err(create)?;
-        }
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(before.st_mode & 0o7777)).map_err(create)?;
+        let chown = |owner: Option<u32>, group: Option<u32>| {
+            rustix::fs::fchown(&file, owner.map(Uid::from_raw), group.map(Gid::from_raw))
+        };
+        let mode = keep_owner(&made, before, chown).map_err(create)?;
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(create)?;
         let mut buffer = Vec::new();
         for piece in pieces {
             match piece {
@@ -608,6 +609,31 @@ impl Locked {
         };
         let _ = rustix::fs::futimens(&file, &times);
         Ok(())
+    }
+}
+
+/// Gives a new file the owner and the group of the one whose place it is to take, and answers which mode it may have.
+///
+/// Only members of a group can give files to it, so that of an mbox in group `mail` may be refused to its owner. That is no
+/// reason to keep its mail for ever: the file has the owner's group then, and neither that nor others may do what the group
+/// or others could not do before.
+fn keep_owner(
+    made: &Stat,
+    before: &Stat,
+    chown: impl Fn(Option<u32>, Option<u32>) -> Result<(), Errno>,
+) -> Result<RawMode, Errno> {
+    let mode = before.st_mode & 0o7777;
+    if (made.st_uid, made.st_gid) == (before.st_uid, before.st_gid) {
+        return Ok(mode);
+    }
+    let owner = Some(before.st_uid).filter(|_| made.st_uid != before.st_uid);
+    match chown(owner, Some(before.st_gid)) {
+        Ok(()) => Ok(mode),
+        // Members of the old group are others from here on.
+        Err(Errno::PERM | Errno::INVAL) if owner.is_none() => {
+            Ok((mode & 0o700) | (mode & (mode >> 3) & 0o007))
+        }
+        Err(errno) => Err(errno),
     }
 }
 
