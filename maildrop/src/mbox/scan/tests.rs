@@ -125,6 +125,26 @@ fn messages_are_those_that_dovecot_finds() {
 }
 
 #[test]
+fn from_lines_behind_each_other_are_as_many_messages_as_dovecot_counts() {
+    // (file, messages of Dovecot 2.3); `@` stands for a From_ line. The second of two it takes for text of the first message.
+    for (file, count) in [
+        ("@", 1),
+        ("@@", 1),
+        ("@@\n", 1),
+        ("@\n@\n", 2),
+        ("@@\nb\n", 1),
+        ("@@S: 1\n\nb\n\n", 1),
+        ("@@@\n", 2),
+        ("@@@S: 1\n\nx\n", 2),
+        ("@@@@\nx\n", 2),
+        ("@S: 1\n@@S: 2\n\n", 2),
+        ("@>From x\nS: 1\n\nb\n", 1),
+    ] {
+        assert_eq!(texts(file.replace('@', FROM).as_bytes(), true).len(), count, "{file:?}");
+    }
+}
+
+#[test]
 fn a_header_tells_the_flags_and_whether_it_is_no_message() {
     let file = format!("{FROM}X-IMAP: 1 2\n\n\n{FROM}Status: RO\nX-Status: AF\n\nx\n\n{FROM}X-IMAP: 1\n\n");
     let messages = MboxMessage::all_in(file.as_bytes(), true).unwrap();
