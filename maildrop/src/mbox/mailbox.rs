@@ -69,10 +69,11 @@ const LATE_WAIT: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unquoting {
-    /// It stays: in the mboxo format, which procmail writes, nobody can tell what it was.
+    /// It stays, as Dovecot shows it: in the mboxo format, which procmail writes, nobody can tell what it was.
     #[default]
     AsFound,
     /// One `>` goes, however many there are: the mboxrd format. A message whose end a `Content-Length:` told stays as it is.
+    /// Right for files that only writers of mboxrd write: of `>From ` that was sent, procmail keeps the `>`, and it goes.
     Rd,
 }
 
