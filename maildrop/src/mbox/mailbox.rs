@@ -11,59 +11,36 @@
 //! - *Rewrite it while a message is being read*: noticed before the next part of the message is lent, which is
 //!   [`Error::Vanished`] then: a server can only break off, and no client takes another message's text for this one.
 //!
-//! An update that takes messages from the end of the file sets its length, which is one step. Any other writes what stays
-//! to a file beside it, with the same mode, owner and group (or without rights of a group that the system does not let it
-//! have), makes that durable, and puts it in the place of the old one, all under the locks: so at any instant the file has
-//! all of the messages that were to be removed, or none. A program that had the old file open, and waits for the kernel's
-//! lock without a lock file, may write to that then. What it writes is added to the new one, for up to five seconds, in which
-//! the commit waits, as long as another process has the old file open for writing. Such programs are seen on Linux only, and
-//! only where /proc shows them: root sees all of the machine, others those of the same user. Otherwise, and where a program
-//! holds the file longer and does not look whether it was replaced, what it writes is lost; let those take the lock file,
-//! too.
+//! How an update changes the file is told in `rewrite`.
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, Uid};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::guard::Identity;
+use super::rewrite::Piece;
 use super::scan::{MboxMessage, is_in_place, scan};
 use super::watch::{Stamp, Watch};
-use super::writers::has_writers;
-use super::{Locked, Mbox, MboxOptions, Quoting};
-use crate::dot_lock::DotLockOptions;
+use super::{Locked, Mbox};
 use crate::error::{Error, Operation};
-use crate::fault::Faults;
 use crate::flags::Flags;
-use crate::fs;
-use crate::kernel_lock;
 use crate::store::{
-    Access, Folder, LocalReader, Mailbox, Message, MessageDigest, SessionLock, Store, Strip, UniqueId, Update,
+    Access, LocalReader, Mailbox, Message, MessageDigest, SessionLock, Strip, UniqueId, Update,
 };
-use crate::user::{MailRoot, UserName};
 
-/// Octets that are copied at once.
-const COPY: usize = 256 * 1024;
 /// Octets of a header in which a `Status:` field is looked for.
 const LARGEST_HEADER: u64 = 1024 * 1024;
 /// How often a message is looked for again that was moved while it was being read.
 const MOVED_ATTEMPTS: usize = 3;
-/// How often at least, and how long at most, it is looked whether others have written to a file that was replaced. Many try
-/// for its lock once a second.
-const LATE_ROUNDS: usize = 3;
-const LATE_PATIENCE: Duration = Duration::from_secs(5);
-const LATE_PAUSE: Duration = Duration::from_millis(1);
-const LATEST_PAUSE: Duration = Duration::from_millis(100);
-const LATE_WAIT: Duration = Duration::from_secs(10);
 
 /// What becomes of `>From ` at the start of a line when a message is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,72 +52,6 @@ pub enum Unquoting {
     /// One `>` goes, however many there are: the mboxrd format. A message whose end a `Content-Length:` told stays as it is.
     /// Right for files that only writers of mboxrd write: of `>From ` that was sent, procmail keeps the `>`, and it goes.
     Rd,
-}
-
-/// Mboxes: `ROOT/USER/mbox` for the inbox, `ROOT/USER/folders/NAME` for others, with dots between the components of the
-/// name.
-#[derive(Clone, Debug)]
-pub struct MboxStore {
-    root: MailRoot,
-    options: MboxOptions,
-}
-
-impl MboxStore {
-    /// The mboxes of the users below a root. Locks are waited for up to ten seconds.
-    pub fn new(root: MailRoot) -> MboxStore {
-        let dot_lock = DotLockOptions::new().tell_owner().sleep(Duration::from_millis(250)).retries(40);
-        let options = MboxOptions::new().dot_lock(Some(dot_lock)).kernel_lock(Some(Duration::from_secs(10)));
-        MboxStore { root, options }
-    }
-
-    /// Locks and reads with these options.
-    #[must_use]
-    pub fn with_options(self, options: MboxOptions) -> MboxStore {
-        MboxStore { options, ..self }
-    }
-
-    /// Gives every mbox this fault hook.
-    #[must_use]
-    pub fn with_faults(self, faults: Arc<dyn Faults>) -> MboxStore {
-        MboxStore { options: self.options.with_faults(faults), ..self }
-    }
-
-    /// The mbox of a user, to deliver to it. The file need not exist; the directory is made.
-    ///
-    /// Users may be able to change what is in their directories while it is being worked in: whatever they put there, nothing
-    /// but a regular file that has no other name is read, written or replaced, and nothing outside the directory. Only the lock
-    /// file is found by its path.
-    ///
-    /// # Errors
-    /// [`Error::Symlink`] if a link stands in place of a directory or of the file, or [`Error::Io`].
-    pub fn mbox(&self, user: &UserName, folder: &Folder) -> Result<Mbox, Error> {
-        let (home, mut path) = self.root.home(user)?;
-        let (dir, name) = match folder {
-            Folder::Inbox => (home, "mbox".to_owned()),
-            Folder::Named(name) => {
-                path.push("folders");
-                let dir = self.root.make_and_step_down(&home, "folders", &path)?;
-                (dir, name.directory_name().split_off(1))
-            }
-        };
-        path.push(&name);
-        if fs::is_symlink(&dir, &*name) {
-            return Err(Error::Symlink { path });
-        }
-        Ok(Mbox::inside(dir, path, self.options.clone()))
-    }
-}
-
-impl Store for MboxStore {
-    type Mailbox = MboxMailbox;
-
-    async fn open(&self, user: &UserName, folder: &Folder, access: Access) -> Result<MboxMailbox, Error> {
-        let mbox = self.mbox(user, folder)?;
-        if *folder != Folder::Inbox {
-            mbox.named().map_err(|errno| Error::io(Operation::Open, mbox.path(), errno))?;
-        }
-        mbox.mailbox(access)
-    }
 }
 
 /// A session with an mbox. Unique identifiers are digests of the messages with their From_ lines, but for the header fields
@@ -242,7 +153,7 @@ impl Mbox {
 }
 
 /// The name of a file of ours that goes with an mbox.
-fn hidden(name: &OsStr, what: &str) -> OsString {
+pub(super) fn hidden(name: &OsStr, what: &str) -> OsString {
     let mut hidden = OsString::from(".");
     hidden.push(name);
     hidden.push(what);
@@ -432,13 +343,6 @@ impl MboxMailbox {
     }
 }
 
-/// A part of a file that is written anew.
-#[derive(Debug)]
-enum Piece {
-    Kept(std::ops::Range<u64>),
-    Written(Vec<u8>),
-}
-
 /// The place in a header where `Status: RO` is to stand, and the line. None if the header does not end, or is longer than
 /// anybody's.
 fn status(file: &File, message: &MboxMessage) -> io::Result<Option<(std::ops::Range<u64>, Vec<u8>)>> {
@@ -530,157 +434,6 @@ impl Mailbox for MboxMailbox {
             pieces => locked.replace(pieces),
         }
     }
-}
-
-impl Locked {
-    /// Ends the file at an offset, as one step.
-    fn cut(self, size: u64) -> Result<(), Error> {
-        self.truncate(size)?;
-        self.mbox.check(Operation::SyncFile)?;
-        fs::sync_file(&self.file).map_err(|error| self.mbox.error(Operation::SyncFile, error))
-    }
-
-    /// Puts a file in the place of this one.
-    fn replace(self, pieces: &[Piece]) -> Result<(), Error> {
-        let mbox = self.mbox.clone();
-        let before = self.stat()?;
-        let (dir, name) = mbox.directory()?;
-        let tmp = hidden(&name, ".maildrop.update");
-        let replaced = self.write_beside(&dir, &tmp, &before, pieces).and_then(|()| {
-            mbox.check(Operation::Rename)?;
-            rustix::fs::renameat(&dir, &tmp, &dir, &name)
-                .map_err(|errno| mbox.error(Operation::Rename, errno))
-        });
-        if let Err(error) = replaced {
-            let _ = rustix::fs::unlinkat(&dir, &tmp, AtFlags::empty());
-            return Err(error);
-        }
-        let synced = mbox
-            .check(Operation::SyncDirectory)
-            .and_then(|()| fs::sync_dir(&dir).map_err(|error| mbox.error(Operation::SyncDirectory, error)));
-        let Locked { file: old, _dot_lock: dot_lock, .. } = self;
-        let _ = kernel_lock::unlock(&old);
-        drop(dot_lock);
-        carry_over(&mbox, &old, u64::try_from(before.st_size).unwrap_or(0))?;
-        synced
-    }
-
-    fn write_beside(
-        &self,
-        dir: &std::os::fd::OwnedFd,
-        tmp: &OsStr,
-        before: &Stat,
-        pieces: &[Piece],
-    ) -> Result<(), Error> {
-        let mbox = &self.mbox;
-        let create = |errno: Errno| mbox.error(Operation::CreateFile, errno);
-        mbox.check(Operation::CreateFile)?;
-        // Left by a process that died: the session lock says that nobody is at it.
-        match rustix::fs::unlinkat(dir, tmp, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(create(errno)),
-        }
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let mut file = File::from(rustix::fs::openat(dir, tmp, flags, fs::FILE_MODE).map_err(create)?);
-        let made = rustix::fs::fstat(&file).map_err(create)?;
-        let chown = |owner: Option<u32>, group: Option<u32>| {
-            rustix::fs::fchown(&file, owner.map(Uid::from_raw), group.map(Gid::from_raw))
-        };
-        let mode = keep_owner(&made, before, chown).map_err(create)?;
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(create)?;
-        let mut buffer = Vec::new();
-        for piece in pieces {
-            match piece {
-                Piece::Written(text) => {
-                    mbox.check(Operation::Write)?;
-                    file.write_all(text).map_err(|error| mbox.error(Operation::Write, error))?;
-                }
-                Piece::Kept(range) => copy(mbox, &self.file, range.clone(), &mut buffer, |chunk| {
-                    file.write_all(chunk).map_err(|error| mbox.error(Operation::Write, error))
-                })?,
-            }
-        }
-        mbox.check(Operation::SyncFile)?;
-        fs::sync_file(&file).map_err(|error| mbox.error(Operation::SyncFile, error))?;
-        // Whether there is unread mail in it is told by these.
-        let time = |seconds, nanoseconds| Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
-        let times = Timestamps {
-            last_access: time(before.st_atime, before.st_atime_nsec as _),
-            last_modification: time(before.st_mtime, before.st_mtime_nsec as _),
-        };
-        let _ = rustix::fs::futimens(&file, &times);
-        Ok(())
-    }
-}
-
-/// Gives a new file the owner and the group of the one whose place it is to take, and answers which mode it may have.
-///
-/// Only members of a group can give files to it, so that of an mbox in group `mail` may be refused to its owner. That is no
-/// reason to keep its mail for ever: the file has the owner's group then, and neither that nor others may do what the group
-/// or others could not do before.
-fn keep_owner(
-    made: &Stat,
-    before: &Stat,
-    chown: impl Fn(Option<u32>, Option<u32>) -> Result<(), Errno>,
-) -> Result<RawMode, Errno> {
-    let mode = before.st_mode & 0o7777;
-    if (made.st_uid, made.st_gid) == (before.st_uid, before.st_gid) {
-        return Ok(mode);
-    }
-    let owner = Some(before.st_uid).filter(|_| made.st_uid != before.st_uid);
-    match chown(owner, Some(before.st_gid)) {
-        Ok(()) => Ok(mode),
-        // Members of the old group are others from here on.
-        Err(Errno::PERM | Errno::INVAL) if owner.is_none() => {
-            Ok((mode & 0o700) | (mode & (mode >> 3) & 0o007))
-        }
-        Err(errno) => Err(errno),
-    }
-}
-
-fn copy(
-    mbox: &Mbox,
-    from: &File,
-    mut range: std::ops::Range<u64>,
-    buffer: &mut Vec<u8>,
-    mut write: impl FnMut(&[u8]) -> Result<(), Error>,
-) -> Result<(), Error> {
-    buffer.resize(COPY, 0);
-    while !range.is_empty() {
-        mbox.check(Operation::Copy)?;
-        let most = usize::try_from(range.end - range.start).unwrap_or(usize::MAX).min(buffer.len());
-        from.read_exact_at(&mut buffer[..most], range.start)
-            .map_err(|error| mbox.error(Operation::Copy, error))?;
-        write(&buffer[..most])?;
-        range.start += most as u64;
-    }
-    Ok(())
-}
-
-/// Adds what others have written to a file that was replaced while they waited for its lock.
-fn carry_over(mbox: &Mbox, old: &File, mut size: u64) -> Result<(), Error> {
-    let (start, mut pause) = (Instant::now(), LATE_PAUSE);
-    for round in 1.. {
-        // Those who wait in the kernel are woken by then, and are to go first.
-        thread::sleep(pause);
-        pause = (pause * 2).min(LATEST_PAUSE);
-        // Who is seen no more has written before it is looked at the file.
-        let more = round < LATE_ROUNDS || (start.elapsed() < LATE_PATIENCE && has_writers(old));
-        let _ = kernel_lock::lock(old, LATE_WAIT);
-        let grown = old.metadata().map_err(|error| mbox.error(Operation::Stat, error))?.len();
-        if grown > size {
-            let options = mbox.options.clone().quoting(Quoting::Raw);
-            let mut append = Mbox { options, ..mbox.clone() }.begin()?;
-            copy(mbox, old, size..grown, &mut Vec::new(), |chunk| append.append(chunk))?;
-            append.commit()?;
-            size = grown;
-        }
-        let _ = kernel_lock::unlock(old);
-        if !more {
-            break;
-        }
-    }
-    Ok(())
 }
 
 impl fmt::Debug for MboxMailbox {

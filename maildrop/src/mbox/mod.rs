@@ -20,7 +20,9 @@ mod guard;
 mod mailbox;
 mod notes;
 mod quote;
+mod rewrite;
 mod scan;
+mod store;
 mod watch;
 mod writers;
 
@@ -40,9 +42,10 @@ use rustix::io::Errno;
 
 pub use self::append::{Appended, MboxAppend};
 pub use self::content_length::fit_content_length;
-pub use self::mailbox::{MboxMailbox, MboxStore, Unquoting};
+pub use self::mailbox::{MboxMailbox, Unquoting};
 pub use self::notes::MBOX_NOTES;
 pub use self::scan::MboxMessage;
+pub use self::store::MboxStore;
 
 pub(crate) use self::notes::{FieldFilter, FieldKind};
 pub(crate) use self::quote::Unquoter;

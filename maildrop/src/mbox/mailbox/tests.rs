@@ -1,9 +1,18 @@
 use super::*;
+use crate::dot_lock::DotLockOptions;
 use crate::fault::Fault;
+use crate::fault::Faults;
 use crate::from_line::FromLine;
+use crate::mbox::{MboxOptions, MboxStore};
+use crate::store::{Folder, Store};
 use crate::store::{MessageReader, ready};
+use crate::user::{MailRoot, UserName};
 use proptest::prelude::*;
+use rustix::fs::Mode;
+use std::io::Write;
 use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
 
 fn quick() -> MboxOptions {
     MboxOptions::new().dot_lock(Some(DotLockOptions::new().retries(0))).kernel_lock(Some(Duration::ZERO))
@@ -587,39 +596,4 @@ fn elsewhere_a_link_leads_to_the_mbox_that_is_rewritten() {
     mbox.append(&message("3")).unwrap();
     assert_eq!(std::fs::read(&real).unwrap(), [message("2"), message("3")].concat());
     assert!(path.is_symlink());
-}
-
-#[test]
-fn where_the_group_is_refused_nobody_may_do_more_than_before() {
-    let file = tempfile::tempfile().unwrap();
-    let stat = |owner, group, mode| {
-        let mut stat = rustix::fs::fstat(&file).unwrap();
-        (stat.st_uid, stat.st_gid, stat.st_mode) = (owner, group, mode);
-        stat
-    };
-    let made = stat(1000, 1000, 0o100600);
-    let (refused, failed) = (Err(Errno::PERM), Err(Errno::IO));
-    // (owner, group, mode, what the system says, mode of the new file)
-    let table = [
-        (1000, 1000, 0o100660, failed, Ok(0o660)),
-        (1000, 8, 0o100660, Ok(()), Ok(0o660)),
-        (1000, 8, 0o100660, refused, Ok(0o600)),
-        (1000, 8, 0o100660, Err(Errno::INVAL), Ok(0o600)),
-        (1000, 8, 0o102664, refused, Ok(0o604)),
-        (1000, 8, 0o100646, refused, Ok(0o604)),
-        (1000, 8, 0o100606, refused, Ok(0o600)),
-        (1000, 8, 0o100440, refused, Ok(0o400)),
-        (1000, 8, 0o100660, failed, Err(Errno::IO)),
-        // That of somebody else would become ours.
-        (0, 1000, 0o100660, refused, Err(Errno::PERM)),
-        (0, 8, 0o100660, Ok(()), Ok(0o660)),
-    ];
-    for (owner, group, mode, answer, expected) in table {
-        let before = stat(owner, group, mode);
-        let chown = |uid: Option<u32>, gid: Option<u32>| {
-            assert_eq!((uid.unwrap_or(made.st_uid), gid), (owner, Some(group)));
-            answer
-        };
-        assert_eq!(keep_owner(&made, &before, chown), expected, "{owner} {group} {mode:o} {answer:?}");
-    }
 }
