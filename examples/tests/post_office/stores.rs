@@ -183,6 +183,34 @@ async fn fields_of_mail_readers_in_an_mbox_do_not_come_from_the_sender() {
 }
 
 #[tokio::test]
+async fn what_was_collected_and_left_is_the_same_in_the_next_session() {
+    for format in FILES {
+        let data = tempfile::tempdir().unwrap();
+        let office = start(data.path(), format).await;
+        for n in 1..=3 {
+            let message = format!("Subject: {n}\r\n\r\n{}\r\n", "x\r\n".repeat(n));
+            deliver(&office, &["alice"], message.as_bytes()).await;
+        }
+        let mut sessions = Vec::new();
+        for _ in 0..3 {
+            let mut client = login(&office, "alice").await;
+            let mut seen = vec![listing(&mut client, "LIST").await, listing(&mut client, "UIDL").await];
+            for command in ["RETR 1", "TOP 2 1", "RETR 3"] {
+                seen.push(vec![String::from_utf8(client.text(command).await).unwrap()]);
+            }
+            client.say("QUIT", "+OK").await;
+            sessions.push(seen);
+        }
+        assert_eq!(sessions[0], sessions[1], "{format}");
+        assert_eq!(sessions[0], sessions[2], "{format}");
+        if format == StoreFormat::Mbox {
+            let file = std::fs::read_to_string(data.path().join("mail/alice/mbox")).unwrap();
+            assert_eq!(file.matches("\nStatus: RO\n\n").count(), 2, "{file}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_deleted_is_gone_and_the_rest_keeps_its_unique_ids_over_a_restart() {
     for format in StoreFormat::ALL {
         let data = tempfile::tempdir().unwrap();
