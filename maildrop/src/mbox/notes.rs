@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn notes_are_left_out_of_the_header_however_it_is_cut() {
-        // (message, what is shown of it); all but the first as Dovecot 2.3 shows them
+        // (message, what is shown of it). Dovecot 2.3 leaves out the same fields, with any number of blanks in them.
         let long = |blanks: usize, shown: bool| {
             let field = format!("Status{}: RO\n", " ".repeat(blanks));
             let rest = if shown { format!("{field}S: x\n\n") } else { "S: x\n\n".to_owned() };
