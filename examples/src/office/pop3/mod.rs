@@ -1,5 +1,6 @@
 //! POP3: users collect the mail that arrived.
 
+mod beginning;
 mod logins;
 mod maildrops;
 mod pace;
