@@ -120,6 +120,27 @@ async fn unique_ids_outlive_the_server_and_other_messages() {
 }
 
 #[tokio::test]
+async fn who_asks_for_one_message_after_the_other_finds_the_next_one_read() {
+    let data = tempfile::tempdir().unwrap();
+    let messages =
+        ["Subject: one\r\n\r\n", "Subject: two\r\n\r\n", "Subject: three\r\n\r\n", "Subject: four\r\n\r\n"];
+    let office = office(Some(data.path()), &messages).await;
+    let mut client = login(&office).await;
+    listing(&mut client, "RETR 1").await;
+    listing(&mut client, "RETR 2").await;
+    // The server runs on the thread of this test: it has read the third before it waited for the next command.
+    for file in std::fs::read_dir(data.path().join("mail/alice/Maildir/new")).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    client.say("NOOP", "+OK").await;
+    client.say("DELE 2", "+OK").await;
+    let third = listing(&mut client, "RETR 3").await;
+    assert!(third.contains(&"Subject: three".to_owned()), "{third:?}");
+    client.say("RETR 4", "-ERR").await;
+    client.say("RETR 3", "-ERR").await;
+}
+
+#[tokio::test]
 async fn a_message_that_another_program_removes_is_an_error_for_that_message_alone() {
     let data = tempfile::tempdir().unwrap();
     let office = office(Some(data.path()), &["Subject: one\r\n\r\n", "Subject: two\r\n\r\n"]).await;

@@ -1,5 +1,6 @@
 //! POP3: users collect the mail that arrived.
 
+mod ahead;
 mod beginning;
 mod logins;
 mod maildrops;

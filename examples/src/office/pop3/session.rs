@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
+use super::ahead::Ahead;
 use super::beginning::{Begun, begin};
 use super::maildrops::Reader;
 use super::tally::Tally;
@@ -39,6 +40,7 @@ pub(in super::super) struct Session {
     /// The user's mail, once it is open.
     mailbox: Option<Box<AnyMailbox>>,
     sending: Option<Sending>,
+    ahead: Ahead,
     tally: Tally,
 }
 
@@ -61,18 +63,31 @@ impl Session {
         conn: Conn<Server, TcpStream>,
         guard: ConnectionGuard,
     ) -> Self {
-        Self { office, conn, guard, user: None, mailbox: None, sending: None, tally: Tally::default() }
+        Self {
+            office,
+            conn,
+            guard,
+            user: None,
+            mailbox: None,
+            sending: None,
+            ahead: Ahead::default(),
+            tally: Tally::default(),
+        }
     }
 
     /// Serves the connection to its end.
     pub(in super::super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         loop {
+            let (maildrops, asks_utf8) = (&self.office.maildrops, self.asks_utf8());
             let event = tokio::select! {
                 biased;
                 event = self.conn.next() => event,
                 () = told(&mut stop) => {
                     self.conn.shutdown();
                     self.conn.next().await
+                }
+                () = self.ahead.idle(maildrops, self.mailbox.as_deref_mut(), asks_utf8), if self.sending.is_none() => {
+                    continue;
                 }
             };
             let flow = match event {
@@ -236,32 +251,19 @@ impl Session {
                 None => return Flow::Continue(()),
             },
         }
-        let Some(mailbox) = self.mailbox.take() else {
-            self.conn.refuse(pending, Refusal::TEMPORARY);
-            return Flow::Continue(());
-        };
-        let maildrops = &self.office.maildrops;
-        let asks_utf8 = maildrops.without_utf8 == WithoutUtf8::Refuse && !self.conn.is_utf8();
         let index = number.index();
-        let at_hand = |(mailbox, reader): &mut (Box<AnyMailbox>, Reader)| {
-            begin(reader, asks_utf8, |reader| mailbox.read_at_hand(index, reader)).transpose()
+        let begun = match self.ahead.asked(index, &self.office.maildrops) {
+            Some((reader, begun)) => Some((reader, Ok(begun))),
+            None => self.begin(index).await,
         };
-        let work = move |(mailbox, reader): &mut (Box<AnyMailbox>, Reader)| {
-            let begun = begin(reader, asks_utf8, |reader| ready(mailbox.read(index, reader)).map(Some))?;
-            Ok(begun.expect("a read that is done has begun"))
-        };
-        let limit = self.office.answer_timeout;
-        let Some(((mailbox, reader), begun)) =
-            maildrops.pace.read(limit, (mailbox, maildrops.reader()), at_hand, work).await
-        else {
+        let Some((reader, begun)) = begun else {
             self.conn.refuse(pending, Refusal::TEMPORARY);
             return Flow::Continue(());
         };
-        self.mailbox = Some(mailbox);
         let left = match begun {
             Ok(Begun::Read(left)) => left,
             Ok(Begun::NeedsUtf8) => {
-                maildrops.put_back(reader);
+                self.office.maildrops.put_back(reader);
                 self.conn.refuse(pending, Refusal::NEEDS_UTF8);
                 return Flow::Continue(());
             }
@@ -281,6 +283,28 @@ impl Session {
             self.end();
         }
         Flow::Continue(())
+    }
+
+    /// Begins to read a message. `None` says that the mailbox does not answer.
+    async fn begin(&mut self, index: usize) -> Option<(Reader, Result<Begun, maildrop::Error>)> {
+        let asks_utf8 = self.asks_utf8();
+        let at_hand = |(mailbox, reader): &mut (Box<AnyMailbox>, Reader)| {
+            begin(reader, asks_utf8, |reader| mailbox.read_at_hand(index, reader)).transpose()
+        };
+        let work = move |(mailbox, reader): &mut (Box<AnyMailbox>, Reader)| {
+            let begun = begin(reader, asks_utf8, |reader| ready(mailbox.read(index, reader)).map(Some))?;
+            Ok(begun.expect("a read that is done has begun"))
+        };
+        let (maildrops, limit) = (&self.office.maildrops, self.office.answer_timeout);
+        let subject = (self.mailbox.take()?, maildrops.reader());
+        let ((mailbox, reader), begun) = maildrops.pace.read(limit, subject, at_hand, work).await?;
+        self.mailbox = Some(mailbox);
+        Some((reader, begun))
+    }
+
+    /// Whether messages that need UTF8 are not to be sent.
+    fn asks_utf8(&self) -> bool {
+        self.office.maildrops.without_utf8 == WithoutUtf8::Refuse && !self.conn.is_utf8()
     }
 
     /// Goes on with the message, as far as there is room.
