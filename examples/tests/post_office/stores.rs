@@ -451,3 +451,34 @@ async fn the_builder_has_the_last_word_on_the_store() {
     deliver(&office, &["alice"], b"Subject: x\r\n\r\n").await;
     assert!(!data.path().join("5").exists());
 }
+
+#[tokio::test]
+async fn users_whose_mboxes_are_locked_keep_nobody_else_out() {
+    let data = tempfile::tempdir().unwrap();
+    let mut config = config(StoreFormat::Mbox);
+    config.timeouts.lock = Span(Duration::from_secs(60));
+    let names: Vec<_> = (0..16).map(|number| format!("user{number}")).collect();
+    let builder = builder(data.path(), config);
+    let office =
+        names.iter().fold(builder, |builder, name| builder.user(name, "secret")).start().await.unwrap();
+    let mut waiting = Vec::new();
+    for name in &names {
+        let home = data.path().join("mail").join(name);
+        std::fs::create_dir_all(&home).unwrap();
+        std::fs::write(home.join("mbox"), "").unwrap();
+        std::fs::write(home.join("mbox.lock"), "").unwrap();
+        let mut client = Client::silent(office.addr(Service::Pop3).unwrap()).await;
+        client.expect("+OK").await;
+        client.say(&format!("USER {name}"), "+OK").await;
+        client.send("PASS secret\r\n").await;
+        waiting.push((client, home));
+    }
+    let mut bob = Client::silent(office.addr(Service::Pop3).unwrap()).await;
+    bob.expect("+OK").await;
+    bob.say("USER bob", "+OK").await;
+    bob.say("PASS secret", "+OK").await;
+    for (mut client, home) in waiting {
+        std::fs::remove_file(home.join("mbox.lock")).unwrap();
+        client.expect("+OK").await;
+    }
+}

@@ -1,21 +1,19 @@
 //! [`Maildrops`]: the mail of all users, as POP3 sessions open it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use maildrop::store::{Access, AnyMailbox, AnyStore, Folder, Mailbox, Message, Store, Update, ready};
 use maildrop::{Error, Flags, UserName};
 use pop3_proto::server::{Deleted, Maildrop, UniqueIds};
 use pop3_proto::types::Refusal;
-use tokio::sync::Semaphore;
 
 use super::logins::Logins;
 use super::pace::Pace;
+use super::places::Places;
 use super::tally::Tally;
 use crate::config::{Pop3Config, WithoutUtf8};
 
-/// How many maildrops are opened or updated at the same time.
-const AT_ONCE: usize = 16;
 /// How many readers are kept for the next message. Each has buffers for one.
 const READERS: usize = 64;
 
@@ -26,7 +24,7 @@ pub(super) type Reader = <AnyMailbox as Mailbox>::Reader;
 #[derive(Debug)]
 pub(in super::super) struct Maildrops {
     store: AnyStore,
-    turns: Arc<Semaphore>,
+    places: Places,
     /// Sessions that are idle hold none.
     readers: Mutex<Vec<Reader>>,
     /// Where messages are read.
@@ -46,7 +44,7 @@ impl Maildrops {
     pub(in super::super) fn new(store: AnyStore, config: &Pop3Config) -> Self {
         Self {
             store,
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            places: Places::new(),
             readers: Mutex::default(),
             pace: Pace::new(),
             logins: Logins::new(config.login_delay.0),
@@ -80,7 +78,7 @@ impl Maildrops {
             return Err(Refusal::LOGIN_DELAY);
         }
         let (store, kept_for, who) = (self.store.clone(), self.kept_for, user.clone());
-        let opened = self.off_thread(move || {
+        let opened = self.places.off_thread(move || {
             let open = || ready(store.open(&user, &Folder::Inbox, Access::Exclusive));
             let mut mailbox = open()?;
             if let Some(update) = kept_for.and_then(|time| expired(&mailbox, time)) {
@@ -123,7 +121,7 @@ impl Maildrops {
         &self,
         mut mailbox: Box<AnyMailbox>,
     ) -> (Option<Box<AnyMailbox>>, Result<UniqueIds, Refusal>) {
-        let listed = self.off_thread(move || {
+        let listed = self.places.off_thread(move || {
             let ids = unique_ids(&mut mailbox);
             (mailbox, ids)
         });
@@ -149,7 +147,7 @@ impl Maildrops {
                 update.seen(index);
             }
         }
-        match self.off_thread(move || ready(mailbox.commit(&update))).await {
+        match self.places.off_thread(move || ready(mailbox.commit(&update))).await {
             Some(Ok(())) => Ok(()),
             // It can be found out by the next session as well what is read already.
             Some(Err(error)) if deleted.is_empty() || error.is_only_marks() => {
@@ -162,17 +160,6 @@ impl Maildrops {
             }
             None => Err(Refusal::NOT_REMOVED),
         }
-    }
-
-    /// Does what blocks. `None` says that it panicked, which only a bug can bring about.
-    async fn off_thread<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-        let turn = Arc::clone(&self.turns).acquire_owned().await.ok()?;
-        let work = move || {
-            // Held until the disk is done, even if nobody waits for it any more.
-            let _turn = turn;
-            work()
-        };
-        tokio::task::spawn_blocking(work).await.ok()
     }
 }
 

@@ -5,6 +5,7 @@ mod beginning;
 mod logins;
 mod maildrops;
 mod pace;
+mod places;
 mod session;
 mod settings;
 mod tally;
