@@ -341,6 +341,14 @@ impl Builder {
         for Listen { service, address } in wanted {
             if let std::collections::hash_map::Entry::Vacant(vacant) = machines.entry(service) {
                 let users = &shared.users;
+                let needs_login = service.is_pop3() || service.is_submission();
+                if needs_login && settings::nobody_can_log_in(&self.config, users, tls) {
+                    tracing::warn!(
+                        %service,
+                        "nobody can log in: there is no TLS, and without it passwords may not be sent. Have tls.enabled, or \
+                         auth.plaintext_without_tls"
+                    );
+                }
                 vacant.insert(if service.is_pop3() {
                     let maildrops = &shared.maildrops;
                     let direct = pop3::machine(&self.config, service, &hostname, users, maildrops, tls)?;

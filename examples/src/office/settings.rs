@@ -55,11 +55,7 @@ pub(super) fn machine(
         server.protocol = Protocol::Lmtp;
         server.greeting = ReplyText::from_static("LMTP ready");
     } else {
-        let mut mechanisms = users.mechanisms(config.auth.challenge_response);
-        if tls.is_some_and(ServerTls::asks_clients) {
-            mechanisms.insert(Mechanism::External);
-        }
-        server.mechanisms = mechanisms.intersection(config.auth.mechanisms.unwrap_or(MechanismSet::ALL));
+        server.mechanisms = mechanisms(config, users, tls);
     }
     // RFC 9422 §4.2
     let recipients = u32::try_from(server.limits.recipients()).unwrap_or(u32::MAX);
@@ -87,6 +83,22 @@ pub(super) fn machine(
     server.refuse_improper_pipelining = config.smtp.refuse_improper_pipelining;
     server.decoy = users.decoy();
     Ok(server)
+}
+
+/// What users can log in by.
+pub(super) fn mechanisms(config: &Config, users: &Users, tls: Option<&ServerTls>) -> MechanismSet {
+    let mut mechanisms = users.mechanisms(config.auth.challenge_response);
+    if tls.is_some_and(ServerTls::asks_clients) {
+        mechanisms.insert(Mechanism::External);
+    }
+    mechanisms.intersection(config.auth.mechanisms.unwrap_or(MechanismSet::ALL))
+}
+
+/// Whether there is no TLS, and nothing that may be done without.
+pub(super) fn nobody_can_log_in(config: &Config, users: &Users, tls: Option<&ServerTls>) -> bool {
+    let is_forbidden = tls.is_none() && !config.auth.plaintext_without_tls;
+    let left = mechanisms(config, users, tls).without_plaintext().without_channel_binding();
+    is_forbidden && left.is_empty()
 }
 
 fn limits(asked: &LimitsConfig) -> ServerLimits {
@@ -138,6 +150,7 @@ mod tests {
 
     use super::*;
     use crate::config::ByteSize;
+    use crate::users::{Scheme, StoredPassword};
 
     #[test]
     fn limits_below_the_least_are_told() {
@@ -159,6 +172,25 @@ mod tests {
         let minutes = |n: u64| Span(Duration::from_secs(n * 60));
         asked.autologout = minutes(1);
         assert_eq!(raised_timeouts(&asked), [("autologout", minutes(1), minutes(10))]);
+    }
+
+    #[test]
+    fn that_nobody_can_log_in_is_found_out() {
+        let users = |password: StoredPassword| {
+            let mut users = Users::new(["localhost"], vec![0; 32]);
+            users.add("alice", password).unwrap();
+            users
+        };
+        let hash = Scheme::Sha512Crypt.hash(&"secret".into()).unwrap();
+        let hashed = users(StoredPassword::parse(&hash).unwrap());
+        let plain = users(StoredPassword::plain("secret"));
+        let mut config = Config::default();
+        assert!(nobody_can_log_in(&config, &hashed, None));
+        assert!(!nobody_can_log_in(&config, &plain, None), "there are challenges");
+        config.auth.mechanisms = Some([Mechanism::Plain].into_iter().collect());
+        assert!(nobody_can_log_in(&config, &plain, None), "they are not allowed");
+        config.auth.plaintext_without_tls = true;
+        assert!(!nobody_can_log_in(&config, &hashed, None));
     }
 
     #[test]

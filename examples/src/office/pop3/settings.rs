@@ -1,13 +1,14 @@
 //! What the configuration means for the protocol machine.
 
 use mail_wire::ReplyText;
-use mail_wire::sasl::{Mechanism, MechanismSet};
+use mail_wire::sasl::Mechanism;
 use pop3_proto::server::{self, Language, ServerConfig, ServerLimits, ServerTimeouts};
 use pop3_proto::types::{LanguageTag, LoginDelay};
 use smtp_proto::types::Domain;
 
 use super::Maildrops;
 use crate::config::{Config, Expire, LimitsConfig, Pop3Config, TimeoutsConfig, Utf8};
+use crate::office::settings::mechanisms;
 use crate::office::start_error::StartError;
 use crate::service::Service;
 use crate::tls::ServerTls;
@@ -30,11 +31,7 @@ pub(in super::super) fn machine(
     server.timeouts = timeouts(&config.timeouts);
     server.implicit_tls = service.is_implicit_tls();
     server.stls = tls.is_some() && !service.is_implicit_tls();
-    let mut mechanisms = users.mechanisms(config.auth.challenge_response);
-    if tls.is_some_and(ServerTls::asks_clients) {
-        mechanisms.insert(Mechanism::External);
-    }
-    server.mechanisms = mechanisms.intersection(config.auth.mechanisms.unwrap_or(MechanismSet::ALL));
+    server.mechanisms = mechanisms(config, users, tls);
     // It asks the same of a password as CRAM-MD5, and is as weak.
     server.apop = server.mechanisms.contains(Mechanism::CramMd5);
     // USER and PASS are PLAIN by other means.
