@@ -3,13 +3,15 @@
 //! Many clients ask for a message, wait for it, and then ask for the next; so either waits for the other all the time. Once
 //! such a client has asked for two messages in order, the beginning of the third is read while it is busy with the second. That
 //! is the read that it would be answered with anyway, as [`begin`] does it: one chunk, which is all of most messages. It
-//! is done in place or not at all; errors, and what cannot be read in a moment, are left until the message is asked for.
+//! is done in place or not at all; errors, and what cannot be read in a moment, are left until the message is asked for. No
+//! more than some sessions at a time have a message read ahead, so that thousands that are quiet take no memory for it.
 
 use std::future::pending;
 use std::pin::Pin;
 use std::time::Duration;
 
 use maildrop::store::{AnyMailbox, Mailbox};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::beginning::{Begun, begin};
@@ -37,6 +39,7 @@ struct Read {
     index: usize,
     reader: Reader,
     begun: Begun,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Ahead {
@@ -63,12 +66,13 @@ impl Ahead {
     ) {
         if let Some((index, mailbox)) = self.next.take().zip(mailbox)
             && index < mailbox.len()
+            && let Some(place) = maildrops.place_ahead()
         {
             let mut reader = maildrops.reader();
             let at_hand =
                 || begin(&mut reader, asks_utf8, |reader| mailbox.read_at_hand(index, reader)).transpose();
             if let Some(Ok(begun)) = maildrops.pace.in_place(at_hand) {
-                self.read = Some(Box::new(Read { index, reader, begun }));
+                self.read = Some(Box::new(Read { index, reader, begun, _place: place }));
             }
         }
         if self.read.is_none() {
@@ -177,6 +181,18 @@ mod tests {
         assert!(session.ahead.read.is_none() && session.ahead.timer.is_none());
         assert!(!session.idle(10 * KEPT).await, "there is nothing to do");
         assert_eq!(session.asked(2), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_read_ahead_while_many_others_have_a_message() {
+        let mut session = Session::with(5);
+        let others: Vec<_> = std::iter::from_fn(|| session.maildrops.place_ahead()).collect();
+        assert_eq!([0, 1].map(|index| session.asked(index)), [None, None]);
+        assert!(!session.idle(10 * KEPT).await);
+        drop(others);
+        assert!(!session.idle(10 * KEPT).await, "it was the time then");
+        assert_eq!(session.asked(2), None);
+        assert!(session.idle(10 * KEPT).await);
     }
 
     #[tokio::test(start_paused = true)]

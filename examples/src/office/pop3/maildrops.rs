@@ -1,12 +1,13 @@
 //! [`Maildrops`]: the mail of all users, as POP3 sessions open it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use maildrop::store::{Access, AnyMailbox, AnyStore, Folder, Mailbox, Message, Store, Update, ready};
 use maildrop::{Error, Flags, UserName};
 use pop3_proto::server::{Deleted, Maildrop, UniqueIds};
 use pop3_proto::types::Refusal;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::logins::Logins;
 use super::pace::Pace;
@@ -16,6 +17,8 @@ use crate::config::{Pop3Config, WithoutUtf8};
 
 /// How many readers are kept for the next message. Each has buffers for one.
 const READERS: usize = 64;
+/// How many sessions have a message read ahead at a time.
+const AHEAD: usize = 64;
 
 /// What reads a message.
 pub(super) type Reader = <AnyMailbox as Mailbox>::Reader;
@@ -27,6 +30,7 @@ pub(in super::super) struct Maildrops {
     places: Places,
     /// Sessions that are idle hold none.
     readers: Mutex<Vec<Reader>>,
+    ahead: Arc<Semaphore>,
     /// Where messages are read.
     pub(super) pace: Pace,
     logins: Logins,
@@ -46,6 +50,7 @@ impl Maildrops {
             store,
             places: Places::new(),
             readers: Mutex::default(),
+            ahead: Arc::new(Semaphore::new(AHEAD)),
             pace: Pace::new(),
             logins: Logins::new(config.login_delay.0),
             kept_for: config.expire.time(),
@@ -70,6 +75,11 @@ impl Maildrops {
         if readers.len() < READERS {
             readers.push(reader);
         }
+    }
+
+    /// The right to have a message read ahead, while it is held.
+    pub(super) fn place_ahead(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.ahead).try_acquire_owned().ok()
     }
 
     /// Opens the maildrop of a user, for one session at a time.
