@@ -124,7 +124,8 @@ impl Drop for ConnectionGuard {
     }
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// What addresses count as.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),

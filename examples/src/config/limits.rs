@@ -88,7 +88,8 @@ pub struct TimeoutsConfig {
     pub linger: Span,
     /// How long the reply to a wrong command waits, once there were 10. 1 second; may be zero.
     pub error_delay: Span,
-    /// How long the reply to a failed login waits, doubled each time up to 16 times as long. 1 second; may be zero.
+    /// How long the reply to a failed login waits, doubled each time up to 16 times as long; the next login from that address
+    /// waits as well, twice that long, unless the last one succeeded or was 2 minutes ago. 1 second; may be zero.
     pub auth_failure_delay: Span,
     /// For messages under way when the server stops. 30 seconds.
     #[serde(deserialize_with = "positive")]

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::arrivals::Arrivals;
 use super::faults::{FaultRule, FaultScript};
 use super::listener::{Endpoint, Machines, bind};
+use super::penalties::Penalties;
 use super::pop3::Maildrops;
 use super::shared::Shared;
 use super::start_error::StartError;
@@ -303,7 +304,7 @@ impl Builder {
             );
         }
         let (tls, certificate) = self.build_tls()?;
-        let limits = &self.config.limits;
+        let (limits, timeouts) = (&self.config.limits, &self.config.timeouts);
         let remembers = self.remember > 0;
         let (sink, store) = self.build_sink(&users)?;
         let shared = Shared {
@@ -314,6 +315,12 @@ impl Builder {
             faults: (!self.faults.is_empty()).then(|| FaultScript::new(std::mem::take(&mut self.faults))),
             received_fields: u32::try_from(limits.received_fields).unwrap_or(u32::MAX),
             limits: ConnectionLimits::new(limits.connections, limits.connections_per_address),
+            penalties: Penalties::new(
+                timeouts.auth_failure_delay.0,
+                // So that the check comes back in time.
+                timeouts.answer.0 / 2,
+                &self.config.trusted,
+            ),
             answer_timeout: self.config.timeouts.answer.0,
             trusted: self.config.trusted.clone(),
             arrivals: Arrivals::new(self.remember, REMEMBERED_BYTES),

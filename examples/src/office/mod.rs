@@ -28,6 +28,7 @@ mod arrivals;
 mod builder;
 mod faults;
 mod listener;
+mod penalties;
 mod policy;
 mod pop3;
 mod session;

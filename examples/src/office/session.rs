@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail_wire::sasl::Answer;
+use mail_wire::sasl::{Answer, Failure};
 use mail_wire::{Escaped, Pending, ReplyText};
 use smtp_proto::server::{Delivered, Event, MessageEnd, Question as Asked, Server};
 use smtp_proto::types::{ForwardPath, Refusal, ReversePath, Verdict};
@@ -171,13 +171,14 @@ impl Session {
             }
             Event::Sasl(question, pending) => {
                 let shown = self.conn.tls().and_then(|tls| tls.peer_identity.as_deref());
-                let answer = self.office.authenticate(question, shown);
+                let answer = self.office.authenticate(question, shown, self.conn.peer().address.ip());
                 let answer = in_time(self.office.answer_timeout, answer).await;
                 let answer = answer.unwrap_or(Answer::Unavailable);
                 self.conn.answer(pending, answer);
                 Flow::Continue(())
             }
             Event::Authenticated => {
+                self.office.penalties.succeeded(self.conn.peer().address.ip());
                 if let Some(identity) = self.conn.identity() {
                     info!(user = %Escaped(identity.authzid.as_bytes()), mechanism = %identity.mechanism, "logged in");
                 }
@@ -188,6 +189,9 @@ impl Session {
                 let user = user.as_deref().and_then(|name| self.office.users.find(name));
                 let user = user.map_or("-", |user| user.as_str());
                 info!(user, %mechanism, reason = %failure, "login failed");
+                if failure == Failure::Credentials {
+                    self.office.penalties.failed(self.conn.peer().address.ip());
+                }
                 Flow::Continue(())
             }
             Event::Xclient(_, pending) => {

@@ -9,6 +9,7 @@ use smtp_proto::types::Domain;
 
 use super::arrivals::Arrivals;
 use super::faults::FaultScript;
+use super::penalties::Penalties;
 use super::policy::Here;
 use super::pop3::Maildrops;
 use crate::config::TrustedConfig;
@@ -29,6 +30,7 @@ pub(super) struct Shared {
     /// A message with more `Received` fields goes round in circles.
     pub(super) received_fields: u32,
     pub(super) limits: ConnectionLimits,
+    pub(super) penalties: Penalties,
     /// How long a client waits for disks and password checks.
     pub(super) answer_timeout: Duration,
     pub(super) trusted: TrustedConfig,
@@ -43,9 +45,22 @@ impl Shared {
         Here { users: &self.users, postmaster: &self.postmaster, hostname: &self.hostname, address }
     }
 
-    /// Answers what a SASL exchange asks of a client whose certificate has shown this name.
-    pub(super) async fn authenticate(&self, question: Question, shown: Option<&str>) -> Answer {
+    /// Answers what a SASL exchange asks of a client at this address whose certificate has shown this name.
+    pub(super) async fn authenticate(
+        &self,
+        question: Question,
+        shown: Option<&str>,
+        client: IpAddr,
+    ) -> Answer {
         let users = &self.users;
+        if let Question::VerifyPassword { .. } | Question::Credentials { .. } | Question::VerifyToken { .. } =
+            question
+        {
+            let penalty = self.penalties.of(client);
+            if !penalty.is_zero() {
+                tokio::time::sleep(penalty).await;
+            }
+        }
         let Question::External { authzid } = question else { return users.answer(question).await };
         let Some(user) = shown.and_then(|name| users.find(name)) else { return Answer::Rejected };
         match authzid.as_deref().map(|wanted| users.find(wanted)) {

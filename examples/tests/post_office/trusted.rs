@@ -1,9 +1,11 @@
 //! Who may speak for others: XCLIENT, XFORWARD and the PROXY protocol with the whole server.
 
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use crate::client::Client;
-use mailwright::config::Network;
+use mail_wire::sasl::{Credentials, Mechanism};
+use mailwright::config::{Config, Network, Span};
 use mailwright::office::Builder;
 use mailwright::{PostOffice, Service};
 
@@ -163,4 +165,46 @@ async fn connections_through_a_proxy_are_counted_by_client() {
         clients.push(client);
     }
     clients.pop().unwrap().expect_end().await;
+}
+
+#[tokio::test]
+async fn who_guesses_passwords_waits_on_every_connection_until_one_is_right() {
+    let (inside, _) = networks();
+    let mut config = Config::default();
+    config.tls.enabled = false;
+    config.auth.plaintext_without_tls = true;
+    let unit = Duration::from_millis(200);
+    config.timeouts.auth_failure_delay = Span(unit);
+    let office = PostOffice::builder().config(config).domain("local.test").user("alice", "secret");
+    let office = office.listen(Service::Smtp, "127.0.0.1:0").listen(Service::Pop3, "127.0.0.1:0");
+    let office = office.trust_proxy(inside).start().await.unwrap();
+    let smtp = async |password: &str, expected: &str| {
+        let mut client = Client::silent(office.addr(Service::Smtp).unwrap()).await;
+        client.send("PROXY TCP4 192.0.2.7 198.51.100.1 1234 25\r\n").await;
+        client.expect("220").await;
+        client.say("EHLO client.test", "250").await;
+        let begun = Instant::now();
+        let reply = client.auth(Mechanism::Plain, &Credentials::password("alice", password)).await;
+        assert!(reply.starts_with(expected), "{reply}");
+        begun.elapsed()
+    };
+    let pop3 = async |password: &str, expected: &str| {
+        let mut client = Client::silent(office.addr(Service::Pop3).unwrap()).await;
+        client.send("PROXY TCP4 192.0.2.7 198.51.100.1 1234 110\r\n").await;
+        client.expect("+OK").await;
+        client.say("USER alice", "+OK").await;
+        let begun = Instant::now();
+        client.say(&format!("PASS {password}"), expected).await;
+        begun.elapsed()
+    };
+    smtp("wrong", "535").await;
+    let second = pop3("wrong", "-ERR [AUTH]").await;
+    assert!(second >= 2 * unit, "{second:?}");
+    let third = smtp("secret", "235").await;
+    assert!(third >= 4 * unit, "{third:?}");
+    // The login that succeeded has the others forgotten: else three failures would count.
+    pop3("wrong", "-ERR [AUTH]").await;
+    let right = pop3("secret", "+OK").await;
+    assert!(right >= 2 * unit, "{right:?}");
+    assert!(right < 8 * unit, "{right:?}");
 }

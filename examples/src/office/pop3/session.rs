@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use mail_wire::Pending;
-use mail_wire::sasl::Answer;
+use mail_wire::sasl::{Answer, Failure};
 use maildrop::UserName;
 use maildrop::store::{AnyMailbox, Mailbox, MessageReader, ready};
 use pop3_proto::server::{
@@ -129,7 +129,7 @@ impl Session {
             }
             Event::Login { question, pending, .. } => {
                 let shown = self.conn.tls().and_then(|tls| tls.peer_identity.as_deref());
-                let answer = self.office.authenticate(question, shown);
+                let answer = self.office.authenticate(question, shown, self.conn.peer().address.ip());
                 let answer = in_time(self.office.answer_timeout, answer).await;
                 self.conn.answer(pending, answer.unwrap_or(Answer::Unavailable));
             }
@@ -138,8 +138,12 @@ impl Session {
                 let user = user.as_deref().and_then(|name| self.office.users.find(name));
                 let user = user.map_or("-", |user| user.as_str());
                 info!(user, method = %shown(&method), reason = %failure, "login failed");
+                if failure == Failure::Credentials {
+                    self.office.penalties.failed(self.conn.peer().address.ip());
+                }
             }
             Event::Open(identity, pending) => {
+                self.office.penalties.succeeded(self.conn.peer().address.ip());
                 if let Some(pending) = self.fault(pending, Stage::Maildrop, &identity.authzid).await? {
                     self.open(&identity, pending).await;
                 }
