@@ -35,6 +35,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -111,6 +112,7 @@ impl DotLock {
     ) -> Result<DotLock, Error> {
         let path = path.into();
         let (mut attempts, mut missing) = (0_u32, 0_u32);
+        let mut is_last_look = false;
         loop {
             let exhausted = options.retries.is_some_and(|retries| attempts >= retries);
             let held = match DotLock::attempt(&path, options) {
@@ -136,15 +138,20 @@ impl DotLock {
             };
             let forced = event == LockWait::Forced;
             let go_on = observe(event).is_continue();
-            // What was freed by force is worth another look.
-            if !go_on || (exhausted && !forced) {
+            // Of one that is merely old, the owner may be alive, and see what became of it.
+            let pause = match (forced, orphaned) {
+                (true, true) => Duration::ZERO,
+                (true, false) => options.suspend,
+                (false, _) => options.sleep,
+            };
+            // What was freed by force is worth another look, if it need not be waited for, but only one: others may go on
+            // putting stale ones there.
+            let looks_again = forced && pause.is_zero() && !is_last_look;
+            if !go_on || (exhausted && !looks_again) {
                 return Err(Error::LockHeld { path, attempts });
             }
-            // Of one that is merely old, the owner may be alive, and see what became of it.
-            let pause = if forced { options.suspend } else { options.sleep };
-            if !(forced && orphaned) {
-                std::thread::sleep(pause);
-            }
+            is_last_look = exhausted;
+            std::thread::sleep(pause);
         }
     }
 

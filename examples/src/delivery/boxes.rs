@@ -423,7 +423,7 @@ impl Shared {
 fn options(patience: Duration) -> MboxOptions {
     let retries = u32::try_from(patience.as_millis() / PAUSE.as_millis()).unwrap_or(u32::MAX);
     MboxOptions::new()
-        .dot_lock(Some(DotLockOptions::new().tell_owner().sleep(PAUSE).retries(retries)))
+        .dot_lock(Some(DotLockOptions::new().tell_owner().sleep(PAUSE).suspend(PAUSE).retries(retries)))
         .kernel_lock(Some(patience))
         .files_only(true)
         .unquoting(Unquoting::Rd)

@@ -56,7 +56,8 @@ impl DotLockOptions {
     }
 
     /// Time to wait after a lock was taken away, so that two programs that both found it stale do not take away each
-    /// other's new one.
+    /// other's new one. Where no attempt is left there is no such time: the lock is given up then, and free for whoever
+    /// comes again.
     #[must_use]
     pub fn suspend(self, suspend: Duration) -> DotLockOptions {
         DotLockOptions { suspend, ..self }

@@ -134,12 +134,43 @@ fn a_stale_lock_is_taken_away_and_a_fresh_one_is_not() {
     assert!(DotLock::acquire(&path, &limit(7200)).is_err());
     assert!(DotLock::acquire(&path, &quick().stale_after(None).retries(0)).is_err());
     let mut seen = Vec::new();
-    let lock = DotLock::acquire_with(&path, &limit(1800), |event| {
+    let lock = DotLock::acquire_with(&path, &limit(1800).retries(1), |event| {
         seen.push(event);
         ControlFlow::Continue(())
     });
     assert_eq!(lock.unwrap().path(), path);
     assert_eq!(seen, [LockWait::Forced]);
+}
+
+#[test]
+fn who_has_no_attempt_left_waits_for_nothing_that_was_forced() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("box.lock");
+    let put_stale = || {
+        std::fs::write(&path, "").unwrap();
+        let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+        File::open(&path).unwrap().set_modified(hour_ago).unwrap();
+    };
+    put_stale();
+    let started = std::time::Instant::now();
+    let options = quick().retries(0).suspend(Duration::from_secs(20));
+    let result = DotLock::acquire(&path, &options);
+    assert!(matches!(result, Err(Error::LockHeld { attempts: 1, .. })), "{result:?}");
+    assert!(started.elapsed() < Duration::from_secs(10));
+    drop(DotLock::acquire(&path, &options).unwrap());
+
+    // Where another puts a stale one there again and again, that is no reason to go on for ever.
+    let options = quick().retries(0).suspend(Duration::ZERO);
+    put_stale();
+    drop(DotLock::acquire(&path, &options).unwrap());
+    put_stale();
+    let mut seen = 0;
+    let result = DotLock::acquire_with(&path, &options, |_| {
+        put_stale();
+        seen += 1;
+        if seen < 10 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    assert!(matches!(result, Err(Error::LockHeld { attempts: 2, .. })), "{result:?}");
 }
 
 #[test]

@@ -203,6 +203,31 @@ async fn a_locked_mbox_keeps_no_mail_of_others_waiting() {
 }
 
 #[tokio::test]
+async fn lock_files_that_are_old_keep_no_mail_waiting() {
+    let root = tempfile::tempdir().unwrap();
+    let boxes = Boxes::mbox(root.path().to_owned(), Duration::from_secs(5), None, false);
+    let users: Vec<String> = (0..WRITERS).map(|n| format!("z{n}")).collect();
+    for user in &users {
+        std::fs::create_dir(root.path().join(user)).unwrap();
+        let lock = std::fs::File::create(root.path().join(user).join("mbox.lock")).unwrap();
+        lock.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
+    }
+    let began = Instant::now();
+    let mut waiting = tokio::task::JoinSet::new();
+    for user in users.clone() {
+        let boxes = boxes.clone();
+        // The first copy is waited for by none, the second a while.
+        waiting.spawn(async move { deliver(&boxes, &[&user, &user], true).await });
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(deliver(&boxes, &["a"], true).await[0].is_ok());
+    while let Some(verdicts) = waiting.join_next().await {
+        assert!(verdicts.unwrap().iter().all(Result::is_ok));
+    }
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn only_some_wait_for_a_mbox_and_none_soon_after_one_waited_in_vain() {
     let root = tempfile::tempdir().unwrap();
     let patience = Duration::from_secs(2);
