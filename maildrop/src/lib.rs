@@ -53,7 +53,7 @@
 //! - **… append to an mbox?** [`Mbox::append`], with a [`FromLine`] before the message. It locks, quotes, and takes back what
 //!   is not whole.
 //! - **… deliver to MH and plain folders?** [`MessageDir`], and [`MessageDir::link`] and [`Maildir::link`] for one
-//!   message in several.
+//!   message in several. [`Filed::take_back`] takes one back.
 //! - **… read mail?** Open a [`store::Mailbox`] with [`store::AnyStore`], or one of a single Maildir, mbox or MH folder with
 //!   [`Maildir::mailbox`], [`Mbox::mailbox`] or [`MessageDir::mailbox`].
 //! - **… remove mail so that a crash does not leave half of it?** [`store::Mailbox::commit`].
@@ -119,7 +119,7 @@ pub use maildir::{
 pub use mbox::{
     Appended, MBOX_NOTES, Mbox, MboxAppend, MboxMessage, MboxOptions, Quoting, Separation, fit_content_length,
 };
-pub use message_dir::{MessageDelivery, MessageDir, MhSequences, Naming};
+pub use message_dir::{Filed, MessageDelivery, MessageDir, MhSequences, Naming};
 pub use message_name::{MessageName, MessageNameError};
 pub use quota_file::{Quota, QuotaLimits, QuotaLimitsError, QuotaUsage};
 pub use user::{MailRoot, UserName, UserNameError};

@@ -68,7 +68,7 @@ fn delivering_process() {
     for number in number(FIRST)..number(FIRST) + number(MESSAGES) {
         let mut delivery = folder.deliver().unwrap();
         delivery.append(message(number).as_bytes()).unwrap();
-        say(&format!("@ok {}", delivery.commit().unwrap().display()));
+        say(&format!("@ok {}", delivery.commit().unwrap().path().display()));
     }
 }
 

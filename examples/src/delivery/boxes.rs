@@ -12,14 +12,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use maildrop::store::{AnyStore, Folder, MboxStore, MhStore, Unquoting};
 use maildrop::{
-    DotLockOptions, Error, Faults, FromLine, LineEndings, MailRoot, MboxAppend, MboxOptions, MessageDelivery,
-    UserName,
+    DotLockOptions, Error, Faults, Filed, FromLine, LineEndings, MailRoot, MboxAppend, MboxOptions,
+    MessageDelivery, UserName,
 };
 use smtp_proto::types::Refusal;
 
@@ -75,11 +75,42 @@ enum Begun {
 }
 
 impl Begun {
-    /// Makes it durable and answers where it lies.
-    fn commit(self) -> Result<PathBuf, Error> {
+    /// Makes it durable.
+    fn commit(self) -> Result<Lying, Error> {
+        Ok(match self {
+            Self::Mbox(append) => Lying::Mbox(append.commit()?.path().to_owned()),
+            Self::Mh(delivery) => Lying::Mh(delivery.commit()?),
+        })
+    }
+}
+
+/// A copy that is durable.
+enum Lying {
+    Mbox(PathBuf),
+    Mh(Filed),
+}
+
+impl Lying {
+    fn path(&self) -> &Path {
         match self {
-            Self::Mbox(append) => append.commit().map(|appended| appended.path().to_owned()),
-            Self::Mh(delivery) => delivery.commit(),
+            Self::Mbox(path) => path,
+            Self::Mh(filed) => filed.path(),
+        }
+    }
+
+    /// Takes it back, where the client is told that the message failed for all, and will send it again.
+    fn take_back(self) {
+        let path = self.path().to_owned();
+        match self {
+            // Others may have appended to it already.
+            Self::Mbox(_) => tracing::warn!(path = %path.display(), "a copy in an mbox is not taken back"),
+            Self::Mh(filed) => match filed.take_back() {
+                Ok(true) => {}
+                Ok(false) => {
+                    tracing::warn!(path = %path.display(), "a copy was gone before it was taken back")
+                }
+                Err(error) => tracing::warn!(%error, "a copy could not be taken back"),
+            },
         }
     }
 }
@@ -306,7 +337,10 @@ impl Job {
                 }
                 match writing.begin(copy, Duration::ZERO) {
                     Err(error @ Error::LockHeld { .. }) => self.held.push((at, error)),
-                    begun => self.done[at] = Some(begun.and_then(Begun::commit)),
+                    begun => {
+                        let committed = begun.and_then(Begun::commit);
+                        self.done[at] = Some(committed.map(|lying| lying.path().to_owned()));
+                    }
                 }
             }
             if !self.held.is_empty() {
@@ -357,15 +391,20 @@ impl<'a> Writing<'a> {
             let written = self.begin(&copies[copy], Duration::ZERO);
             begun.push((copy, written.map_err(|error| Failed { held: locked(&error), error })?));
         }
-        let mut lying: Vec<(usize, PathBuf)> = Vec::with_capacity(copies.len());
+        let mut lying: Vec<(usize, Lying)> = Vec::with_capacity(copies.len());
         let further = further.into_iter().map(|place| (order[place], None));
         for (copy, begun) in begun.into_iter().map(|(copy, begun)| (copy, Some(begun))).chain(further) {
             let begun = begun.map_or_else(|| self.begin(&copies[copy], LATE), Ok);
-            let committed = begun.and_then(Begun::commit);
-            lying.push((copy, committed.inspect_err(|_| self.shared.take_back(&lying))?));
+            match begun.and_then(Begun::commit) {
+                Ok(committed) => lying.push((copy, committed)),
+                Err(error) => {
+                    lying.into_iter().for_each(|(_, lying)| lying.take_back());
+                    return Err(error.into());
+                }
+            }
         }
-        lying.sort_unstable();
-        Ok(lying.into_iter().map(|(_, path)| path).collect())
+        lying.sort_unstable_by_key(|&(copy, _)| copy);
+        Ok(lying.into_iter().map(|(_, lying)| lying.path().to_owned()).collect())
     }
 
     /// Writes a copy, which is not durable yet, and which an mbox is locked for. Its lock is waited for so long.
@@ -398,21 +437,6 @@ impl<'a> Writing<'a> {
                 append.append(if last == b'\n' { b"\n" } else { b"\n\n" })?;
                 append.write_out()?;
                 Ok(Begun::Mbox(append))
-            }
-        }
-    }
-}
-
-impl Shared {
-    /// Takes copies back, where the client is told that the message failed for all, and will send it again.
-    fn take_back(&self, lying: &[(usize, PathBuf)]) {
-        for (_, path) in lying {
-            let taken = match self.format {
-                Format::Mh(_) => std::fs::remove_file(path),
-                Format::Mbox { .. } => Err(std::io::ErrorKind::Unsupported.into()),
-            };
-            if let Err(error) = taken {
-                tracing::warn!(path = %path.display(), %error, "a copy could not be taken back");
             }
         }
     }

@@ -197,13 +197,13 @@ impl Host {
                 let bytes = content.for_maildir();
                 let mut delivery = folder.deliver().map_err(made)?;
                 delivery.append(bytes)?;
-                (delivery.commit()?, bytes.len())
+                (delivery.commit()?.path().to_owned(), bytes.len())
             }
             Place::Files(folder) => {
                 let bytes = content.with_end();
                 let mut delivery = folder.deliver().map_err(made)?;
                 delivery.append(&bytes)?;
-                (delivery.commit()?, bytes.len())
+                (delivery.commit()?.path().to_owned(), bytes.len())
             }
         };
         if self.file_mode() != FILE_MODE {

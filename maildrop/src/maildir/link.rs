@@ -29,9 +29,9 @@ impl Maildir {
     /// let folder = MessageDir::create(dir.path().join("mh"), Naming::Number)?;
     /// let mut delivery = folder.deliver()?;
     /// delivery.append(b"Subject: lunch?\n\n")?;
-    /// let path = delivery.commit()?;
-    /// let linked = Maildir::create(dir.path().join("Maildir"))?.link(&path)?;
-    /// assert_eq!(std::fs::read(linked)?, std::fs::read(path)?);
+    /// let filed = delivery.commit()?;
+    /// let linked = Maildir::create(dir.path().join("Maildir"))?.link(filed.path())?;
+    /// assert_eq!(std::fs::read(linked)?, std::fs::read(filed.path())?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -7,6 +7,7 @@
 //!
 //! One message can stand in several folders as hard links of one file: [`MessageDir::link`].
 
+mod filed;
 mod mailbox;
 mod name;
 mod sequences;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags};
 use rustix::io::Errno;
 
+pub use self::filed::Filed;
 pub use self::mailbox::{MhMailbox, MhStore};
 pub use self::sequences::MhSequences;
 
@@ -73,12 +75,12 @@ impl Naming {
 /// let inbox = MessageDir::create(dir.path().join("inbox"), Naming::Number)?;
 /// let mut delivery = inbox.deliver()?;
 /// delivery.append(b"Subject: lunch?\n\nAt noon?\n")?;
-/// let path = delivery.commit()?;
-/// assert!(path.ends_with("inbox/1"));
+/// let filed = delivery.commit()?;
+/// assert!(filed.path().ends_with("inbox/1"));
 ///
 /// let plain = MessageDir::create(dir.path().join("plain"), Naming::Inode { prefix: b"msg.".to_vec() })?;
-/// let other = plain.link(&path)?;
-/// assert_eq!(std::fs::read(other)?, std::fs::read(path)?);
+/// let other = plain.link(filed.path())?;
+/// assert_eq!(std::fs::read(other)?, std::fs::read(filed.path())?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -208,7 +210,7 @@ impl MessageDir {
         let mut chunk = vec![0; BUFFER];
         loop {
             match file.read(&mut chunk) {
-                Ok(0) => return delivery.commit(),
+                Ok(0) => return delivery.commit().map(|filed| filed.path().to_owned()),
                 Ok(count) => delivery.append(&chunk[..count])?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Error::io(Operation::Copy, &self.path, error)),
@@ -308,7 +310,7 @@ impl MessageDelivery {
     /// [`Error::Io`]; the delivery is then good for nothing but being dropped.
     pub fn append(&mut self, chunk: &[u8]) -> Result<(), Error> {
         if self.failed {
-            return Err(Error::Incomplete { path: self.file.folder.path.clone() });
+            return Err(Error::Incomplete { path: self.folder().path.clone() });
         }
         let done = self.collect(chunk);
         self.failed = done.is_err();
@@ -318,6 +320,10 @@ impl MessageDelivery {
     /// Octets so far.
     pub fn size(&self) -> u64 {
         self.written + self.buffer.len() as u64
+    }
+
+    fn folder(&self) -> &MessageDir {
+        &self.file.unique.folder
     }
 
     fn collect(&mut self, chunk: &[u8]) -> Result<(), Error> {
@@ -339,23 +345,24 @@ impl MessageDelivery {
         Ok(())
     }
 
-    /// Makes the message durable and gives it its name, which is answered.
+    /// Makes the message durable and gives it its name. The file stays open until what is answered is dropped.
     ///
     /// # Errors
     /// [`Error::Incomplete`] if an earlier write failed, [`Error::NamesTaken`], or [`Error::Io`]. In each case nothing is
     /// left behind.
-    pub fn commit(mut self) -> Result<PathBuf, Error> {
+    pub fn commit(mut self) -> Result<Filed, Error> {
         if self.failed {
-            return Err(Error::Incomplete { path: self.file.folder.path.clone() });
+            return Err(Error::Incomplete { path: self.folder().path.clone() });
         }
         self.flush_buffer()?;
-        let folder = self.file.folder.clone();
+        let TmpFile { file, unique } = self.file;
+        let folder = unique.folder.clone();
         folder.check(Operation::SyncFile)?;
-        fs::sync_file(&self.file.file).map_err(|error| folder.error(Operation::SyncFile, error))?;
-        let name = folder.name(&self.file.file, &*folder.dir, &*self.file.name)?;
+        fs::sync_file(&file).map_err(|error| folder.error(Operation::SyncFile, error))?;
+        let name = folder.name(&file, &*folder.dir, &*unique.name)?;
         // The entry must last before the other name goes, or a power failure might leave neither.
         match folder.sync() {
-            Ok(()) => Ok(folder.path.join(name)),
+            Ok(()) => Ok(Filed::new(folder, file, &name)),
             Err(error) => {
                 let _ = rustix::fs::unlinkat(&folder.dir, &name, AtFlags::empty());
                 Err(error)
@@ -379,15 +386,20 @@ impl Write for MessageDelivery {
 
 impl fmt::Debug for MessageDelivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.file.folder.path.join(&self.file.name);
+        let path = self.folder().path.join(&self.file.unique.name);
         f.debug_struct("MessageDelivery").field("file", &path).field("size", &self.size()).finish()
     }
 }
 
-/// The file under its unique name, which is removed when this is dropped: the message then has its other name, or none.
+/// The file under its unique name.
 struct TmpFile {
-    folder: MessageDir,
     file: File,
+    unique: UniqueName,
+}
+
+/// The unique name of a file, which is removed when this is dropped: the message then has its other name, or none.
+struct UniqueName {
+    folder: MessageDir,
     name: String,
 }
 
@@ -400,7 +412,10 @@ impl TmpFile {
         loop {
             let name = format!("_{}", Unique::generate(&HostPart::this_host()));
             match rustix::fs::openat(&folder.dir, &name, flags, mode) {
-                Ok(fd) => return Ok(TmpFile { folder: folder.clone(), file: fd.into(), name }),
+                Ok(fd) => {
+                    let unique = UniqueName { folder: folder.clone(), name };
+                    return Ok(TmpFile { file: fd.into(), unique });
+                }
                 Err(Errno::EXIST) if attempts < ATTEMPTS => attempts += 1,
                 Err(errno) => return Err(folder.error(Operation::CreateFile, errno)),
             }
@@ -409,7 +424,7 @@ impl TmpFile {
 
     fn write_all(&self, mut bytes: &[u8]) -> Result<(), Error> {
         while !bytes.is_empty() {
-            let written = match self.folder.inject(Operation::Write) {
+            let written = match self.unique.folder.inject(Operation::Write) {
                 Fault::None => (&self.file).write(bytes),
                 Fault::Short(most) => (&self.file).write(&bytes[..most.clamp(1, bytes.len())]),
                 fault @ Fault::Fail(_) => fault.check().map(|()| 0),
@@ -425,11 +440,11 @@ impl TmpFile {
     }
 
     fn error(&self, error: io::Error) -> Error {
-        Error::io(Operation::Write, self.folder.path.join(&self.name), error)
+        Error::io(Operation::Write, self.unique.folder.path.join(&self.unique.name), error)
     }
 }
 
-impl Drop for TmpFile {
+impl Drop for UniqueName {
     fn drop(&mut self) {
         // Nothing can be done about a failure here: readers pass over such names.
         let _ = rustix::fs::unlinkat(&self.folder.dir, &self.name, AtFlags::empty());

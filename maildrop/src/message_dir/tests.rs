@@ -17,7 +17,7 @@ fn deliver(folder: &MessageDir, message: &[u8]) -> Result<PathBuf, Error> {
         delivery.append(chunk)?;
     }
     assert_eq!(delivery.size(), message.len() as u64);
-    delivery.commit()
+    delivery.commit().map(|filed| filed.path().to_owned())
 }
 
 #[test]

@@ -128,6 +128,45 @@ async fn a_disk_that_fails_for_one_keeps_the_message_out_of_all_mh_folders_where
     }
 }
 
+/// Puts a link in place of a folder in the moment in which the disk fails.
+#[derive(Debug)]
+struct Swap {
+    plan: FaultPlan,
+    folder: PathBuf,
+    moved: PathBuf,
+    link_to: PathBuf,
+}
+
+impl Faults for Swap {
+    fn inject(&self, operation: Operation) -> Fault {
+        let fault = self.plan.inject(operation);
+        if fault != Fault::None {
+            std::fs::rename(&self.folder, &self.moved).unwrap();
+            std::os::unix::fs::symlink(&self.link_to, &self.folder).unwrap();
+        }
+        fault
+    }
+}
+
+#[tokio::test]
+async fn a_copy_is_taken_back_from_the_folder_that_it_was_delivered_to() {
+    let root = tempfile::tempdir().unwrap();
+    assert!(deliver(&mh(root.path(), None), &["victim"], true).await[0].is_ok());
+    let mail = root.path().join("mallory/Mail");
+    let faults = Arc::new(Swap {
+        plan: FaultPlan::new().nth(Operation::SyncDirectory, 2, Fault::no_space()),
+        folder: mail.join("inbox"),
+        moved: mail.join("moved"),
+        link_to: root.path().join("victim/Mail/inbox"),
+    });
+    let boxes = Boxes::mh(root.path().to_owned(), Some(faults), false);
+    let verdicts = deliver(&boxes, &["mallory", "other"], true).await;
+    assert!(verdicts.iter().all(Result::is_err), "{verdicts:?}");
+    assert_eq!(in_mh(root.path(), "victim"), ["1"], "what is another's stays");
+    assert_eq!(std::fs::read_dir(mail.join("moved")).unwrap().count(), 0);
+    assert_eq!(in_mh(root.path(), "other").len(), 0);
+}
+
 #[tokio::test]
 async fn a_disk_that_is_full_leaves_nothing_in_any_mbox() {
     for operation in [Operation::Open, Operation::Write] {
