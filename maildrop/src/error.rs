@@ -130,7 +130,8 @@ pub enum Error {
         /// The link.
         path: PathBuf,
     },
-    /// An mbox is not a regular file, and nothing else is written to; or a message is none.
+    /// An mbox or `maildirsize` is not a regular file, or has a second name where users may put anything in its place, and
+    /// nothing else is written to; or a message is none.
     #[error("expected a regular file at {}, but found something else", path.display())]
     NotAFile {
         /// What is no file.

@@ -4,13 +4,16 @@
 //! after. Messages counted by programs that know nothing of the quota, or lost in a crash, make the sum wrong; so it is
 //! counted anew when the file has grown beyond 5120 octets, and before a message is refused on the word of a file that
 //! holds more than one sum or is older than 15 minutes.
+//!
+//! The user may do with the file as they like, while a server has one thread deliver for all: so it is neither waited for
+//! nor followed, whatever stands in its place, and its lock is hardly waited for.
 
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use rustix::fs::{AtFlags, Dir, FlockOperation, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, OFlags};
 use rustix::io::Errno;
 
 use super::{CUR, Dirs, FOLDER_MARK, Maildir, NEW, TMP, TRASH, open_file};
@@ -31,6 +34,10 @@ const TRUSTED_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// Rounds of reading and recounting, where other programs keep replacing the file.
 const ATTEMPTS: usize = 4;
+
+/// How long its lock is waited for, which others have while they count.
+const LOCK_PATIENCE: Duration = Duration::from_millis(20);
+const LOCK_PAUSE: Duration = Duration::from_millis(1);
 
 impl Maildir {
     /// Sets the limits, counts the usage, and writes both to `maildirsize`. `None` lifts the quota. Folders share the quota
@@ -55,7 +62,8 @@ impl Maildir {
     /// The limits and the usage; none if there is no quota.
     ///
     /// # Errors
-    /// [`Error::QuotaFile`] if `maildirsize` does not begin with limits, or [`Error::Io`].
+    /// [`Error::QuotaFile`] if `maildirsize` does not begin with limits, [`Error::NotAFile`] if it is no file or has another
+    /// name, or [`Error::Io`].
     pub fn quota(&self) -> Result<Option<Quota>, Error> {
         self.quota_with(QuotaUsage::default())
     }
@@ -90,14 +98,14 @@ impl Maildir {
             return Ok(());
         }
         for _ in 0..ATTEMPTS {
-            let mut file = match open_file(&main.root, FILE, OFlags::WRONLY | OFlags::APPEND) {
-                Ok(file) => file,
-                Err(Errno::NOENT) => return Ok(()),
-                Err(errno) => return Err(io(errno.into())),
+            let Some(mut file) = main.open_quota(OFlags::WRONLY | OFlags::APPEND, Operation::WriteQuota)?
+            else {
+                return Ok(());
             };
             self.inject(Operation::WriteQuota).check().map_err(io)?;
-            // Who recounts holds the lock alone, so that no line goes to a file that is about to be replaced.
-            let _ = rustix::fs::flock(&file, FlockOperation::LockShared);
+            // Who recounts holds the lock alone, so that no line goes to a file that is about to be replaced. One that does
+            // is made good when it is counted again.
+            let _ = lock(&file, FlockOperation::NonBlockingLockShared);
             if is_replaced(&file) {
                 continue;
             }
@@ -132,11 +140,7 @@ impl Maildir {
         let io = |error: std::io::Error| Error::io(Operation::ReadQuota, path(), error);
         let mut latest = None;
         for _ in 0..ATTEMPTS {
-            let file = match open_file(&main.root, FILE, OFlags::RDONLY) {
-                Ok(file) => file,
-                Err(Errno::NOENT) => return Ok(None),
-                Err(errno) => return Err(io(errno.into())),
-            };
+            let Some(file) = main.open_quota(OFlags::RDONLY, Operation::ReadQuota)? else { return Ok(None) };
             self.inject(Operation::ReadQuota).check().map_err(io)?;
             let mut content = Vec::new();
             (&file).take(MAX_FILE + 1).read_to_end(&mut content).map_err(io)?;
@@ -149,7 +153,10 @@ impl Maildir {
             if believed.is_some() {
                 return Ok(believed);
             }
-            let _ = rustix::fs::flock(&file, FlockOperation::LockExclusive);
+            if !lock(&file, FlockOperation::NonBlockingLockExclusive) {
+                // Somebody is counting, and who asks again is told what they find.
+                return Ok(quota.or(latest));
+            }
             if is_replaced(&file) {
                 // Somebody else has counted meanwhile.
                 latest = quota.or(latest);
@@ -188,6 +195,23 @@ impl Maildir {
 }
 
 impl Dirs {
+    /// Opens the file, if there is one.
+    fn open_quota(&self, flags: OFlags, operation: Operation) -> Result<Option<File>, Error> {
+        let path = || self.path.join(FILE);
+        // Neither the other end of a pipe is waited for, nor one that has a lease on the file.
+        let file = match open_file(&self.root, FILE, flags | OFlags::NONBLOCK | OFlags::NOCTTY) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(Error::io(operation, path(), errno)),
+        };
+        let stat = rustix::fs::fstat(&file).map_err(|errno| Error::io(operation, path(), errno))?;
+        // What has a second name may be somebody else's.
+        match FileType::from_raw_mode(stat.st_mode).is_file() && stat.st_nlink <= 1 {
+            true => Ok(Some(file)),
+            false => Err(Error::NotAFile { path: path() }),
+        }
+    }
+
     /// Counts the messages of a Maildir and its folders, but those marked as trashed or in the folder `Trash`.
     fn count(&self) -> Result<QuotaUsage, Error> {
         let list_error = |errno: Errno| Error::io(Operation::List, &self.path, errno);
@@ -234,6 +258,18 @@ fn count_messages(maildir: &OwnedFd, usage: &mut QuotaUsage) -> rustix::io::Resu
         }
     }
     Ok(())
+}
+
+/// Takes a lock, unless another has it for long. Where there are no such locks, it is as if it were taken.
+fn lock(file: &File, operation: FlockOperation) -> bool {
+    let start = Instant::now();
+    loop {
+        match rustix::fs::flock(file, operation) {
+            Err(Errno::WOULDBLOCK) if start.elapsed() < LOCK_PATIENCE => std::thread::sleep(LOCK_PAUSE),
+            Err(Errno::INTR) => {}
+            done => return done != Err(Errno::WOULDBLOCK),
+        }
+    }
 }
 
 /// Whether another file has taken the place of this one.
@@ -379,6 +415,55 @@ mod tests {
         assert!(maildir.adjust_usage(1, 1).is_err());
         assert!(maildir.quota().is_err());
         assert_eq!(std::fs::read(&outside).unwrap(), b"100S\n");
+    }
+
+    /// Does something that shall not wait for anybody.
+    fn soon<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        let (done, outcome) = std::sync::mpsc::channel();
+        std::thread::spawn(move || done.send(work()));
+        outcome.recv_timeout(Duration::from_secs(10)).expect("nothing is waited for")
+    }
+
+    fn deliver(maildir: &Maildir) -> Result<crate::Delivered, Error> {
+        let mut delivery = maildir.deliver(&DeliveryOptions::new())?;
+        delivery.append(b"x")?;
+        delivery.stage()?.commit()
+    }
+
+    #[test]
+    fn what_is_no_file_or_has_a_second_name_is_neither_waited_for_nor_written_to() {
+        use rustix::fs::{CWD, Mode, mknodat};
+
+        let (dir, maildir) = maildir();
+        let path = maildir.path().join(FILE);
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let theirs = maildir.clone();
+        let found = soon(move || (theirs.quota(), theirs.adjust_usage(1, 1), deliver(&theirs)));
+        assert!(matches!(found.0, Err(Error::NotAFile { .. })), "{found:?}");
+        assert!(found.1.is_err() && found.2.is_err(), "{found:?}");
+
+        let outside = dir.path().join("outside");
+        std::fs::write(&outside, "100S\n0 0\n").unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::hard_link(&outside, &path).unwrap();
+        assert!(matches!(maildir.adjust_usage(1, 1), Err(Error::NotAFile { .. })));
+        assert!(matches!(maildir.quota(), Err(Error::NotAFile { .. })));
+        assert_eq!(std::fs::read(&outside).unwrap(), b"100S\n0 0\n");
+    }
+
+    #[test]
+    fn who_keeps_the_lock_keeps_no_mail_waiting() {
+        let (_dir, maildir) = maildir();
+        // One recent sum, and one that is to be counted anew.
+        for (content, counted) in [("5000S\n9 1\n", "5000S\n9 1\n1 1\n"), ("50S\n9 1\n90 1\n", "")] {
+            std::fs::write(maildir.path().join(FILE), content).unwrap();
+            let held = File::open(maildir.path().join(FILE)).unwrap();
+            rustix::fs::flock(&held, FlockOperation::LockExclusive).unwrap();
+            let theirs = maildir.clone();
+            let delivered = soon(move || deliver(&theirs));
+            assert_eq!(delivered.is_ok(), !counted.is_empty(), "{delivered:?}");
+            assert_eq!(file(&maildir), if counted.is_empty() { content } else { counted });
+        }
     }
 
     /// Lets another program replace the file between opening and locking it.
