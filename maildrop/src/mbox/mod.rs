@@ -415,7 +415,11 @@ impl Mbox {
 
     fn open_named(&self, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
         match &self.home {
-            Some(home) => rustix::fs::openat(home, fs::split(&self.path).1, flags | OFlags::NOFOLLOW, mode),
+            Some(home) => {
+                // The owner may have a lease on the file, for which the kernel has others wait most of a minute.
+                let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+                rustix::fs::openat(home, fs::split(&self.path).1, flags, mode)
+            }
             None => rustix::fs::open(&self.path, flags, mode),
         }
     }
@@ -453,6 +457,7 @@ impl Mbox {
     fn not_opened(&self, errno: Errno) -> Error {
         match errno {
             Errno::LOOP if self.home.is_some() => Error::Symlink { path: self.path.clone() },
+            Errno::AGAIN if self.home.is_some() => Error::LockHeld { path: self.path.clone(), attempts: 1 },
             errno => self.error(Operation::Open, errno),
         }
     }

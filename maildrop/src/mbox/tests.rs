@@ -430,3 +430,17 @@ fn what_waits_is_written_out_before_the_commit_if_asked_for() {
     append.commit().unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), [FROM.as_bytes(), b"Subject: x\n\nhi\n\n"].concat());
 }
+
+#[test]
+fn no_lease_on_the_mbox_of_a_user_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = fs::open_dir(dir.path()).unwrap();
+    let mbox = Mbox::inside(home, dir.path().join("box"), quick());
+    for access in [Access::Exclusive, Access::ReadOnly] {
+        let locked = mbox.lock(OFlags::CREATE, access).unwrap();
+        let flags = rustix::fs::fcntl_getfl(&locked.file).unwrap();
+        assert!(flags.contains(OFlags::NONBLOCK), "{access:?}");
+    }
+    // What the system says of one.
+    assert!(matches!(mbox.not_opened(Errno::AGAIN), Error::LockHeld { .. }));
+}
