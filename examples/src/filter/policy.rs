@@ -59,7 +59,8 @@ pub enum Places {
     /// All that the system lets this process open.
     Anywhere,
     /// Those below a directory, and `/dev/null`, which cannot be a lock file. Symbolic links that lead elsewhere count as
-    /// elsewhere, and pipes and devices take no mail. It must exist.
+    /// elsewhere, and pipes and devices take no mail. It must exist. A file is looked at before it is opened, so this keeps
+    /// rc files in, but not those who can put links there in that moment.
     Below(PathBuf),
 }
 
