@@ -313,15 +313,28 @@ fn commit_batch(mailboxes: &Mailboxes, first: Job, jobs: &Receiver<Job>) {
 /// Where a copy could not be made durable, takes the others back: the client is told of one outcome for all, and will
 /// send the message again.
 fn take_back_where_one_failed(outcome: Outcome) -> Outcome {
-    if outcome.iter().any(Result::is_err) {
-        for delivered in outcome.iter().flatten() {
-            if let Err(error) = std::fs::remove_file(delivered.path()) {
-                tracing::warn!(path = %delivered.path().display(), %error, "a copy could not be taken back");
+    if outcome.iter().all(Result::is_ok) {
+        return outcome;
+    }
+    let mut failed = None;
+    for copy in outcome {
+        match copy {
+            Ok(delivered) => {
+                let path = delivered.path();
+                match delivered.take_back() {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        tracing::warn!(path = %path.display(), "a copy was gone before it was taken back");
+                    }
+                    Err(error) => tracing::warn!(%error, "a copy could not be taken back"),
+                }
+            }
+            Err(error) => {
+                failed.get_or_insert(Err(error));
             }
         }
-        return outcome.into_iter().find(Result::is_err).into_iter().collect();
     }
-    outcome
+    failed.into_iter().collect()
 }
 
 #[cfg(test)]

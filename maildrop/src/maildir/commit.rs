@@ -14,6 +14,9 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+
 use super::delivery::Sizes;
 use super::{Maildir, Staged};
 use crate::error::{Error, Operation};
@@ -69,6 +72,23 @@ impl Delivered {
     /// Octets of the message with each line end as CRLF.
     pub fn crlf_size(&self) -> u64 {
         self.sizes.crlf
+    }
+
+    /// Removes the message again from `new/`, wherever its Maildir lies by then, and says whether it did. One that a reader has
+    /// moved to `cur/` stays.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn take_back(self) -> Result<bool, Error> {
+        match rustix::fs::unlinkat(&self.maildir.dirs.new, self.name.as_os_str(), AtFlags::empty()) {
+            Ok(()) => {}
+            Err(Errno::NOENT) => return Ok(false),
+            Err(errno) => return Err(Error::io(Operation::Remove, self.path(), errno)),
+        }
+        // A wrong sum is made good when it is counted anew.
+        let bytes = i64::try_from(self.sizes.stored).unwrap_or(i64::MAX);
+        let _ = self.maildir.adjust_usage(-bytes, -1);
+        Ok(true)
     }
 }
 
@@ -296,4 +316,35 @@ fn group_by<T, K: Ord>(batch: &[Result<T, Error>], key: impl Fn(&T) -> K) -> BTr
         }
     }
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DeliveryOptions;
+
+    #[test]
+    fn a_message_is_taken_back_from_the_maildir_that_it_was_delivered_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let maildir = Maildir::create(at("box")).unwrap();
+        maildir.set_quota(Some("100S".parse().unwrap())).unwrap();
+        let deliver = || {
+            let mut delivery = maildir.deliver(&DeliveryOptions::new()).unwrap();
+            delivery.append(b"12345").unwrap();
+            delivery.stage().unwrap().commit().unwrap()
+        };
+        let (first, second) = (deliver(), deliver());
+        std::fs::rename(first.path(), at("box/cur").join(first.name().as_os_str())).unwrap();
+        assert!(!first.take_back().unwrap());
+
+        std::fs::create_dir(at("other")).unwrap();
+        std::fs::write(at("other").join(second.name().as_os_str()), "another's").unwrap();
+        std::fs::rename(at("box/new"), at("moved")).unwrap();
+        std::os::unix::fs::symlink(at("other"), at("box/new")).unwrap();
+        assert!(second.take_back().unwrap());
+        assert_eq!(std::fs::read_dir(at("moved")).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(at("other")).unwrap().count(), 1);
+        assert_eq!(maildir.quota().unwrap().unwrap().usage, QuotaUsage { bytes: 5, messages: 1 });
+    }
 }
