@@ -113,12 +113,26 @@ impl MboxAppend {
     /// # Errors
     /// [`Error::Incomplete`] if an earlier write failed, or [`Error::Io`]. In each case nothing is left behind.
     pub fn commit(mut self) -> Result<Appended, Error> {
+        self.commit_here()
+    }
+
+    /// The same, but keeps the locks.
+    pub(super) fn commit_here(&mut self) -> Result<Appended, Error> {
         self.with(|quoter, out| {
             quoter.finish(|bytes| out.collect(bytes))?;
             out.end()?;
             out.flush()
         })?;
         self.target.commit()
+    }
+
+    /// Begins another message behind the one that was committed.
+    pub(super) fn begin_next(&mut self) -> Result<(), Error> {
+        self.quoter = Quoter::new();
+        self.with(|_, out| {
+            (out.base, out.start, out.committed) = (out.next, out.next, false);
+            out.separate()
+        })
     }
 }
 
@@ -267,7 +281,7 @@ impl Target {
         Ok(())
     }
 
-    fn commit(mut self) -> Result<Appended, Error> {
+    fn commit(&mut self) -> Result<Appended, Error> {
         if let Kind::File(_) = self.kind {
             // What the message says must be on the disk before the guard goes.
             self.sync()?;

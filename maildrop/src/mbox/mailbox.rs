@@ -64,7 +64,7 @@ pub enum Unquoting {
 /// counted, as with Dovecot; so marking a message changes nothing of what is read.
 ///
 /// An empty file `.NAME.maildrop.session` beside the mbox is what exclusive sessions lock; `.NAME.maildrop.update` is there
-/// while it is being replaced.
+/// while it is being replaced, and `.NAME.maildrop.late` while mail waits to be added that came meanwhile.
 pub struct MboxMailbox {
     mbox: Box<Mbox>,
     path: Arc<Path>,

@@ -17,6 +17,7 @@
 mod append;
 mod content_length;
 mod guard;
+mod late;
 mod mailbox;
 mod notes;
 mod quote;
@@ -307,7 +308,18 @@ impl Mbox {
 
     /// The open file with its locks. Who only reads shares the kernel's with others, and goes without the lock file where
     /// none may be made.
+    ///
+    /// Mail that came while the file was being replaced is added to it first.
     fn lock(&self, create: OFlags, access: Access) -> Result<Locked, Error> {
+        self.lock_with(create, access, true)
+    }
+
+    /// The same, and adds nothing.
+    fn lock_alone(&self, create: OFlags, access: Access) -> Result<Locked, Error> {
+        self.lock_with(create, access, false)
+    }
+
+    fn lock_with(&self, create: OFlags, access: Access, mut adds: bool) -> Result<Locked, Error> {
         let dot_lock = match &self.options.dot_lock {
             Some(options) => {
                 let path = self.options.lock_file.clone();
@@ -351,6 +363,12 @@ impl Mbox {
             }
             // A reader may have put another file in its place while it held the lock.
             if locked.is_in_place()? {
+                if adds && access == Access::Exclusive && locked.regular()? && late::waits(self) {
+                    // If there is no room for it, that is no reason not to let mail be removed.
+                    let _ = late::take(locked);
+                    adds = false;
+                    continue;
+                }
                 return Ok(Locked { _dot_lock: dot_lock, ..locked });
             }
             if attempts >= REPLACED_ATTEMPTS {

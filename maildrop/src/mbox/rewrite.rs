@@ -3,39 +3,26 @@
 //! An update that takes messages from the end of the file sets its length, which is one step. Any other writes what stays
 //! to a file beside it, with the same mode, owner and group (or without rights of a group that the system does not let it
 //! have), makes that durable, and puts it in the place of the old one, all under the locks: so at any instant the file has
-//! all of the messages that were to be removed, or none. A program that had the old file open, and waits for the kernel's
-//! lock without a lock file, may write to that then. What it writes is added to the new one, for up to five seconds, in which
-//! the commit waits, as long as another process has the old file open for writing. Such programs are seen on Linux only, and
-//! only where /proc shows them: root sees all of the machine, others those of the same user. Otherwise, and where a program
-//! holds the file longer and does not look whether it was replaced, what it writes is lost; let those take the lock file,
-//! too.
+//! all of the messages that were to be removed, or none. What others write to the old one, which they have open, is told in
+//! `late`.
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
+use super::late::{self, End};
 use super::mailbox::hidden;
-use super::writers::has_writers;
-use super::{Locked, Mbox, Quoting};
+use super::{Locked, Mbox};
 use crate::error::{Error, Operation};
 use crate::fs;
 use crate::kernel_lock;
 
 /// Octets that are copied at once.
 const COPY: usize = 256 * 1024;
-/// How often at least, and how long at most, it is looked whether others have written to a file that was replaced. Many try
-/// for its lock once a second.
-const LATE_ROUNDS: usize = 3;
-const LATE_PATIENCE: Duration = Duration::from_secs(5);
-const LATE_PAUSE: Duration = Duration::from_millis(1);
-const LATEST_PAUSE: Duration = Duration::from_millis(100);
-const LATE_WAIT: Duration = Duration::from_secs(10);
 
 /// A part of a file that is written anew.
 #[derive(Debug)]
@@ -56,6 +43,8 @@ impl Locked {
     pub(super) fn replace(self, pieces: &[Piece]) -> Result<(), Error> {
         let mbox = self.mbox.clone();
         let before = self.stat()?;
+        let size = u64::try_from(before.st_size).unwrap_or(0);
+        let end = End::of(&self.file, size).map_err(|error| mbox.error(Operation::Read, error))?;
         let (dir, name) = mbox.directory()?;
         let tmp = hidden(&name, ".maildrop.update");
         let replaced = self.write_beside(&dir, &tmp, &before, pieces).and_then(|()| {
@@ -73,7 +62,7 @@ impl Locked {
         let Locked { file: old, _dot_lock: dot_lock, .. } = self;
         let _ = kernel_lock::unlock(&old);
         drop(dot_lock);
-        carry_over(&mbox, &old, u64::try_from(before.st_size).unwrap_or(0))?;
+        late::carry_over(&mbox, &old, &before, &end)?;
         synced
     }
 
@@ -94,12 +83,7 @@ impl Locked {
         }
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let mut file = File::from(rustix::fs::openat(dir, tmp, flags, fs::FILE_MODE).map_err(create)?);
-        let made = rustix::fs::fstat(&file).map_err(create)?;
-        let chown = |owner: Option<u32>, group: Option<u32>| {
-            rustix::fs::fchown(&file, owner.map(Uid::from_raw), group.map(Gid::from_raw))
-        };
-        let mode = keep_owner(&made, before, chown).map_err(create)?;
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(create)?;
+        own_as(&file, before).map_err(create)?;
         let mut buffer = Vec::new();
         for piece in pieces {
             match piece {
@@ -123,6 +107,15 @@ impl Locked {
         let _ = rustix::fs::futimens(&file, &times);
         Ok(())
     }
+}
+
+/// Gives a file that was made the owner, the group and the mode of another, as far as it may have them.
+pub(super) fn own_as(file: &File, like: &Stat) -> Result<(), Errno> {
+    let chown = |owner: Option<u32>, group: Option<u32>| {
+        rustix::fs::fchown(file, owner.map(Uid::from_raw), group.map(Gid::from_raw))
+    };
+    let mode = keep_owner(&rustix::fs::fstat(file)?, like, chown)?;
+    rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
 }
 
 /// Gives a new file the owner and the group of the one whose place it is to take, and answers which mode it may have.
@@ -150,7 +143,7 @@ fn keep_owner(
     }
 }
 
-fn copy(
+pub(super) fn copy(
     mbox: &Mbox,
     from: &File,
     mut range: std::ops::Range<u64>,
@@ -165,32 +158,6 @@ fn copy(
             .map_err(|error| mbox.error(Operation::Copy, error))?;
         write(&buffer[..most])?;
         range.start += most as u64;
-    }
-    Ok(())
-}
-
-/// Adds what others have written to a file that was replaced while they waited for its lock.
-fn carry_over(mbox: &Mbox, old: &File, mut size: u64) -> Result<(), Error> {
-    let (start, mut pause) = (Instant::now(), LATE_PAUSE);
-    for round in 1.. {
-        // Those who wait in the kernel are woken by then, and are to go first.
-        thread::sleep(pause);
-        pause = (pause * 2).min(LATEST_PAUSE);
-        // Who is seen no more has written before it is looked at the file.
-        let more = round < LATE_ROUNDS || (start.elapsed() < LATE_PATIENCE && has_writers(old));
-        let _ = kernel_lock::lock(old, LATE_WAIT);
-        let grown = old.metadata().map_err(|error| mbox.error(Operation::Stat, error))?.len();
-        if grown > size {
-            let options = mbox.options.clone().quoting(Quoting::Raw);
-            let mut append = Mbox { options, ..mbox.clone() }.begin()?;
-            copy(mbox, old, size..grown, &mut Vec::new(), |chunk| append.append(chunk))?;
-            append.commit()?;
-            size = grown;
-        }
-        let _ = kernel_lock::unlock(old);
-        if !more {
-            break;
-        }
     }
     Ok(())
 }
