@@ -30,6 +30,7 @@ use super::guard::Identity;
 use super::rewrite::Piece;
 use super::scan::{MboxMessage, is_in_place, scan};
 use super::watch::{Stamp, Watch};
+use super::writers::has_writers;
 use super::{Locked, Mbox};
 use crate::error::{Error, Operation};
 use crate::flags::Flags;
@@ -60,7 +61,8 @@ pub enum Unquoting {
 /// one of them goes, those behind it move up, so that an identifier still stands for the same text.
 ///
 /// Flags are what `Status:` and `X-Status:` say, and [`Update::seen`] writes `Status: RO`, as Dovecot, mutt and qpopper do, in
-/// the same step that removes messages. Such [notes of readers](crate::MBOX_NOTES) stay in the file, but are neither lent nor
+/// the same step that removes messages. An update that only marks does nothing while another process has the file open for
+/// writing, as far as can be seen: marks are not worth a new file, to which that would have to turn. Such [notes of readers](crate::MBOX_NOTES) stay in the file, but are neither lent nor
 /// counted, as with Dovecot; so marking a message changes nothing of what is read.
 ///
 /// An empty file `.NAME.maildrop.session` beside the mbox is what exclusive sessions lock; `.NAME.maildrop.update` is there
@@ -276,6 +278,11 @@ impl MboxMailbox {
         Ok(())
     }
 
+    /// Whether another program has the file open for writing.
+    fn is_open_elsewhere(&self, locked: &Locked) -> Result<bool, Error> {
+        Ok(has_writers(&locked.file, &self.mbox.directory()?.1))
+    }
+
     fn all_digests(&mut self) -> Result<Vec<(MessageDigest, usize)>, Error> {
         let mut copies: HashMap<MessageDigest, usize> = HashMap::new();
         let mut digests = Vec::with_capacity(self.entries.len());
@@ -427,6 +434,10 @@ impl Mailbox for MboxMailbox {
         let size = locked.size()?;
         let removed: Vec<usize> = update.removed().collect();
         let seen: Vec<usize> = update.marked_seen().collect();
+        let removes = removed.iter().any(|&index| !self.entries[index].gone);
+        if !removes && self.is_open_elsewhere(&locked)? {
+            return Ok(());
+        }
         match &*self.pieces(&locked.file, size, &removed, &seen)? {
             [Piece::Kept(all)] if *all == (0..size) => Ok(()),
             [] => locked.cut(0),

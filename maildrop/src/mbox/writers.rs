@@ -18,6 +18,11 @@ use rustix::fs::{OFlags, Stat};
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
+/// Whether a process other than this one has a file of this name open for writing.
+pub(super) fn has_writers(file: &File, name: &OsStr) -> bool {
+    rustix::fs::fstat(file).is_ok_and(|stat| !writers(&stat, name).is_empty())
+}
+
 /// Waits until no other process has a file of this name, or of none, open for writing. Answers how often it was looked at
 /// all processes.
 pub(super) fn wait_for_writers(file: &File, name: &OsStr, most: Duration) -> usize {
@@ -87,11 +92,6 @@ fn is_for_writing(process: &Path, handle: &Path) -> bool {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
-
-    fn has_writers(file: &File, name: &OsStr) -> bool {
-        rustix::fs::fstat(file).is_ok_and(|stat| !writers(&stat, name).is_empty())
-    }
-
     use std::process::{Command, Stdio};
 
     #[test]

@@ -443,6 +443,45 @@ fn a_message_is_marked_as_seen_once_and_nothing_else_of_it_changes() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn marks_are_left_for_another_time_while_a_program_has_the_file_open_for_writing() {
+    use std::process::{Command, Stdio};
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("box");
+    let message = |name: &str| [&line()[..], format!("Subject: {name}\n\n{name}\n\n").as_bytes()].concat();
+    let plain = [message("1"), message("2")].concat();
+    let marked =
+        String::from_utf8(plain.clone()).unwrap().replace("2\n\n2", "2\nStatus: RO\n\n2").into_bytes();
+    let mbox = Mbox::with_options(&path, quick());
+    let mark = |update: &mut Update| {
+        ready(mbox.mailbox(Access::Exclusive).unwrap().commit(update.seen(1))).unwrap();
+        std::fs::read(&path).unwrap()
+    };
+    for (open_for, only_marks, expected) in [("w", true, &plain), ("r", true, &marked), ("w", false, &marked)]
+    {
+        std::fs::write(&path, &plain).unwrap();
+        let handle = File::options().read(open_for == "r").append(open_for == "w").open(&path).unwrap();
+        let mut program = Command::new("cat");
+        let mut program = program.stdin(Stdio::piped()).stdout(Stdio::from(handle)).spawn().unwrap();
+        let mut update = Update::new();
+        if !only_marks {
+            update.remove(0);
+            // Who is waited for then.
+            drop(program.stdin.take());
+        }
+        let after = mark(&mut update);
+        let expected = if only_marks { &expected[..] } else { &expected[message("1").len()..] };
+        assert_eq!(after, expected, "{open_for} {only_marks}");
+        drop(program.stdin.take());
+        program.wait().unwrap();
+        if only_marks {
+            assert_eq!(mark(&mut Update::new()), marked);
+        }
+    }
+}
+
 #[test]
 fn a_pipe_is_no_mailbox_and_is_not_waited_for() {
     let dir = tempfile::tempdir().unwrap();
