@@ -57,7 +57,7 @@ pub enum Expire {
     Never,
     /// Those that are marked as seen, not as flagged, and arrived so many days ago, or longer, are removed when their user logs
     /// in. What nobody has seen stays, and so does what came at an unknown time. In an mbox the From_ lines tell the time, in
-    /// Greenwich's.
+    /// Greenwich's. MH folders do not tell for sure what was seen: with them a post office does not start.
     Days(u32),
 }
 

@@ -76,6 +76,12 @@ pub enum StartError {
     /// Lines of an mbox and of MH end with LF.
     #[error("expected line_endings = \"lf\" for the store {0}, found \"crlf\"")]
     LineEndings(StoreFormat),
+    /// A store that cannot tell mail that was seen from mail that another program has put there, so that nothing in it may
+    /// expire.
+    #[error(
+        "expected expire = \"never\" for the store {0}, which does not tell for sure what was seen, found a number of days"
+    )]
+    Expire(StoreFormat),
     /// A quota that would not be heeded.
     #[error(
         "expected store = \"maildir\" for the quota in {path}, found {store}, which knows no quotas: remove that file, or the quota"
@@ -125,6 +131,7 @@ impl StartError {
             Self::NoMechanism(_) => vec![vec!["auth", "mechanisms"]],
             Self::Data { .. } => vec![vec!["data"]],
             Self::LineEndings(_) => vec![vec!["line_endings"], vec!["store"]],
+            Self::Expire(_) => vec![vec!["pop3", "expire"], vec!["store"]],
             Self::NoData(_) | Self::Quota { .. } | Self::Filter(RulesError::InMemory { .. }) => {
                 vec![vec!["store"]]
             }

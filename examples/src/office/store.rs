@@ -8,7 +8,7 @@ use maildrop::{Error, MailRoot};
 
 use super::builder::{Builder, Keeping, REMEMBERED_BYTES};
 use super::start_error::StartError;
-use crate::config::LineEndings;
+use crate::config::{Expire, LineEndings};
 use crate::delivery::{Boxes, MailStore, Maildirs, Rules, RulesError, Sink, given};
 use crate::users::Users;
 
@@ -90,6 +90,10 @@ impl Builder {
     fn check_boxes(&self, store: StoreFormat, root: &Path, users: &Users) -> Result<(), StartError> {
         if self.config.line_endings == LineEndings::Crlf {
             return Err(StartError::LineEndings(store));
+        }
+        // What is not in the sequence `unseen` counts as seen, also where whoever put it there keeps no sequences.
+        if store == StoreFormat::Mh && self.config.pop3.expire != Expire::Never {
+            return Err(StartError::Expire(store));
         }
         let maildirs = MailRoot::new(root);
         let is_limited = |maildir: &maildrop::Maildir| match maildir.quota() {

@@ -1,11 +1,11 @@
 //! The same mail in each store: delivered by SMTP and LMTP, filed by rc files, collected by POP3.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::client::{Client, LONG};
 use crate::rules::write_rc;
-use mailwright::config::{BrokenRc, Config, LineEndings, Span};
+use mailwright::config::{BrokenRc, Config, Expire, LineEndings, Span};
 use mailwright::office::{Builder, RulesError, StartError};
 use mailwright::{PostOffice, Service, StoreFormat};
 
@@ -387,6 +387,81 @@ async fn what_is_no_mailbox_is_left_to_the_administrator() {
     std::fs::rename(&other, &mbox).unwrap();
     login(&office, "alice").await.say("STAT", "+OK 1 ").await;
     login(&office, "bob").await.say("STAT", "+OK 1 ").await;
+}
+
+/// Sets when a file was changed last.
+fn age(path: &Path, time: SystemTime) {
+    std::fs::File::open(path).unwrap().set_modified(time).unwrap();
+}
+
+#[tokio::test]
+async fn what_nobody_has_seen_never_expires() {
+    let old = SystemTime::now() - Duration::from_secs(31 * 24 * 60 * 60);
+    let seconds = old.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let expiring = |format| {
+        let mut config = config(format);
+        config.pop3.expire = Expire::Days(30);
+        config
+    };
+    for format in FILES {
+        let data = tempfile::tempdir().unwrap();
+        let home = data.path().join("mail/alice");
+        match format {
+            StoreFormat::Maildir => {
+                for part in ["tmp", "new", "cur"] {
+                    std::fs::create_dir_all(home.join("Maildir").join(part)).unwrap();
+                }
+                for (name, subject) in
+                    [("new/{}.1.h", "new"), ("cur/{}.2.h", "listed"), ("cur/{}.3.h:2,S", "seen")]
+                {
+                    let path = home.join("Maildir").join(name.replace("{}", &seconds.to_string()));
+                    std::fs::write(&path, format!("Subject: {subject}\n\n")).unwrap();
+                    age(&path, old);
+                }
+            }
+            StoreFormat::Mbox => {
+                std::fs::create_dir_all(&home).unwrap();
+                let message = |subject: &str, status: &str| {
+                    format!("From s@x.test Tue Jan  2 03:04:05 2001\nSubject: {subject}\n{status}\nx\n\n")
+                };
+                let messages =
+                    [message("new", ""), message("listed", "Status: O\n"), message("seen", "Status: RO\n")];
+                std::fs::write(home.join("mbox"), messages.concat()).unwrap();
+            }
+            _ => {
+                // As procmail and nmh's slocal leave it: nothing tells whether somebody has read it.
+                std::fs::create_dir_all(home.join("Mail/inbox")).unwrap();
+                for (name, subject) in [("1", "new"), ("2", "listed")] {
+                    let path = home.join("Mail/inbox").join(name);
+                    std::fs::write(&path, format!("Subject: {subject}\n\n")).unwrap();
+                    age(&path, old);
+                }
+            }
+        }
+        match builder(data.path(), expiring(format)).start().await {
+            Ok(office) => drop(login(&office, "alice").await),
+            Err(error) => {
+                assert!(matches!(&error, StartError::Expire(StoreFormat::Mh)), "{format}: {error}");
+                assert_eq!(error.keys(), [vec!["pop3", "expire"], vec!["store"]]);
+            }
+        }
+        let office = start(data.path(), format).await;
+        let mut client = login(&office, "alice").await;
+        client.say("STAT", "+OK 2 ").await;
+        let mut left = Vec::new();
+        for number in 1..=2 {
+            left.extend(client.text(&format!("RETR {number}")).await);
+        }
+        let left = String::from_utf8(left).unwrap();
+        assert!(
+            left.contains("Subject: new\r\n") && left.contains("Subject: listed\r\n"),
+            "{format}: {left}"
+        );
+    }
+    let data = tempfile::tempdir().unwrap();
+    let mut discarding = expiring(StoreFormat::Mh);
+    discarding.discard = true;
+    assert!(builder(data.path(), discarding).start().await.is_ok(), "there is nothing that could expire");
 }
 
 #[tokio::test]

@@ -210,3 +210,30 @@ fn unique_ids(mailbox: &mut AnyMailbox) -> Result<UniqueIds, Refusal> {
     }
     Ok(ids)
 }
+
+#[cfg(test)]
+mod tests {
+    use maildrop::store::MemoryStore;
+
+    use super::*;
+    use crate::config::Expire;
+
+    #[tokio::test]
+    async fn of_mail_in_memory_only_what_is_old_and_was_collected_expires() {
+        let (memory, alice) = (MemoryStore::new(), UserName::parse("alice").unwrap());
+        let old = SystemTime::now() - Duration::from_secs(31 * 24 * 60 * 60);
+        for arrived in [old, old, SystemTime::now()] {
+            memory.deliver(&alice, &Folder::Inbox, b"Subject: x\n\n", arrived);
+        }
+        let config = Pop3Config { expire: Expire::Days(30), ..Pop3Config::default() };
+        let maildrops = Maildrops::new(AnyStore::Memory(memory), &config);
+        let (mailbox, maildrop) = maildrops.open(alice.clone()).await.unwrap();
+        assert_eq!(maildrop.len(), 3, "nobody has seen any");
+        let mut update = Update::new();
+        update.seen(1);
+        update.seen(2);
+        ready(mailbox.commit(&update)).unwrap();
+        let (_, maildrop) = maildrops.open(alice).await.unwrap();
+        assert_eq!(maildrop.len(), 2);
+    }
+}
