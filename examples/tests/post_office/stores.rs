@@ -359,7 +359,7 @@ async fn an_mbox_that_another_program_has_locked_is_told_and_gets_its_mail_later
     let mut client = Client::silent(office.addr(Service::Pop3).unwrap()).await;
     client.expect("+OK").await;
     client.say("USER alice", "+OK").await;
-    client.say("PASS secret", "-ERR [").await;
+    client.say("PASS secret", "-ERR [IN-USE] another program has locked the maildrop").await;
     std::fs::remove_file(&lock).unwrap();
     deliver(&office, &["alice"], b"Subject: 2\r\n\r\n").await;
     login(&office, "alice").await.say("STAT", "+OK 2 ").await;

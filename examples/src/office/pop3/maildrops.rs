@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use maildrop::store::{Access, AnyMailbox, AnyStore, Folder, Mailbox, Message, Store, Update, ready};
 use maildrop::{Error, Flags, UserName};
 use pop3_proto::server::{Deleted, Maildrop, UniqueIds};
-use pop3_proto::types::Refusal;
+use pop3_proto::types::{Refusal, ResponseCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::logins::Logins;
@@ -19,6 +19,12 @@ use crate::config::{Pop3Config, WithoutUtf8};
 const READERS: usize = 64;
 /// How many sessions have a message read ahead at a time.
 const AHEAD: usize = 64;
+
+/// Another program works on the mailbox, and is not done in time.
+const LOCKED: Refusal = Refusal::from_static(
+    Some(ResponseCode::InUse),
+    "another program has locked the maildrop, try again later",
+);
 
 /// What reads a message.
 pub(super) type Reader = <AnyMailbox as Mailbox>::Reader;
@@ -118,6 +124,10 @@ impl Maildrops {
                 Ok(opened)
             }
             Some(Err(Error::InUse { .. })) => Err(Refusal::IN_USE),
+            Some(Err(error @ (Error::LockHeld { .. } | Error::LockLost { .. }))) => {
+                tracing::warn!(user = %who, %error, "a maildrop could not be opened");
+                Err(LOCKED)
+            }
             Some(Err(error)) => {
                 tracing::error!(%error, "a maildrop could not be opened");
                 Err(if error.is_misplaced() { Refusal::PERMANENT } else { Refusal::TEMPORARY })
