@@ -540,20 +540,32 @@ async fn users_whose_mboxes_are_locked_keep_nobody_else_out() {
     for name in &names {
         let home = data.path().join("mail").join(name);
         std::fs::create_dir_all(&home).unwrap();
-        std::fs::write(home.join("mbox"), "").unwrap();
+        std::fs::write(home.join("mbox"), "From s@x.test Tue Jan  2 03:04:05 2001\nSubject: x\n\nx\n\n")
+            .unwrap();
         std::fs::write(home.join("mbox.lock"), "").unwrap();
         let mut client = Client::silent(office.addr(Service::Pop3).unwrap()).await;
         client.expect("+OK").await;
         client.say(&format!("USER {name}"), "+OK").await;
         client.send("PASS secret\r\n").await;
-        waiting.push((client, home));
+        waiting.push((client, home.join("mbox.lock")));
     }
-    let mut bob = Client::silent(office.addr(Service::Pop3).unwrap()).await;
-    bob.expect("+OK").await;
-    bob.say("USER bob", "+OK").await;
-    bob.say("PASS secret", "+OK").await;
-    for (mut client, home) in waiting {
-        std::fs::remove_file(home.join("mbox.lock")).unwrap();
+    login(&office, "bob").await.say("QUIT", "+OK").await;
+    for (client, lock) in &mut waiting {
+        std::fs::remove_file(&*lock).unwrap();
+        client.expect("+OK").await;
+    }
+    // Nor do those whose mail cannot be marked or removed yet.
+    for (at, (client, lock)) in waiting.iter_mut().enumerate() {
+        client.text("RETR 1").await;
+        if at % 2 == 0 {
+            client.say("DELE 1", "+OK").await;
+        }
+        std::fs::write(&*lock, "").unwrap();
+        client.send("QUIT\r\n").await;
+    }
+    login(&office, "bob").await.say("QUIT", "+OK").await;
+    for (client, lock) in &mut waiting {
+        std::fs::remove_file(&*lock).unwrap();
         client.expect("+OK").await;
     }
 }
