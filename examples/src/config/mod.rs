@@ -141,7 +141,8 @@ impl Default for TlsConfig {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct AuthConfig {
-    /// The mechanisms allowed, of those that [serve](Self::challenge_response) users. All by default.
+    /// The mechanisms allowed, of those that [serve](Self::challenge_response) users. All by default, but POP3 offers the
+    /// `-PLUS` forms of SCRAM only where they are named here, since mail readers that cannot bind choose them there and fail.
     #[serde(deserialize_with = "mechanisms")]
     pub mechanisms: Option<MechanismSet>,
     /// When mechanisms are offered that do not send the password.

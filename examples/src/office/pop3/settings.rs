@@ -32,6 +32,11 @@ pub(in super::super) fn machine(
     server.implicit_tls = service.is_implicit_tls();
     server.stls = tls.is_some() && !service.is_implicit_tls();
     server.mechanisms = mechanisms(config, users, tls);
+    // Mail readers that know the names but cannot bind choose them, fail, and some take the replies to what follows for each
+    // other. Nobody is less safe: who wants them names them.
+    if config.auth.mechanisms.is_none() {
+        server.mechanisms = server.mechanisms.without_channel_binding();
+    }
     // It asks the same of a password as CRAM-MD5, and is as weak.
     server.apop = server.mechanisms.contains(Mechanism::CramMd5);
     // USER and PASS are PLAIN by other means.

@@ -71,3 +71,29 @@ async fn apop_serves_plain_users_and_refuses_others_as_with_a_wrong_password_and
     assert!(answers[2..].iter().all(|answer| *answer == answers[1]), "{answers:?}");
     login_as(&mut connect(&office).await, "walter", "secret").await;
 }
+
+#[tokio::test]
+async fn channel_binding_is_offered_where_it_is_asked_for_by_name() {
+    let without = "SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN";
+    for (allowed, expected) in [
+        ("", without),
+        ("mechanisms = [\"PLAIN\", \"SCRAM-SHA-256\"]", "SCRAM-SHA-256 PLAIN"),
+        ("mechanisms = [\"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\"]", "SCRAM-SHA-256-PLUS SCRAM-SHA-256"),
+    ] {
+        let config = Config::parse(&format!("[auth]\n{allowed}\n"), Path::new("p.toml")).unwrap();
+        let builder = PostOffice::builder().config(config).in_memory().user("alice", "secret");
+        let builder = builder.listen(Service::Pop3, "127.0.0.1:0").listen(Service::Pop3s, "127.0.0.1:0");
+        let office = builder.start().await.unwrap();
+        let certificate = office.certificate_pem().unwrap();
+        let mut client = connect(&office).await;
+        client.say("STLS", "+OK").await;
+        let mut stls = client.tls(certificate).await;
+        let client = Client::silent(office.addr(Service::Pop3s).unwrap()).await;
+        let mut pop3s = client.tls(certificate).await;
+        pop3s.expect("+OK").await;
+        for client in [&mut stls, &mut pop3s] {
+            let told = listing(client, "CAPA").await;
+            assert!(told.contains(&format!("SASL {expected}")), "{expected}: {told:?}");
+        }
+    }
+}
