@@ -342,14 +342,16 @@ impl Builder {
         for listen in &self.listen {
             wanted.push(listen.clone()?);
         }
+        if wanted.iter().any(|listen| asks_to_log_in(listen.service)) {
+            settings::tell_what_is_not_offered(&self.config, &shared.users);
+        }
         let settings = Arc::new(settings::driver(&self.config.timeouts, tls));
         let mut machines: HashMap<Service, Machines> = HashMap::new();
         let mut listeners = Vec::with_capacity(wanted.len());
         for Listen { service, address } in wanted {
             if let std::collections::hash_map::Entry::Vacant(vacant) = machines.entry(service) {
                 let users = &shared.users;
-                let needs_login = service.is_pop3() || service.is_submission();
-                if needs_login && settings::nobody_can_log_in(&self.config, users, tls) {
+                if asks_to_log_in(service) && settings::nobody_can_log_in(&self.config, users, tls) {
                     tracing::warn!(
                         %service,
                         "nobody can log in: there is no TLS, and without it passwords may not be sent. Have tls.enabled, or \
@@ -452,6 +454,10 @@ impl Builder {
             _ => Err(StartError::HalfTls),
         }
     }
+}
+
+fn asks_to_log_in(service: Service) -> bool {
+    service.is_pop3() || service.is_submission()
 }
 
 fn domain(name: &str) -> Result<Domain, StartError> {

@@ -9,7 +9,9 @@ use mail_wire::ReplyText;
 use mail_wire::sasl::{Mechanism, MechanismSet};
 
 use super::start_error::StartError;
-use crate::config::{BareNewlines, Config, LimitsConfig, LineEndings, Nul, Span, TimeoutsConfig};
+use crate::config::{
+    BareNewlines, ChallengeResponse, Config, LimitsConfig, LineEndings, Nul, Span, TimeoutsConfig,
+};
 use crate::driver::Settings;
 use crate::service::Service;
 use crate::tls::ServerTls;
@@ -99,6 +101,33 @@ pub(super) fn nobody_can_log_in(config: &Config, users: &Users, tls: Option<&Ser
     let is_forbidden = tls.is_none() && !config.auth.plaintext_without_tls;
     let left = mechanisms(config, users, tls).without_plaintext().without_channel_binding();
     is_forbidden && left.is_empty()
+}
+
+/// Writes to the log what is not offered for the sake of some users. Else the password of one would take away from all without
+/// a word what they logged in by.
+pub(super) fn tell_what_is_not_offered(config: &Config, users: &Users) {
+    let mechanisms = kept_from_some(config, users);
+    if let Some((user, kept_as)) = users.not_served(mechanisms) {
+        tracing::info!(
+            %user,
+            kept_as = %kept_as.name(),
+            %mechanisms,
+            "mechanisms are not offered, nor APOP where CRAM-MD5 is one of them, as they do not serve this user, and maybe \
+             others. They are offered once all passwords are {{PLAIN}}, or with auth.challenge_response = \"always\", and then \
+             refused to such users; with \"never\" this is not told"
+        );
+    }
+}
+
+/// What would serve some users and is allowed, but not offered since it does not serve all.
+fn kept_from_some(config: &Config, users: &Users) -> MechanismSet {
+    if config.auth.challenge_response != ChallengeResponse::Auto {
+        return MechanismSet::EMPTY;
+    }
+    let of_all = users.mechanisms(ChallengeResponse::Auto);
+    let of_some = users.mechanisms(ChallengeResponse::Always).without_channel_binding();
+    let allowed = config.auth.mechanisms.unwrap_or(MechanismSet::ALL);
+    of_some.iter().filter(|&mechanism| allowed.contains(mechanism) && !of_all.contains(mechanism)).collect()
 }
 
 fn limits(asked: &LimitsConfig) -> ServerLimits {

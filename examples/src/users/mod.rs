@@ -203,6 +203,20 @@ impl Users {
         set
     }
 
+    /// The first user whose password does not serve all of these mechanisms, and how it is kept.
+    pub(crate) fn not_served(&self, mechanisms: MechanismSet) -> Option<(&UserName, Scheme)> {
+        let serves = |password: &StoredPassword, mechanism: Mechanism| match mechanism {
+            Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => password.serves_scram(Hash::Sha256),
+            Mechanism::ScramSha1 | Mechanism::ScramSha1Plus => password.serves_scram(Hash::Sha1),
+            Mechanism::CramMd5 => password.scheme() == Scheme::Plain,
+            _ => true,
+        };
+        let mut users = self.names.iter().filter_map(|name| self.by_name.get(name.as_str()));
+        let user =
+            users.find(|user| mechanisms.iter().any(|mechanism| !serves(&user.password, mechanism)))?;
+        Some((&user.name, user.password.scheme()))
+    }
+
     /// For the configuration of the SASL machine: what it shows where [`answer`](Self::answer) has nothing to show, which
     /// is of no mechanism that is [offered](Self::mechanisms). Costs it next to nothing.
     pub fn decoy(&self) -> Decoy {

@@ -97,3 +97,28 @@ async fn channel_binding_is_offered_where_it_is_asked_for_by_name() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_log_tells_at_the_start_what_is_not_offered_for_the_sake_of_some_users() {
+    let hash = Scheme::Sha512Crypt.hash(&Secret::new("secret")).unwrap();
+    for (service, plain_user, auth, expected) in [
+        (Service::Pop3, true, "", Some("mechanisms=SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5")),
+        (Service::Submission, true, "", Some("mechanisms=SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5")),
+        (Service::Pop3, true, "mechanisms = [\"PLAIN\", \"CRAM-MD5\"]", Some("mechanisms=CRAM-MD5")),
+        (Service::Pop3, true, "mechanisms = [\"PLAIN\"]", None),
+        (Service::Pop3, true, "challenge_response = \"never\"", None),
+        (Service::Pop3, true, "challenge_response = \"always\"", None),
+        (Service::Pop3, false, "", None),
+        (Service::Lmtp, true, "", None),
+    ] {
+        let plain = if plain_user { "peter = \"secret\"\n" } else { "" };
+        let config = format!("[users]\nhashim = \"{hash}\"\n{plain}[auth]\n{auth}\n");
+        let config = Config::parse(&config, Path::new("p.toml")).unwrap();
+        let before = log().len();
+        let builder = PostOffice::builder().config(config).in_memory();
+        let _office = builder.listen(service, "127.0.0.1:0").start().await.unwrap();
+        let told = log().since(before, "user=hashim kept_as=SHA512-CRYPT");
+        assert_eq!(told.len(), usize::from(expected.is_some()), "{service} {auth}: {told:?}");
+        assert!(told.iter().all(|line| line.contains(expected.unwrap_or_default())), "{told:?}");
+    }
+}
