@@ -175,7 +175,8 @@ async fn who_guesses_passwords_waits_on_every_connection_until_one_is_right() {
     config.auth.plaintext_without_tls = true;
     let unit = Duration::from_millis(200);
     config.timeouts.auth_failure_delay = Span(unit);
-    let office = PostOffice::builder().config(config).domain("local.test").user("alice", "secret");
+    let office =
+        PostOffice::builder().config(config).in_memory().domain("local.test").user("alice", "secret");
     let office = office.listen(Service::Smtp, "127.0.0.1:0").listen(Service::Pop3, "127.0.0.1:0");
     let office = office.trust_proxy(inside).start().await.unwrap();
     let smtp = async |password: &str, expected: &str| {
