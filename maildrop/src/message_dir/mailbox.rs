@@ -4,7 +4,7 @@
 //! all. So a message is known by its file as well (the inode, and when it was written), and looked for by that when its
 //! number has another.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -130,16 +130,23 @@ pub struct MhMailbox {
 struct Entry {
     number: u64,
     inode: u64,
-    /// When the file was written: its inode is given to another when it is gone.
+    /// When the file was written.
     written: (i64, u32),
     octets: Option<u64>,
     flags: Flags,
     gone: bool,
 }
 
+/// The inode of a file, and when it was written: its inode is given to another when it is gone.
+type FileId = (u64, (i64, u32));
+
 impl Entry {
+    fn file(&self) -> FileId {
+        (self.inode, self.written)
+    }
+
     fn is(&self, stat: &Stat) -> bool {
-        (self.inode, self.written) == (stat.st_ino, written_of(stat))
+        self.file() == (stat.st_ino, written_of(stat))
     }
 }
 
@@ -308,26 +315,30 @@ impl MhMailbox {
         if named.is_empty() {
             return Ok(());
         }
-        let (mut indexes, mut removed) = (Vec::new(), Vec::new());
-        for text in &named {
-            let Some(dead) = read_identity(text) else { continue };
-            let Ok(index) = self.entries.binary_search_by_key(&dead.number, |entry| entry.number) else {
-                removed.push(dead.number);
-                continue;
-            };
-            let name = dead.number.to_string();
+        let mut files: HashMap<FileId, Vec<usize>> = HashMap::new();
+        for (index, entry) in self.entries.iter().enumerate() {
+            files.entry(entry.file()).or_default().push(index);
+        }
+        let (mut indexes, mut removed) = (BTreeSet::new(), Vec::new());
+        for Doomed { number, file, is_copied } in named.iter().filter_map(|text| Doomed::parse(text)) {
+            let same = files.get(&file).map_or(&[][..], Vec::as_slice);
+            match same.iter().find(|&&index| self.entries[index].number == number) {
+                Some(&index) => drop(indexes.insert(index)),
+                // It has another number by then. But a message that was to stay is not taken for one that is gone.
+                None if !is_copied => indexes.extend(same),
+                None => {}
+            }
             // The number may have been given again.
-            if rustix::fs::statat(&self.folder.dir, &*name, AtFlags::SYMLINK_NOFOLLOW)
-                .is_ok_and(|stat| dead.is(&stat))
-            {
-                indexes.push(index);
+            if self.entries.binary_search_by_key(&number, |entry| entry.number).is_err() {
+                removed.push(number);
             }
         }
         if self.access == Access::Exclusive {
+            let indexes: Vec<usize> = indexes.iter().copied().collect();
             self.remove(&indexes, removed)?;
         }
-        let gone: HashSet<u64> = indexes.iter().map(|&index| self.entries[index].number).collect();
-        self.entries.retain(|entry| !gone.contains(&entry.number));
+        let mut index = 0..;
+        self.entries.retain(|_| !index.next().is_some_and(|index| indexes.contains(&index)));
         Ok(())
     }
 
@@ -337,12 +348,28 @@ impl MhMailbox {
 
     /// Finds the numbers by which the files go by then. What is not there any more is gone.
     fn renumber(&mut self) -> Result<(), Error> {
-        let file = |entry: &Entry| (entry.inode, entry.written);
-        let later: HashMap<_, u64> =
-            self.folder.list()?.iter().map(|entry| (file(entry), entry.number)).collect();
-        for entry in &mut self.entries {
-            match later.get(&file(entry)) {
-                Some(&number) => (entry.number, entry.gone) = (number, false),
+        let mut later: HashMap<FileId, Vec<u64>> = HashMap::new();
+        for entry in self.folder.list()?.iter().rev() {
+            later.entry(entry.file()).or_default().push(entry.number);
+        }
+        let mut moved = Vec::new();
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            let numbers = later.get_mut(&entry.file());
+            let same = numbers.and_then(|numbers| {
+                let at = numbers.binary_search_by(|number| entry.number.cmp(number)).ok()?;
+                Some(numbers.remove(at))
+            });
+            if same.is_none() {
+                moved.push(index);
+            }
+            entry.gone &= same.is_none();
+        }
+        // One file may be several messages, by links: each has a number of its own, and what is gone does not take one.
+        moved.sort_by_key(|&index| self.entries[index].gone);
+        for index in moved {
+            let entry = &mut self.entries[index];
+            match later.get_mut(&entry.file()).and_then(Vec::pop) {
+                Some(number) => (entry.number, entry.gone) = (number, false),
                 None => entry.gone = true,
             }
         }
@@ -383,16 +410,16 @@ impl MhMailbox {
         Ok(())
     }
 
-    /// The file of a message by the number that it has by then. Nothing if it is gone.
-    fn locate(&mut self, index: usize) -> Result<Option<Stat>, Error> {
+    /// Finds the number that a message has by then. Answers whether it is there.
+    fn locate(&mut self, index: usize) -> Result<bool, Error> {
         for attempt in 0..2 {
             let entry = self.entries[index];
             if entry.gone {
-                return Ok(None);
+                return Ok(false);
             }
             let name = entry.number.to_string();
             match rustix::fs::statat(&self.folder.dir, &*name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) if entry.is(&stat) => return Ok(Some(stat)),
+                Ok(stat) if entry.is(&stat) => return Ok(true),
                 Ok(_) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(self.folder.error(Operation::Stat, errno)),
             }
@@ -400,7 +427,7 @@ impl MhMailbox {
                 self.renumber()?;
             }
         }
-        Ok(None)
+        Ok(false)
     }
 
     /// Removes messages so that the next session finds all of them or none. On a disk that is full there is no room for a
@@ -409,13 +436,7 @@ impl MhMailbox {
     fn remove_as_one(&mut self, mut rest: &[usize]) -> Result<(), Error> {
         let mut alone = 1;
         while rest.len() > 1 {
-            let mut named = Vec::with_capacity(rest.len());
-            for &index in rest {
-                if let Some(stat) = self.locate(index)? {
-                    named.push(identity(self.entries[index].number, &stat));
-                }
-            }
-            match self.journal().write(named.into_iter(), |operation| self.folder.inject(operation)) {
+            match self.announce(rest) {
                 Ok(()) => break,
                 Err(error) if error.is_storage_full() => {
                     let (first, others) = rest.split_at(alone.min(rest.len()));
@@ -428,10 +449,28 @@ impl MhMailbox {
         if rest.is_empty() { Ok(()) } else { self.remove(rest, Vec::new()) }
     }
 
+    /// Writes the journal of what is going to be removed.
+    fn announce(&mut self, doomed: &[usize]) -> Result<(), Error> {
+        let mut named = Vec::with_capacity(doomed.len());
+        for &index in doomed {
+            if self.locate(index)? {
+                named.push(index);
+            }
+        }
+        let staying = |(index, entry): &(usize, &Entry)| !entry.gone && doomed.binary_search(index).is_err();
+        let staying: HashSet<FileId> =
+            self.entries.iter().enumerate().filter(staying).map(|(_, entry)| entry.file()).collect();
+        let lines = named.iter().map(|&index| {
+            let (number, file) = (self.entries[index].number, self.entries[index].file());
+            Doomed { number, file, is_copied: staying.contains(&file) }.to_string()
+        });
+        self.journal().write(lines, |operation| self.folder.inject(operation))
+    }
+
     fn mark_seen(&mut self, indexes: impl Iterator<Item = usize>) -> Result<(), Error> {
         let mut seen = Vec::new();
         for index in indexes {
-            if self.locate(index)?.is_some() {
+            if self.locate(index)? {
                 seen.push(self.entries[index].number);
             }
         }
@@ -450,13 +489,14 @@ impl MhMailbox {
         let mut failed = None;
         for &index in indexes {
             let done = self.locate(index).and_then(|found| {
-                if found.is_none() {
+                if !found {
                     return Ok(());
                 }
                 self.folder.check(Operation::Remove)?;
                 let number = self.entries[index].number;
                 match rustix::fs::unlinkat(&self.folder.dir, number.to_string(), AtFlags::empty()) {
                     Ok(()) | Err(Errno::NOENT) => {
+                        self.entries[index].gone = true;
                         removed.push(number);
                         Ok(())
                     }
@@ -482,16 +522,32 @@ impl MhMailbox {
 }
 
 /// What the journal says of a message.
-fn identity(number: u64, stat: &Stat) -> String {
-    let (seconds, nanoseconds) = written_of(stat);
-    format!("{number} {} {seconds} {nanoseconds}", stat.st_ino)
+#[derive(Clone, Copy, Debug)]
+struct Doomed {
+    number: u64,
+    file: FileId,
+    /// Whether a message that stays is the same file.
+    is_copied: bool,
 }
 
-fn read_identity(text: &[u8]) -> Option<Entry> {
-    let mut words = std::str::from_utf8(text).ok()?.split(' ');
-    let (number, inode) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    let written = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    Some(Entry { number, inode, written, octets: None, flags: Flags::EMPTY, gone: false })
+impl Doomed {
+    const COPIED: &'static str = " copied";
+
+    fn parse(text: &[u8]) -> Option<Doomed> {
+        let text = std::str::from_utf8(text).ok()?;
+        let mut words = text.split(' ');
+        let (number, inode) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        let written = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        Some(Doomed { number, file: (inode, written), is_copied: text.ends_with(Doomed::COPIED) })
+    }
+}
+
+impl fmt::Display for Doomed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (inode, (seconds, nanoseconds)) = self.file;
+        let copied = if self.is_copied { Doomed::COPIED } else { "" };
+        write!(f, "{} {inode} {seconds} {nanoseconds}{copied}", self.number)
+    }
 }
 
 impl Mailbox for MhMailbox {
