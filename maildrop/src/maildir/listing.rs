@@ -345,18 +345,27 @@ fn length(name: &[u8]) -> u8 {
     u8::try_from(name.len()).expect("names of messages have at most 255 octets")
 }
 
-/// When the directory was changed last.
-fn changed(dir: &OwnedFd) -> Result<(i128, i128), Errno> {
+/// When a directory was changed last, since the epoch: as programs may set it (rsync and touch do), and as the kernel alone
+/// does.
+type Changed = [Duration; 2];
+
+fn changed(dir: &OwnedFd) -> Result<Changed, Errno> {
+    let since = |seconds: i128, nanoseconds: i128| {
+        let whole = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+        whole.saturating_add(Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0)))
+    };
     let stat = rustix::fs::fstat(dir)?;
-    Ok((stat.st_mtime.into(), stat.st_mtime_nsec.into()))
+    Ok([
+        since(stat.st_mtime.into(), stat.st_mtime_nsec.into()),
+        since(stat.st_ctime.into(), stat.st_ctime_nsec.into()),
+    ])
 }
 
 /// Whether a directory was changed so shortly before that another change may not be seen. A time that lies far off in the
 /// future is of another clock, and tells nothing.
-fn is_recent((seconds, nanoseconds): (i128, i128), start: SystemTime) -> bool {
-    let whole = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
-    let changed = whole + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0));
-    start.duration_since(UNIX_EPOCH).unwrap_or_default().abs_diff(changed) < TICK
+fn is_recent(changed: Changed, start: SystemTime) -> bool {
+    let start = start.duration_since(UNIX_EPOCH).unwrap_or_default();
+    changed.iter().any(|changed| start.abs_diff(*changed) < TICK)
 }
 
 /// Reads `<seconds>.M<microseconds>P<process>Q<number>.<host>`, in which `M`, `P` and `Q` may stand in any order among other
@@ -510,15 +519,36 @@ mod tests {
         let (dir, _) = listing(&[], &["1.a:2,"]);
         let open = |name: &str| crate::fs::open_dir(&dir.path().join(name)).unwrap();
         let (new, cur) = (open("new"), open("cur"));
-        let changed_at = |time: SystemTime| {
+        let set_time = |time: SystemTime| {
             let times = std::fs::FileTimes::new().set_modified(time);
             std::fs::File::open(dir.path().join("cur")).unwrap().set_times(times).unwrap();
-            Listing::read_once(&new, &cur).unwrap().1
         };
+        let is_settled = || Listing::read_once(&new, &cur).unwrap().1;
         let now = SystemTime::now();
-        assert!(changed_at(now - Duration::from_secs(60)));
-        assert!(changed_at(now + Duration::from_secs(60)), "by another clock");
-        assert!((0..100).any(|_| !changed_at(SystemTime::now())));
+        for time in [now - Duration::from_secs(60), now + Duration::from_secs(60)] {
+            // The kernel knows better.
+            assert!((0..100).any(|_| {
+                set_time(time);
+                !is_settled()
+            }));
+            while !is_settled() {
+                std::thread::yield_now();
+            }
+        }
+        assert!((0..100).any(|_| {
+            set_time(SystemTime::now());
+            !is_settled()
+        }));
+        let before = changed(&cur).unwrap();
+        let put_back = || {
+            std::fs::rename(dir.path().join("cur/1.a:2,"), dir.path().join("cur/1.a:2,S")).unwrap();
+            std::fs::rename(dir.path().join("cur/1.a:2,S"), dir.path().join("cur/1.a:2,")).unwrap();
+            set_time(UNIX_EPOCH + before[0]);
+            changed(&cur).unwrap()
+        };
+        // In the same tick nothing is to be seen.
+        let after = std::iter::repeat_with(put_back).find(|after| *after != before).unwrap();
+        assert_eq!(after[0], before[0]);
     }
 
     #[test]
