@@ -526,6 +526,45 @@ fn a_message_that_was_replaced_is_found_out_when_it_is_read() {
 }
 
 #[test]
+fn a_name_that_tells_what_is_wrong_is_believed_until_the_message_is_read() {
+    let (_dir, maildir) = fresh();
+    let text_of = |lines| "a: line\n".repeat(lines);
+    let put = |name: &str, text: &str| fs::write(maildir.path().join("new").join(name), text).unwrap();
+    put("1.a,S=16,W=18", &text_of(2));
+    put("2.a,S=16,W=99", &text_of(2));
+    put("3.a,S=7,W=7", "no end");
+    put("4.a,S=16,W=5", &text_of(4000));
+    // The end that its last line lacks is counted by some.
+    put("5.a,S=6,W=6", "no end");
+    put("6.a,S=6,W=8", "no end");
+    let octets = |mailbox: &MaildirMailbox| {
+        (0..6).map(|index| mailbox.message(index).octets.unwrap()).collect::<Vec<_>>()
+    };
+    let told = [18, 99, 7, 5, 6, 8];
+    let right = [18, 18, 8, 36000, 6, 8];
+    for (access, after) in [(Access::ReadOnly, told), (Access::Exclusive, right), (Access::Exclusive, right)]
+    {
+        let mut mailbox = maildir.mailbox(access).unwrap();
+        let before = octets(&mailbox);
+        let wrong = before.iter().zip(right).filter(|(told, right)| *told != right).count();
+        for index in [1, 0, 1, 2, 3, 4, 5] {
+            text(&mut mailbox, index).unwrap();
+        }
+        assert_eq!(mailbox.miscounted(), wrong);
+        assert_eq!(octets(&mailbox), before, "while a session is open they stay");
+        ready(mailbox.commit(&Update::new())).unwrap();
+        assert_eq!(octets(&open(&maildir)), after, "{access:?}");
+    }
+    // One that is replaced is told by its name again.
+    put("4.a,S=16,W=5", &text_of(3));
+    let mut mailbox = open(&maildir);
+    assert_eq!(text(&mut mailbox, 3).unwrap().len(), 27);
+    assert_eq!(ready(mailbox.octets(3)).unwrap(), 27);
+    drop(mailbox);
+    assert_eq!(octets(&open(&maildir)), told);
+}
+
+#[test]
 fn what_is_no_file_of_sizes_or_cannot_be_written_is_passed_over() {
     use std::os::unix::fs::symlink;
     let (dir, maildir) = fresh();

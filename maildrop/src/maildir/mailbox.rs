@@ -10,7 +10,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::fs::{Mode, OFlags};
@@ -24,7 +24,8 @@ use crate::error::{Error, Operation};
 use crate::fault::Faults;
 use crate::message_name::NameParts;
 use crate::store::{
-    Access, Folder, Journal, LocalReader, Mailbox, Message, SessionLock, Store, UniqueId, Update,
+    Access, Folder, Journal, LocalReader, Mailbox, Message, Miscounts, SessionLock, Store, Told, UniqueId,
+    Update,
 };
 use crate::user::{MailRoot, UserName};
 
@@ -81,7 +82,7 @@ impl Store for MaildirStore {
 ///
 /// Exclusive sessions lock the directory, or an empty file `maildrop.session` in it where directories cannot be locked, as
 /// over NFS; `maildrop.removing` is there while several messages are being removed. `maildrop.sizes` holds the octets of
-/// messages whose names do not tell, so that later sessions need not read them: sizes in listings are as good as it is.
+/// messages whose names do not tell, or tell what is wrong, so that later sessions need not read them: sizes in listings are as good as it is.
 pub struct MaildirMailbox {
     pub(super) maildir: Maildir,
     pub(super) cur: OwnedFd,
@@ -90,6 +91,7 @@ pub struct MaildirMailbox {
     /// What a journal names that could not be removed when the mailbox was opened.
     pub(super) unfinished: Vec<Vec<u8>>,
     pub(super) kept: Kept,
+    pub(super) miscounts: Miscounts,
     _lock: Option<SessionLock>,
 }
 
@@ -111,8 +113,16 @@ impl Maildir {
         self.check(Operation::List, || dirs.path.clone())?;
         let (listing, settled) =
             Listing::read(&dirs.new, &cur).map_err(|errno| Error::io(Operation::List, &dirs.path, errno))?;
-        let (maildir, unfinished, kept) = (self.clone(), Vec::new(), Kept::default());
-        let mut mailbox = MaildirMailbox { maildir, cur, access, listing, unfinished, kept, _lock: lock };
+        let mut mailbox = MaildirMailbox {
+            maildir: self.clone(),
+            cur,
+            access,
+            listing,
+            unfinished: Vec::new(),
+            kept: Kept::default(),
+            miscounts: Miscounts::default(),
+            _lock: lock,
+        };
         mailbox.finish_removal(settled)?;
         mailbox.recall_sizes();
         Ok(mailbox)
@@ -135,6 +145,12 @@ impl MaildirMailbox {
             Place::Cur | Place::Gone => CUR,
         };
         self.maildir.path().join(place).join(OsStr::from_bytes(self.listing.name(index)))
+    }
+
+    /// How many messages had other octets, when they were read to the end, than they were said to have: by the name of the
+    /// file (`,W=`) most likely. The next session is told better if this one is closed by [`commit`](Mailbox::commit).
+    pub fn miscounted(&self) -> usize {
+        self.miscounts.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Begins to read a message whose file has a name that is known or likely. Nothing is listed, locked or waited for: where
@@ -181,6 +197,9 @@ impl MaildirMailbox {
             self.check_size(index, metadata.len());
         }
         reader.begin_file(file, path, size);
+        if let Some(octets) = self.listing.entry(index).octets {
+            reader.compare(Told { index, octets, miscounts: Arc::clone(&self.miscounts) });
+        }
         Ok(asked)
     }
 }
@@ -224,11 +243,13 @@ impl Mailbox for MaildirMailbox {
     }
 
     async fn commit(mut self, update: &Update) -> Result<(), Error> {
-        if update.is_empty() {
-            return Ok(());
-        }
         if self.access == Access::ReadOnly {
-            return Err(Error::ReadOnly { path: self.maildir.path().to_owned() });
+            let refused = || Err(Error::ReadOnly { path: self.maildir.path().to_owned() });
+            return if update.is_empty() { Ok(()) } else { refused() };
+        }
+        if update.is_empty() {
+            self.correct_sizes();
+            return Ok(());
         }
         let done = self.remove_as_one(update.removed().collect());
         let mut search = Search::new();
@@ -236,6 +257,7 @@ impl Mailbox for MaildirMailbox {
         for index in update.marked_seen() {
             marked = marked.and(self.mark_seen(index, &mut search));
         }
+        self.correct_sizes();
         self.trim_sizes();
         done.and(marked.map_err(Error::not_marked))
     }

@@ -6,11 +6,13 @@
 //! have the sizes that it tells. What is read of it is bounded by the number of messages.
 //!
 //! It is written by exclusive sessions, when they have counted so many that it pays, and anew when most of it is of messages
-//! that are gone. It is replaced as a whole. A message that is found to have another size than it tells (none of a Maildir
+//! that are gone, and when messages that were read to their end had other octets than their names told. It is replaced as a
+//! whole. A message that is found to have another size than it tells (none of a Maildir
 //! ever should) has the whole of it forgotten.
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::sync::PoisonError;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -46,16 +48,12 @@ pub(super) struct Kept {
 }
 
 impl MaildirMailbox {
-    /// Takes from the file what names do not tell.
+    /// Takes from the file what names do not tell, or tell wrong.
     pub(super) fn recall_sizes(&mut self) {
-        let unknown = |listing: &Listing| listing.entries().filter(|e| e.size == Size::Unknown).count();
-        if unknown(&self.listing) == 0 {
-            return;
-        }
         if let Some(content) = self.read_sizes() {
             self.kept.in_file = recall(&mut self.listing, &content);
         }
-        self.kept.uncounted = unknown(&self.listing);
+        self.kept.uncounted = self.listing.entries().filter(|entry| entry.size == Size::Unknown).count();
     }
 
     fn read_sizes(&self) -> Option<Vec<u8>> {
@@ -100,6 +98,19 @@ impl MaildirMailbox {
             if self.access == Access::Exclusive && std::mem::take(&mut self.kept.in_file) > 0 {
                 let _ = rustix::fs::unlinkat(&self.maildir.dirs.root, FILE, AtFlags::empty());
             }
+        }
+    }
+
+    /// Writes down of which messages the names tell what is wrong.
+    pub(super) fn correct_sizes(&mut self) {
+        let miscounts = std::mem::take(&mut *self.miscounts.lock().unwrap_or_else(PoisonError::into_inner));
+        for (&index, counted) in &miscounts {
+            let entry = self.listing.entry_mut(index);
+            (entry.size, entry.octets) = (Size::Counted, Some(counted.octets));
+            entry.stored = counted.stored as u32;
+        }
+        if !miscounts.is_empty() {
+            self.write_sizes();
         }
     }
 
@@ -168,7 +179,7 @@ fn render(listing: &Listing) -> (Vec<u8>, usize) {
     (content, messages)
 }
 
-/// Takes sizes that are not known, from a file in the order of the listing; out of order nothing is found. Answers of how
+/// Takes sizes that are not known, or told by names, from a file in the order of the listing; out of order nothing is found. Answers of how
 /// many messages the file tells. Reading ends at what makes no sense.
 fn recall(listing: &mut Listing, content: &[u8]) -> usize {
     let Some(mut rest) = content.strip_prefix(HEAD) else { return 0 };
@@ -182,7 +193,7 @@ fn recall(listing: &mut Listing, content: &[u8]) -> usize {
         }
         if listing.base(next) == base {
             let entry = listing.entry_mut(next);
-            if entry.size == Size::Unknown {
+            if matches!(entry.size, Size::Unknown | Size::Named) {
                 (entry.size, entry.octets, entry.stored) = (Size::Recalled, Some(octets), stored);
             }
             next += 1;

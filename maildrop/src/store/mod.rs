@@ -63,7 +63,8 @@
 //! Files have lines that end with LF, the wire has CRLF. Each LF that no CR stands before counts as two octets, here and
 //! in what a reader lends, and a last line without its end gets one; all else is as it is in the file. So
 //! [`Mailbox::octets`] is what a POP3 server sends but for the dots. It is found once: in the name of the file where it says
-//! so (`,W=`), else from the file, and of a Maildir whose names do not tell it is kept in a file `maildrop.sizes` there.
+//! so (`,W=`), else from the file, and of a Maildir whose names do not tell it is kept in a file `maildrop.sizes` there. So it is
+//! where a name tells what is wrong, once the message was read to its end and the session closed.
 //! Deliveries of this crate say it only where it is that count. Other programs do not count
 //! the end that a last line lacks; their word is taken, and such a message is sent with two octets more.
 //!
@@ -107,6 +108,7 @@ pub use crate::mbox::{MboxMailbox, MboxStore, Unquoting};
 pub use crate::message_dir::{MhMailbox, MhStore};
 
 pub(crate) use self::journal::Journal;
+pub(crate) use self::reader::{Miscounts, Told};
 pub(crate) use self::session::SessionLock;
 pub(crate) use self::unique_id::MessageDigest;
 
