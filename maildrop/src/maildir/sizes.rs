@@ -11,16 +11,15 @@
 //! ever should) has the whole of it forgotten.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::sync::PoisonError;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
-use rustix::io::Errno;
 
 use super::listing::{Listing, Place, Size};
 use super::mailbox::MaildirMailbox;
 use crate::error::Operation;
-use crate::fs;
+use crate::replacement::Replacement;
 use crate::store::Access;
 
 const FILE: &str = "maildrop.sizes";
@@ -134,18 +133,9 @@ impl MaildirMailbox {
         let dir = &self.maildir.dirs.root;
         let write = || -> std::io::Result<()> {
             self.maildir.inject(Operation::Write).check()?;
-            match rustix::fs::unlinkat(dir, TMP, AtFlags::empty()) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-            let mut file = File::from(rustix::fs::openat(dir, TMP, flags, fs::FILE_MODE)?);
-            let written =
-                file.write_all(&content).and_then(|()| Ok(rustix::fs::renameat(dir, TMP, dir, FILE)?));
-            if written.is_err() {
-                let _ = rustix::fs::unlinkat(dir, TMP, AtFlags::empty());
-            }
-            written
+            let mut replacement = Replacement::create(dir, TMP)?;
+            replacement.write(&content)?;
+            Ok(replacement.put_in_place(dir, FILE)?)
         };
         if write().is_ok() {
             self.kept.in_file = messages;
@@ -220,6 +210,7 @@ fn take<'a>(content: &'a [u8], base: &mut Vec<u8>) -> Option<(u32, u64, &'a [u8]
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fs;
     use proptest::prelude::*;
 
     fn listing(names: &[&str]) -> (tempfile::TempDir, Listing) {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use crate::fault::Faults;
 use crate::flags::Flags;
 use crate::fs;
 use crate::kernel_lock;
+use crate::replacement::Replacement;
 use crate::store::{
     Access, Folder, Journal, LocalReader, Mailbox, Message, MessageDigest, SessionLock, Store, UniqueId,
     Update,
@@ -238,10 +239,7 @@ impl MessageDir {
             return Ok(());
         }
         self.check(Operation::Write)?;
-        self.write_sequences(&file, &sequences).map_err(|error| {
-            let _ = rustix::fs::unlinkat(&self.dir, SEQUENCES_TMP, AtFlags::empty());
-            self.error(Operation::Write, error)
-        })
+        self.write_sequences(&file, &sequences).map_err(|error| self.error(Operation::Write, error))
     }
 
     /// The file of the sequences with the lock on it; nothing if there is none.
@@ -269,23 +267,17 @@ impl MessageDir {
     /// Puts a file with the sequences in the place of the one that is there, with its mode and owner.
     fn write_sequences(&self, old: &File, sequences: &MhSequences) -> std::io::Result<()> {
         let before = rustix::fs::fstat(old)?;
-        // Left by a process that died, or put there by somebody: nothing is to be written through it.
-        match rustix::fs::unlinkat(&self.dir, SEQUENCES_TMP, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let mut file = File::from(rustix::fs::openat(&self.dir, SEQUENCES_TMP, flags, fs::FILE_MODE)?);
-        let made = rustix::fs::fstat(&file)?;
+        let mut replacement = Replacement::create(&self.dir, SEQUENCES_TMP)?;
+        let made = rustix::fs::fstat(replacement.file())?;
         if (made.st_uid, made.st_gid) != (before.st_uid, before.st_gid) {
             let owner = Some(Uid::from_raw(before.st_uid)).filter(|_| made.st_uid != before.st_uid);
             // Not everybody may give files away.
-            let _ = rustix::fs::fchown(&file, owner, Some(Gid::from_raw(before.st_gid)));
+            let _ = rustix::fs::fchown(replacement.file(), owner, Some(Gid::from_raw(before.st_gid)));
         }
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(before.st_mode & 0o777))?;
-        file.write_all(sequences.to_string().as_bytes())?;
-        fs::sync_file(&file)?;
-        Ok(rustix::fs::renameat(&self.dir, SEQUENCES_TMP, &self.dir, MhSequences::FILE)?)
+        rustix::fs::fchmod(replacement.file(), Mode::from_raw_mode(before.st_mode & 0o777))?;
+        replacement.write(sequences.to_string().as_bytes())?;
+        replacement.sync()?;
+        Ok(replacement.put_in_place(&self.dir, MhSequences::FILE)?)
     }
 }
 

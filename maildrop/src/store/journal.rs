@@ -5,7 +5,7 @@
 //! regular file of that kind is none, whatever its name; a directory that is in the way is put aside.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use crate::error::{Error, Operation};
 use crate::fault::Fault;
 use crate::fs;
+use crate::replacement::Replacement;
 
 /// The first line.
 const HEAD: &[u8] = b"maildrop removes\n";
@@ -73,16 +74,12 @@ impl Journal<'_> {
         }
         check(Operation::CreateFile)?;
         let mut file = self.create_tmp().map_err(|errno| self.error(Operation::CreateFile, errno))?;
-        let written = check(Operation::Write)
-            .and_then(|()| file.write_all(&content).map_err(|error| self.error(Operation::Write, error)))
-            .and_then(|()| check(Operation::SyncFile))
-            .and_then(|()| fs::sync_file(&file).map_err(|error| self.error(Operation::SyncFile, error)))
-            .and_then(|()| check(Operation::Rename))
-            .and_then(|()| self.put_in_place().map_err(|errno| self.error(Operation::Rename, errno)));
-        if let Err(error) = written {
-            let _ = rustix::fs::unlinkat(self.dir, self.tmp, AtFlags::empty());
-            return Err(error);
-        }
+        check(Operation::Write)?;
+        file.write(&content).map_err(|error| self.error(Operation::Write, error))?;
+        check(Operation::SyncFile)?;
+        file.sync().map_err(|error| self.error(Operation::SyncFile, error))?;
+        check(Operation::Rename)?;
+        self.put_in_place(file).map_err(|errno| self.error(Operation::Rename, errno))?;
         let synced = check(Operation::SyncDirectory).and_then(|()| {
             fs::sync_dir(self.dir).map_err(|error| self.error(Operation::SyncDirectory, error))
         });
@@ -94,21 +91,21 @@ impl Journal<'_> {
     }
 
     /// Makes a file of ours, whatever has its name.
-    fn create_tmp(&self) -> rustix::io::Result<File> {
-        match rustix::fs::unlinkat(self.dir, self.tmp, AtFlags::empty()) {
-            Err(Errno::ISDIR | Errno::PERM) => self.put_aside(self.tmp)?,
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(errno),
+    fn create_tmp(&self) -> rustix::io::Result<Replacement<'_>> {
+        match Replacement::create(self.dir, self.tmp) {
+            Err(Errno::ISDIR | Errno::PERM) => {
+                self.put_aside(self.tmp)?;
+                Replacement::create(self.dir, self.tmp)
+            }
+            created => created,
         }
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        rustix::fs::openat(self.dir, self.tmp, flags, fs::FILE_MODE).map(File::from)
     }
 
-    fn put_in_place(&self) -> rustix::io::Result<()> {
-        match rustix::fs::renameat(self.dir, self.tmp, self.dir, self.name) {
+    fn put_in_place(&self, mut file: Replacement<'_>) -> rustix::io::Result<()> {
+        match file.put_in_place(self.dir, self.name) {
             Err(Errno::ISDIR | Errno::EXIST | Errno::NOTEMPTY) => {
                 self.put_aside(self.name)?;
-                rustix::fs::renameat(self.dir, self.tmp, self.dir, self.name)
+                file.put_in_place(self.dir, self.name)
             }
             done => done,
         }

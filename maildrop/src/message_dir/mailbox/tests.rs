@@ -2,6 +2,7 @@ use super::*;
 use crate::fault::{Fault, FaultPlan};
 use crate::store::{MessageReader, ready};
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 /// A folder with messages 1 to `count`.
