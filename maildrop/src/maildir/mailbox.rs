@@ -251,7 +251,7 @@ impl Mailbox for MaildirMailbox {
             self.correct_sizes();
             return Ok(());
         }
-        let done = self.remove_as_one(update.removed().collect());
+        let done = self.remove_messages(update.removed().collect());
         let mut search = Search::new();
         let mut marked = Ok(());
         for index in update.marked_seen() {

@@ -34,7 +34,7 @@ use crate::error::{Error, Operation};
 use crate::flags::Flags;
 use crate::fs;
 use crate::message_name::NameParts;
-use crate::store::Access;
+use crate::store::{Access, JournaledRemoval};
 use crate::unique::Unique;
 
 /// To ask for facts of a file, not to read it.
@@ -133,7 +133,7 @@ impl MaildirMailbox {
     }
 
     /// Removes messages so that the next session finds all of them or none, should this process die.
-    pub(super) fn remove_as_one(&mut self, mut doomed: Vec<usize>) -> Result<(), Error> {
+    pub(super) fn remove_messages(&mut self, mut doomed: Vec<usize>) -> Result<(), Error> {
         if doomed.is_empty() {
             return Ok(());
         }
@@ -143,23 +143,7 @@ impl MaildirMailbox {
             doomed.push(self.listing.add_unlisted(&base));
         }
         let parted = self.part_twins(&mut doomed)?;
-        let (mut rest, mut journaled, mut alone) = (&doomed[..], carried, 1);
-        while rest.len() > 1 || (carried && !rest.is_empty()) {
-            let bases = rest.iter().map(|&index| self.listing.base(index));
-            match self.journal().write(bases, |operation| self.maildir.inject(operation)) {
-                Ok(()) => {
-                    journaled = true;
-                    break;
-                }
-                Err(error) if error.is_storage_full() => {
-                    let (first, others) = rest.split_at(alone.min(rest.len()));
-                    self.remove(first, false)?;
-                    (rest, alone) = (others, alone * 2);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        self.remove(rest, journaled).and(parted)
+        self.remove_as_one(&doomed, carried).and(parted)
     }
 
     /// Gives files a name of their own that have the name of a message to be removed, but another text. Takes messages out for
@@ -240,65 +224,6 @@ impl MaildirMailbox {
             .map_err(|errno| Error::io(Operation::Rename, self.path_of(index), errno))
     }
 
-    /// Removes the files of messages, then makes that durable. One that is gone already is as good. Goes on where one cannot
-    /// be removed, and answers the first error.
-    fn remove(&mut self, indexes: &[usize], journaled: bool) -> Result<(), Error> {
-        let counted = self.maildir.dirs.counted && exists(&self.maildir.main().root, super::quota::FILE);
-        let (mut tally, mut refused) = (Tally::default(), None);
-        let (mut search, mut unsettled) = (Search::new(), Ok(()));
-        let mut settled = true;
-        let mut missing: Vec<(usize, Option<OwnedFd>)> = indexes.iter().map(|&index| (index, None)).collect();
-        loop {
-            let (mut left, mut held) = (Vec::new(), 0);
-            for (index, file) in missing {
-                let gone = self.listing.entry(index).place == Place::Gone;
-                let nameless = file.as_ref().is_some_and(|file| !has_name(file));
-                let unlinked = match gone {
-                    true if settled || nameless => Ok(Unlinked::Wholly),
-                    true => Ok(Unlinked::Partly(file)),
-                    false => self.unlink(index, counted, &mut tally),
-                };
-                match unlinked {
-                    Ok(Unlinked::Wholly) => self.listing.entry_mut(index).place = Place::Gone,
-                    Ok(Unlinked::Partly(file)) => {
-                        // Unless a listing shows it.
-                        self.listing.entry_mut(index).place = Place::Gone;
-                        left.push((index, file.filter(|_| held < HELD)));
-                        held += 1;
-                    }
-                    Ok(Unlinked::Nothing) => left.push((index, None)),
-                    Err(error) => refused = refused.take().or(Some(error)),
-                }
-            }
-            missing = left;
-            if missing.is_empty() {
-                break;
-            }
-            // One listing serves all of them.
-            match self.list_again(&mut search) {
-                Ok(is_settled) => settled = is_settled,
-                Err(error) => {
-                    unsettled = Err(error);
-                    break;
-                }
-            }
-        }
-        let synced = self.sync();
-        let mut forgotten = Ok(());
-        if journaled && (refused.is_some() || (unsettled.is_ok() && synced.is_ok())) {
-            forgotten = self.journal().remove();
-        }
-        if journaled && refused.is_some() {
-            // So that no power failure brings the journal back.
-            let _ = fs::sync_dir(&self.maildir.dirs.root);
-        }
-        if counted && tally.files > 0 {
-            // The next who counts gets it right.
-            let _ = self.maildir.adjust_usage(-tally.octets, -tally.files);
-        }
-        refused.map_or(Ok(()), Err).and(unsettled).and(synced).and(forgotten)
-    }
-
     /// Removes the files of a message under all names that are known, or that they are likely to have.
     fn unlink(&self, index: usize, counted: bool, tally: &mut Tally) -> Result<Unlinked, Error> {
         self.maildir.check(Operation::Remove, || self.path_of(index))?;
@@ -365,5 +290,71 @@ impl MaildirMailbox {
             u64::try_from(stat.ok().flatten()?.st_size).ok()
         });
         size.and_then(|size| i64::try_from(size).ok()).unwrap_or(0)
+    }
+}
+
+impl JournaledRemoval for MaildirMailbox {
+    fn announce(&mut self, doomed: &[usize]) -> Result<(), Error> {
+        let bases = doomed.iter().map(|&index| self.listing.base(index));
+        self.journal().write(bases, |operation| self.maildir.inject(operation))
+    }
+
+    /// Removes their files. One that is gone already is as good. Goes on where one cannot be removed, and answers the first
+    /// error.
+    fn remove(&mut self, indexes: &[usize], journaled: bool) -> Result<(), Error> {
+        let counted = self.maildir.dirs.counted && exists(&self.maildir.main().root, super::quota::FILE);
+        let (mut tally, mut refused) = (Tally::default(), None);
+        let (mut search, mut unsettled) = (Search::new(), Ok(()));
+        let mut settled = true;
+        let mut missing: Vec<(usize, Option<OwnedFd>)> = indexes.iter().map(|&index| (index, None)).collect();
+        loop {
+            let (mut left, mut held) = (Vec::new(), 0);
+            for (index, file) in missing {
+                let gone = self.listing.entry(index).place == Place::Gone;
+                let nameless = file.as_ref().is_some_and(|file| !has_name(file));
+                let unlinked = match gone {
+                    true if settled || nameless => Ok(Unlinked::Wholly),
+                    true => Ok(Unlinked::Partly(file)),
+                    false => self.unlink(index, counted, &mut tally),
+                };
+                match unlinked {
+                    Ok(Unlinked::Wholly) => self.listing.entry_mut(index).place = Place::Gone,
+                    Ok(Unlinked::Partly(file)) => {
+                        // Unless a listing shows it.
+                        self.listing.entry_mut(index).place = Place::Gone;
+                        left.push((index, file.filter(|_| held < HELD)));
+                        held += 1;
+                    }
+                    Ok(Unlinked::Nothing) => left.push((index, None)),
+                    Err(error) => refused = refused.take().or(Some(error)),
+                }
+            }
+            missing = left;
+            if missing.is_empty() {
+                break;
+            }
+            // One listing serves all of them.
+            match self.list_again(&mut search) {
+                Ok(is_settled) => settled = is_settled,
+                Err(error) => {
+                    unsettled = Err(error);
+                    break;
+                }
+            }
+        }
+        let synced = self.sync();
+        let mut forgotten = Ok(());
+        if journaled && (refused.is_some() || (unsettled.is_ok() && synced.is_ok())) {
+            forgotten = self.journal().remove();
+        }
+        if journaled && refused.is_some() {
+            // So that no power failure brings the journal back.
+            let _ = fs::sync_dir(&self.maildir.dirs.root);
+        }
+        if counted && tally.files > 0 {
+            // The next who counts gets it right.
+            let _ = self.maildir.adjust_usage(-tally.octets, -tally.files);
+        }
+        refused.map_or(Ok(()), Err).and(unsettled).and(synced).and(forgotten)
     }
 }

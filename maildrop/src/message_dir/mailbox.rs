@@ -25,8 +25,8 @@ use crate::fs;
 use crate::kernel_lock;
 use crate::replacement::Replacement;
 use crate::store::{
-    Access, Folder, Journal, LocalReader, Mailbox, Message, MessageDigest, SessionLock, Store, UniqueId,
-    Update,
+    Access, Folder, Journal, JournaledRemoval, LocalReader, Mailbox, Message, MessageDigest, SessionLock,
+    Store, UniqueId, Update,
 };
 use crate::user::{MailRoot, UserName};
 
@@ -327,7 +327,7 @@ impl MhMailbox {
         }
         if self.access == Access::Exclusive {
             let indexes: Vec<usize> = indexes.iter().copied().collect();
-            self.remove(&indexes, removed)?;
+            self.remove_files(&indexes, removed)?;
         }
         let mut index = 0..;
         self.entries.retain(|_| !index.next().is_some_and(|index| indexes.contains(&index)));
@@ -422,43 +422,6 @@ impl MhMailbox {
         Ok(false)
     }
 
-    /// Removes messages so that the next session finds all of them or none. On a disk that is full there is no room for a
-    /// journal, but removing makes room: then one goes by itself, then two, four and so on, until that of the rest can be
-    /// written.
-    fn remove_as_one(&mut self, mut rest: &[usize]) -> Result<(), Error> {
-        let mut alone = 1;
-        while rest.len() > 1 {
-            match self.announce(rest) {
-                Ok(()) => break,
-                Err(error) if error.is_storage_full() => {
-                    let (first, others) = rest.split_at(alone.min(rest.len()));
-                    self.remove(first, Vec::new())?;
-                    (rest, alone) = (others, alone * 2);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        if rest.is_empty() { Ok(()) } else { self.remove(rest, Vec::new()) }
-    }
-
-    /// Writes the journal of what is going to be removed.
-    fn announce(&mut self, doomed: &[usize]) -> Result<(), Error> {
-        let mut named = Vec::with_capacity(doomed.len());
-        for &index in doomed {
-            if self.locate(index)? {
-                named.push(index);
-            }
-        }
-        let staying = |(index, entry): &(usize, &Entry)| !entry.gone && doomed.binary_search(index).is_err();
-        let staying: HashSet<FileId> =
-            self.entries.iter().enumerate().filter(staying).map(|(_, entry)| entry.file()).collect();
-        let lines = named.iter().map(|&index| {
-            let (number, file) = (self.entries[index].number, self.entries[index].file());
-            Doomed { number, file, is_copied: staying.contains(&file) }.to_string()
-        });
-        self.journal().write(lines, |operation| self.folder.inject(operation))
-    }
-
     fn mark_seen(&mut self, indexes: impl Iterator<Item = usize>) -> Result<(), Error> {
         let mut seen = Vec::new();
         for index in indexes {
@@ -477,7 +440,7 @@ impl MhMailbox {
     ///
     /// What is left in the sequences of messages that are gone does not count: MH passes over it. Nor does a journal that
     /// names only such.
-    fn remove(&mut self, indexes: &[usize], mut removed: Vec<u64>) -> Result<(), Error> {
+    fn remove_files(&mut self, indexes: &[usize], mut removed: Vec<u64>) -> Result<(), Error> {
         let mut failed = None;
         for &index in indexes {
             let done = self.locate(index).and_then(|found| {
@@ -510,6 +473,29 @@ impl MhMailbox {
             let _ = fs::sync_dir(&self.folder.dir);
         }
         failed.map_or(Ok(()), Err).and(synced)
+    }
+}
+
+impl JournaledRemoval for MhMailbox {
+    fn announce(&mut self, doomed: &[usize]) -> Result<(), Error> {
+        let mut named = Vec::with_capacity(doomed.len());
+        for &index in doomed {
+            if self.locate(index)? {
+                named.push(index);
+            }
+        }
+        let staying = |(index, entry): &(usize, &Entry)| !entry.gone && doomed.binary_search(index).is_err();
+        let staying: HashSet<FileId> =
+            self.entries.iter().enumerate().filter(staying).map(|(_, entry)| entry.file()).collect();
+        let lines = named.iter().map(|&index| {
+            let (number, file) = (self.entries[index].number, self.entries[index].file());
+            Doomed { number, file, is_copied: staying.contains(&file) }.to_string()
+        });
+        self.journal().write(lines, |operation| self.folder.inject(operation))
+    }
+
+    fn remove(&mut self, doomed: &[usize], _: bool) -> Result<(), Error> {
+        self.remove_files(doomed, Vec::new())
     }
 }
 
@@ -607,7 +593,7 @@ impl Mailbox for MhMailbox {
             return Err(Error::ReadOnly { path: self.folder.path.clone() });
         }
         let removed: Vec<usize> = update.removed().collect();
-        self.remove_as_one(&removed)?;
+        self.remove_as_one(&removed, false)?;
         self.mark_seen(update.marked_seen()).map_err(Error::not_marked)
     }
 }

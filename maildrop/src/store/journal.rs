@@ -141,6 +141,37 @@ impl Journal<'_> {
     }
 }
 
+/// A mailbox that removes messages with a journal.
+pub(crate) trait JournaledRemoval {
+    /// Writes the journal of what is going to be removed.
+    fn announce(&mut self, doomed: &[usize]) -> Result<(), Error>;
+
+    /// Removes messages, then makes that durable; last the journal, if there is one.
+    fn remove(&mut self, doomed: &[usize], journaled: bool) -> Result<(), Error>;
+
+    /// Removes messages so that the next session finds all of them or none. One goes as a whole anyway, unless an earlier
+    /// journal is `carried` on. On a disk that is full there is no room for a journal, but removing makes room: then one goes by
+    /// itself, then two, four and so on, until the journal of the rest can be written.
+    fn remove_as_one(&mut self, mut rest: &[usize], carried: bool) -> Result<(), Error> {
+        let (mut journaled, mut alone) = (carried, 1);
+        while rest.len() > 1 || (carried && !rest.is_empty()) {
+            match self.announce(rest) {
+                Ok(()) => {
+                    journaled = true;
+                    break;
+                }
+                Err(error) if error.is_storage_full() => {
+                    let (first, others) = rest.split_at(alone.min(rest.len()));
+                    self.remove(first, false)?;
+                    (rest, alone) = (others, alone * 2);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if rest.is_empty() && !journaled { Ok(()) } else { self.remove(rest, journaled) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -107,7 +107,7 @@ pub use crate::maildir::{MaildirMailbox, MaildirStore};
 pub use crate::mbox::{MboxMailbox, MboxStore, Unquoting};
 pub use crate::message_dir::{MhMailbox, MhStore};
 
-pub(crate) use self::journal::Journal;
+pub(crate) use self::journal::{Journal, JournaledRemoval};
 pub(crate) use self::reader::{Miscounts, Told};
 pub(crate) use self::session::SessionLock;
 pub(crate) use self::unique_id::MessageDigest;
