@@ -6,19 +6,18 @@
 //! All names lie in one buffer, so that a hundred thousand messages cost some tens of octets each besides their names.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use rustix::fs::{Dir, FileType};
 use rustix::io::Errno;
 
+use super::arrival::{Arrival, arrival, number};
+use super::changed::{changed, is_recent};
 use crate::flags::Flags;
 use crate::message_name::NameParts;
 
 /// Listings to try while other programs keep renaming files.
 const ATTEMPTS: usize = 4;
-/// Two changes within this time may leave a directory with the same time of its last change: kernels take that from a clock
-/// that ticks a hundred times a second or more.
-const TICK: Duration = Duration::from_millis(20);
 /// Longest name of a file.
 const MAX_NAME: usize = 255;
 
@@ -62,9 +61,6 @@ pub(super) struct Entry {
     pub(super) octets: Option<u64>,
     pub(super) seconds: Option<u64>,
 }
-
-/// When a message was delivered, as its name tells: seconds, microseconds, and the number of the delivery within its process.
-type Arrival = (u64, u64, u64);
 
 #[derive(Debug, Default)]
 pub(super) struct Listing {
@@ -345,73 +341,10 @@ fn length(name: &[u8]) -> u8 {
     u8::try_from(name.len()).expect("names of messages have at most 255 octets")
 }
 
-/// When a directory was changed last, since the epoch: as programs may set it (rsync and touch do), and as the kernel alone
-/// does.
-type Changed = [Duration; 2];
-
-fn changed(dir: &OwnedFd) -> Result<Changed, Errno> {
-    let since = |seconds: i128, nanoseconds: i128| {
-        let whole = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
-        whole.saturating_add(Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0)))
-    };
-    let stat = rustix::fs::fstat(dir)?;
-    Ok([
-        since(stat.st_mtime.into(), stat.st_mtime_nsec.into()),
-        since(stat.st_ctime.into(), stat.st_ctime_nsec.into()),
-    ])
-}
-
-/// Whether a directory was changed so shortly before that another change may not be seen. A time that lies far off in the
-/// future is of another clock, and tells nothing.
-fn is_recent(changed: Changed, start: SystemTime) -> bool {
-    let start = start.duration_since(UNIX_EPOCH).unwrap_or_default();
-    changed.iter().any(|changed| start.abs_diff(*changed) < TICK)
-}
-
-/// Reads `<seconds>.M<microseconds>P<process>Q<number>.<host>`, in which `M`, `P` and `Q` may stand in any order among other
-/// letters, and procmail's `<seconds>.<process>_<number>.<host>`. What does not look like that comes first.
-fn arrival(base: &[u8]) -> Arrival {
-    let Some((seconds, rest)) = number(base) else { return (0, 0, 0) };
-    let Some(rest) = rest.strip_prefix(b".") else { return (seconds, 0, 0) };
-    let delivery = &rest[..memchr::memchr2(b'.', b',', rest).unwrap_or(rest.len())];
-    let field = |letter: u8| {
-        let at = memchr::memchr(letter, delivery)?;
-        number(&delivery[at + 1..]).map(|(number, _)| number)
-    };
-    (seconds, field(b'M').unwrap_or(0), field(b'Q').or_else(|| field(b'_')).unwrap_or(0))
-}
-
-/// The decimal number that some octets begin with, and what is behind it.
-fn number(octets: &[u8]) -> Option<(u64, &[u8])> {
-    let digits = octets.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (digits, rest) = octets.split_at(digits);
-    let value = digits
-        .iter()
-        .try_fold(0_u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
-    value.filter(|_| !digits.is_empty()).map(|value| (value, rest))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_all_programs_tell_when_a_message_came() {
-        let table: [(&str, Arrival); 9] = [
-            ("1700000000.M5P7Q1.mx,S=12", (1_700_000_000, 5, 1)),
-            ("1700000000.M5P7Q12R0123456789abcdef.mx", (1_700_000_000, 5, 12)),
-            ("1700000000.12_3.mx", (1_700_000_000, 0, 3)),
-            ("1700000000.V1I2M345.mx", (1_700_000_000, 345, 0)),
-            ("1700000000.77.mx", (1_700_000_000, 0, 0)),
-            ("1700000000", (1_700_000_000, 0, 0)),
-            ("mx.M5", (0, 0, 0)),
-            ("99999999999999999999999.M5", (0, 0, 0)),
-            ("17.M99999999999999999999999Q5.mx", (17, 0, 5)),
-        ];
-        for (name, expected) in table {
-            assert_eq!(arrival(name.as_bytes()), expected, "{name}");
-        }
-    }
+    use std::time::{Duration, UNIX_EPOCH};
 
     fn listing(new: &[&str], cur: &[&str]) -> (tempfile::TempDir, impl Fn() -> Listing) {
         let dir = tempfile::tempdir().unwrap();

@@ -4,6 +4,8 @@
 //! messages only. Work is done relative to directory handles that a [`Maildir`] keeps open, so that a delivery costs few
 //! system calls and cannot be redirected by renaming a directory above.
 
+mod arrival;
+mod changed;
 mod clean;
 mod commit;
 mod delivery;
