@@ -4,109 +4,23 @@
 //! all. So a message is known by its file as well (the inode, and when it was written), and looked for by that when its
 //! number has another.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
-use std::os::fd::OwnedFd;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Uid};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::MessageDir;
 use super::sequences::{MhSequences, holds};
-use super::{MessageDir, Naming};
 use crate::error::{Error, Operation};
-use crate::fault::Faults;
 use crate::flags::Flags;
-use crate::fs;
-use crate::kernel_lock;
-use crate::replacement::Replacement;
 use crate::store::{
-    Access, Folder, Journal, JournaledRemoval, LocalReader, Mailbox, Message, MessageDigest, SessionLock,
-    Store, UniqueId, Update,
+    Access, JournaledRemoval, LocalReader, Mailbox, Message, MessageDigest, SessionLock, UniqueId, Update,
 };
-use crate::user::{MailRoot, UserName};
 
 const SESSION: &str = ".maildrop.session";
-const REMOVING: &str = ".maildrop.removing";
-const REMOVING_TMP: &str = ".maildrop.removing.tmp";
-const SEQUENCES_TMP: &str = ".maildrop.sequences.tmp";
-/// Most octets of `.mh_sequences` that are read.
-const LARGEST_SEQUENCES: u64 = 1024 * 1024;
-/// How long to wait for another program that writes them.
-const SEQUENCES_WAIT: Duration = Duration::from_secs(10);
-
-/// How often a file that was replaced while its lock was being waited for is opened again.
-const SEQUENCES_ATTEMPTS: u32 = 16;
-
-/// Where MH keeps its folders in a user's directory, and the one where mail arrives.
-const MAIL: &str = "Mail";
-const INBOX: &str = "inbox";
-
-/// MH folders: `ROOT/USER/Mail/inbox`, others beside it, folders in folders.
-#[derive(Clone, Debug)]
-pub struct MhStore {
-    root: MailRoot,
-}
-
-impl MhStore {
-    /// The MH folders of the users below a root.
-    pub fn new(root: MailRoot) -> MhStore {
-        MhStore { root }
-    }
-
-    /// Gives every folder this fault hook.
-    #[must_use]
-    pub fn with_faults(self, faults: Arc<dyn Faults>) -> MhStore {
-        MhStore { root: self.root.with_faults(faults) }
-    }
-
-    /// A folder of a user, to deliver to it. The inbox is made if it is not there.
-    ///
-    /// # Errors
-    /// [`Error::Symlink`] if a link stands in place of a directory, or [`Error::Io`], for which [`Error::is_not_found`]
-    /// holds if there is no such folder.
-    pub fn folder(&self, user: &UserName, folder: &Folder) -> Result<MessageDir, Error> {
-        let (home, mut path) = self.root.home(user)?;
-        path.push(MAIL);
-        let mail = self.enter(&home, MAIL, &path, true)?;
-        let (dir, path) = match folder {
-            Folder::Inbox => {
-                path.push(INBOX);
-                (self.enter(&mail, INBOX, &path, true)?, path)
-            }
-            Folder::Named(name) => {
-                name.components().try_fold((mail, path), |(dir, mut path), component| {
-                    path.push(component);
-                    Ok::<_, Error>((self.enter(&dir, component, &path, false)?, path))
-                })?
-            }
-        };
-        let dir = MessageDir::from_dir(dir, path, Naming::Number);
-        Ok(match self.root.faults() {
-            Some(faults) => dir.with_faults(Arc::clone(faults)),
-            None => dir,
-        })
-    }
-
-    fn enter(&self, parent: &OwnedFd, name: &str, path: &Path, make: bool) -> Result<OwnedFd, Error> {
-        match self.root.step_down(parent, name, path) {
-            Err(error) if make && error.is_not_found() => self.root.make_and_step_down(parent, name, path),
-            entered => entered,
-        }
-    }
-}
-
-impl Store for MhStore {
-    type Mailbox = MhMailbox;
-
-    async fn open(&self, user: &UserName, folder: &Folder, access: Access) -> Result<MhMailbox, Error> {
-        self.folder(user, folder)?.mailbox(access)
-    }
-}
 
 /// A session with an MH folder. Unique identifiers are digests of the messages, since numbers change. They leave out the
 /// header fields that readers of mboxes write, and line ends behind the message. Of messages that are the same otherwise, a
@@ -119,30 +33,30 @@ impl Store for MhStore {
 /// Exclusive sessions lock the folder itself, or where that cannot be done a file `.maildrop.session` in it;
 /// `.maildrop.removing` is there while several messages are being removed.
 pub struct MhMailbox {
-    folder: MessageDir,
-    access: Access,
-    entries: Vec<Entry>,
+    pub(super) folder: MessageDir,
+    pub(super) access: Access,
+    pub(super) entries: Vec<Entry>,
     /// Of all messages, once one is asked for: the digest, and which it is of those that have it.
     digests: Vec<(MessageDigest, usize)>,
     _lock: Option<SessionLock>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Entry {
-    number: u64,
+pub(super) struct Entry {
+    pub(super) number: u64,
     inode: u64,
     /// When the file was written.
     written: (i64, u32),
     octets: Option<u64>,
     flags: Flags,
-    gone: bool,
+    pub(super) gone: bool,
 }
 
 /// The inode of a file, and when it was written: its inode is given to another when it is gone.
-type FileId = (u64, (i64, u32));
+pub(super) type FileId = (u64, (i64, u32));
 
 impl Entry {
-    fn file(&self) -> FileId {
+    pub(super) fn file(&self) -> FileId {
         (self.inode, self.written)
     }
 
@@ -206,79 +120,6 @@ impl MessageDir {
         entries.sort_unstable_by_key(|entry| entry.number);
         Ok(entries)
     }
-
-    /// The sequences; none if the file is not there, no regular file, too large, or not text.
-    fn sequences(&self) -> Result<Option<MhSequences>, Error> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        match rustix::fs::openat(&self.dir, MhSequences::FILE, flags, Mode::empty()) {
-            Ok(fd) => self.read_sequences(&fd.into()),
-            // Not there, or a symbolic link, or a socket.
-            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => Ok(None),
-            Err(errno) => Err(self.error(Operation::Open, errno)),
-        }
-    }
-
-    fn read_sequences(&self, file: &File) -> Result<Option<MhSequences>, Error> {
-        let mut content = Vec::new();
-        let error = |error| self.error(Operation::Read, error);
-        if !file.metadata().map_err(error)?.is_file() {
-            return Ok(None);
-        }
-        file.take(LARGEST_SEQUENCES + 1).read_to_end(&mut content).map_err(error)?;
-        let whole = content.len() as u64 <= LARGEST_SEQUENCES;
-        Ok(std::str::from_utf8(&content).ok().filter(|_| whole).map(MhSequences::parse))
-    }
-
-    /// Changes the sequences, keeping out other programs that lock the file, as nmh does. It is replaced as a whole.
-    fn change_sequences(&self, change: impl FnOnce(&mut MhSequences)) -> Result<(), Error> {
-        let Some(file) = self.lock_sequences()? else { return Ok(()) };
-        let Some(old) = self.read_sequences(&file)? else { return Ok(()) };
-        let mut sequences = old.clone();
-        change(&mut sequences);
-        if sequences == old {
-            return Ok(());
-        }
-        self.check(Operation::Write)?;
-        self.write_sequences(&file, &sequences).map_err(|error| self.error(Operation::Write, error))
-    }
-
-    /// The file of the sequences with the lock on it; nothing if there is none.
-    fn lock_sequences(&self) -> Result<Option<File>, Error> {
-        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        for _ in 0..SEQUENCES_ATTEMPTS {
-            let file = match rustix::fs::openat(&self.dir, MhSequences::FILE, flags, Mode::empty()) {
-                Ok(fd) => File::from(fd),
-                // Nothing that is no regular file is changed.
-                Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::ISDIR) => return Ok(None),
-                Err(errno) => return Err(self.error(Operation::Open, errno)),
-            };
-            // Sequences are worth less than the removal of mail: where they cannot be locked they are changed all the same.
-            let _ = kernel_lock::lock(&file, SEQUENCES_WAIT);
-            let locked = rustix::fs::fstat(&file).map_err(|errno| self.error(Operation::Stat, errno))?;
-            let named = rustix::fs::statat(&self.dir, MhSequences::FILE, AtFlags::SYMLINK_NOFOLLOW);
-            // Whoever had the lock may have put another file in its place.
-            if named.is_ok_and(|named| (named.st_dev, named.st_ino) == (locked.st_dev, locked.st_ino)) {
-                return Ok(Some(file));
-            }
-        }
-        Err(Error::LockHeld { path: self.path.join(MhSequences::FILE), attempts: SEQUENCES_ATTEMPTS })
-    }
-
-    /// Puts a file with the sequences in the place of the one that is there, with its mode and owner.
-    fn write_sequences(&self, old: &File, sequences: &MhSequences) -> std::io::Result<()> {
-        let before = rustix::fs::fstat(old)?;
-        let mut replacement = Replacement::create(&self.dir, SEQUENCES_TMP)?;
-        let made = rustix::fs::fstat(replacement.file())?;
-        if (made.st_uid, made.st_gid) != (before.st_uid, before.st_gid) {
-            let owner = Some(Uid::from_raw(before.st_uid)).filter(|_| made.st_uid != before.st_uid);
-            // Not everybody may give files away.
-            let _ = rustix::fs::fchown(replacement.file(), owner, Some(Gid::from_raw(before.st_gid)));
-        }
-        rustix::fs::fchmod(replacement.file(), Mode::from_raw_mode(before.st_mode & 0o777))?;
-        replacement.write(sequences.to_string().as_bytes())?;
-        replacement.sync()?;
-        Ok(replacement.put_in_place(&self.dir, MhSequences::FILE)?)
-    }
 }
 
 /// nmh and mutt keep `unseen`; mutt `replied` and `flagged` too.
@@ -297,43 +138,6 @@ fn set_flags(entries: &mut [Entry], sequences: &MhSequences) {
 }
 
 impl MhMailbox {
-    fn journal(&self) -> Journal<'_> {
-        Journal { dir: &self.folder.dir, path: &self.folder.path, name: REMOVING, tmp: REMOVING_TMP }
-    }
-
-    /// Removes what a dead process was about to remove, or does as if, where nothing may be changed.
-    fn finish_removal(&mut self) -> Result<(), Error> {
-        let named = self.journal().read()?;
-        if named.is_empty() {
-            return Ok(());
-        }
-        let mut files: HashMap<FileId, Vec<usize>> = HashMap::new();
-        for (index, entry) in self.entries.iter().enumerate() {
-            files.entry(entry.file()).or_default().push(index);
-        }
-        let (mut indexes, mut removed) = (BTreeSet::new(), Vec::new());
-        for Doomed { number, file, is_copied } in named.iter().filter_map(|text| Doomed::parse(text)) {
-            let same = files.get(&file).map_or(&[][..], Vec::as_slice);
-            match same.iter().find(|&&index| self.entries[index].number == number) {
-                Some(&index) => drop(indexes.insert(index)),
-                // It has another number by then. But a message that was to stay is not taken for one that is gone.
-                None if !is_copied => indexes.extend(same),
-                None => {}
-            }
-            // The number may have been given again.
-            if self.entries.binary_search_by_key(&number, |entry| entry.number).is_err() {
-                removed.push(number);
-            }
-        }
-        if self.access == Access::Exclusive {
-            let indexes: Vec<usize> = indexes.iter().copied().collect();
-            self.remove_files(&indexes, removed)?;
-        }
-        let mut index = 0..;
-        self.entries.retain(|_| !index.next().is_some_and(|index| indexes.contains(&index)));
-        Ok(())
-    }
-
     fn vanished(&self) -> Error {
         Error::Vanished { path: self.folder.path.clone() }
     }
@@ -403,7 +207,7 @@ impl MhMailbox {
     }
 
     /// Finds the number that a message has by then. Answers whether it is there.
-    fn locate(&mut self, index: usize) -> Result<bool, Error> {
+    pub(super) fn locate(&mut self, index: usize) -> Result<bool, Error> {
         for attempt in 0..2 {
             let entry = self.entries[index];
             if entry.gone {
@@ -433,98 +237,6 @@ impl MhMailbox {
             return Ok(());
         }
         self.folder.change_sequences(|sequences| sequences.remove_from("unseen", seen))
-    }
-
-    /// Removes files, and their numbers and those that were `removed` already from the sequences; then makes that durable.
-    /// Goes on where one cannot be removed, and answers the first error.
-    ///
-    /// What is left in the sequences of messages that are gone does not count: MH passes over it. Nor does a journal that
-    /// names only such.
-    fn remove_files(&mut self, indexes: &[usize], mut removed: Vec<u64>) -> Result<(), Error> {
-        let mut failed = None;
-        for &index in indexes {
-            let done = self.locate(index).and_then(|found| {
-                if !found {
-                    return Ok(());
-                }
-                self.folder.check(Operation::Remove)?;
-                let number = self.entries[index].number;
-                match rustix::fs::unlinkat(&self.folder.dir, number.to_string(), AtFlags::empty()) {
-                    Ok(()) | Err(Errno::NOENT) => {
-                        self.entries[index].gone = true;
-                        removed.push(number);
-                        Ok(())
-                    }
-                    Err(errno) => Err(self.folder.error(Operation::Remove, errno)),
-                }
-            });
-            failed = failed.or(done.err());
-        }
-        let _ = self.folder.change_sequences(|sequences| {
-            sequences.remove_all(removed.iter().copied());
-        });
-        let synced = self.folder.sync();
-        // If what is gone may come back, the next session goes on.
-        if failed.is_some() || synced.is_ok() {
-            let _ = self.journal().remove();
-        }
-        if failed.is_some() {
-            // So that no power failure brings it back and removes what was said to be still there.
-            let _ = fs::sync_dir(&self.folder.dir);
-        }
-        failed.map_or(Ok(()), Err).and(synced)
-    }
-}
-
-impl JournaledRemoval for MhMailbox {
-    fn announce(&mut self, doomed: &[usize]) -> Result<(), Error> {
-        let mut named = Vec::with_capacity(doomed.len());
-        for &index in doomed {
-            if self.locate(index)? {
-                named.push(index);
-            }
-        }
-        let staying = |(index, entry): &(usize, &Entry)| !entry.gone && doomed.binary_search(index).is_err();
-        let staying: HashSet<FileId> =
-            self.entries.iter().enumerate().filter(staying).map(|(_, entry)| entry.file()).collect();
-        let lines = named.iter().map(|&index| {
-            let (number, file) = (self.entries[index].number, self.entries[index].file());
-            Doomed { number, file, is_copied: staying.contains(&file) }.to_string()
-        });
-        self.journal().write(lines, |operation| self.folder.inject(operation))
-    }
-
-    fn remove(&mut self, doomed: &[usize], _: bool) -> Result<(), Error> {
-        self.remove_files(doomed, Vec::new())
-    }
-}
-
-/// What the journal says of a message.
-#[derive(Clone, Copy, Debug)]
-struct Doomed {
-    number: u64,
-    file: FileId,
-    /// Whether a message that stays is the same file.
-    is_copied: bool,
-}
-
-impl Doomed {
-    const COPIED: &'static str = " copied";
-
-    fn parse(text: &[u8]) -> Option<Doomed> {
-        let text = std::str::from_utf8(text).ok()?;
-        let mut words = text.split(' ');
-        let (number, inode) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        let written = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        Some(Doomed { number, file: (inode, written), is_copied: text.ends_with(Doomed::COPIED) })
-    }
-}
-
-impl fmt::Display for Doomed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (inode, (seconds, nanoseconds)) = self.file;
-        let copied = if self.is_copied { Doomed::COPIED } else { "" };
-        write!(f, "{} {inode} {seconds} {nanoseconds}{copied}", self.number)
     }
 }
 

@@ -1,9 +1,16 @@
+use super::super::Naming;
+use super::super::removal::REMOVING;
+use super::super::sequences_file::SEQUENCES_TMP;
 use super::*;
 use crate::fault::{Fault, FaultPlan};
+use crate::kernel_lock;
 use crate::store::{MessageReader, ready};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::sync::Arc;
 
 /// A folder with messages 1 to `count`.
 fn folder(count: u64) -> (tempfile::TempDir, MessageDir) {
