@@ -126,7 +126,6 @@ fn numbered(round: u64, wanted: impl Fn(u64) -> bool) -> Vec<String> {
 #[test]
 fn a_process_killed_before_any_step_of_an_update_has_done_all_of_it_or_nothing() {
     for format in FORMATS {
-        let mut outcomes = Vec::new();
         let set_up = || {
             let dir = tempfile::tempdir().unwrap();
             let store = AnyStore::new(format, dir.path());
@@ -137,7 +136,7 @@ fn a_process_killed_before_any_step_of_an_update_has_done_all_of_it_or_nothing()
             let command = removing(dir.path(), format);
             (dir, command)
         };
-        kill_at_every_step(set_up, |dir, crash| {
+        let steps = kill_at_every_step(set_up, |dir, crash| {
             let case = format!("{format}, killed before step {}: {:?}", crash.at, crash.said);
             // Mail goes on coming, to the number of a message that is gone too.
             deliver(&store_without_lock(dir.path(), format), "new");
@@ -145,7 +144,10 @@ fn a_process_killed_before_any_step_of_an_update_has_done_all_of_it_or_nothing()
             assert_eq!(left.pop().as_deref(), Some("new"), "{case}");
             let removed = left == numbered(0, |number| number % 2 == 0);
             assert!(removed || left == numbered(0, |_| true), "{case}: {left:?}");
-            assert!(removed || !crash.all_done, "{case}");
+            // Once it is done, it is done: with the name of the journal, or of the mbox without them. Nothing is said of how many
+            // steps come before, for what was written just then is read again.
+            let (_, steps_done) = crash.said.split_last().unwrap();
+            assert_eq!(removed, steps_done.iter().any(|step| step == "@step Rename"), "{case}");
             if format == StoreFormat::Mh {
                 let unseen = MhSequences::parse(&std::fs::read_to_string(sequences(dir.path())).unwrap());
                 // The last number is given to the next message.
@@ -157,10 +159,8 @@ fn a_process_killed_before_any_step_of_an_update_has_done_all_of_it_or_nothing()
                     );
                 }
             }
-            outcomes.push(removed);
         });
-        // Once it is done, it is done.
-        assert!(outcomes.is_sorted() && !outcomes[0] && outcomes.len() > 8, "{format}: {outcomes:?}");
+        assert!(steps >= 8, "{format}: {steps}");
     }
 }
 
@@ -191,6 +191,7 @@ fn a_process_killed_on_a_full_disk_has_removed_whole_messages_one_by_one_or_the_
             });
             outcomes.push(removed);
         });
+        outcomes.sort_unstable();
         outcomes.dedup();
         // The first by itself, then the two that are left: as one if there is room for their names by then.
         let expected: &[u64] = if full == 1 { &[0, 1, 3] } else { &[0, 1, 2, 3] };
