@@ -223,10 +223,10 @@ impl Listing {
         self.entries.truncate(messages);
     }
 
-    /// Takes messages out.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&[u8]) -> bool) {
-        let names = &self.names;
-        self.entries.retain(|entry| keep(base_of(names, entry)));
+    /// Takes messages out, in order.
+    pub(super) fn remove_all(&mut self, indexes: &[usize]) {
+        let (mut index, mut indexes) = (0.., indexes.iter().copied().peekable());
+        self.entries.retain(|_| index.next().is_some_and(|index| indexes.next_if_eq(&index).is_none()));
     }
 
     /// Learns from a later listing what the files are called. Messages that are not in it are gone, if it is settled; new

@@ -24,8 +24,8 @@ use crate::error::{Error, Operation};
 use crate::fault::Faults;
 use crate::message_name::NameParts;
 use crate::store::{
-    Access, Folder, Journal, LocalReader, Mailbox, Message, Miscounts, SessionLock, Store, Told, UniqueId,
-    Update,
+    Access, Folder, Journal, LocalReader, Mailbox, Message, Miscounts, Names, SessionLock, Store, Told,
+    UniqueId, Update,
 };
 use crate::user::{MailRoot, UserName};
 
@@ -89,7 +89,7 @@ pub struct MaildirMailbox {
     pub(super) access: Access,
     pub(super) listing: Listing,
     /// What a journal names that could not be removed when the mailbox was opened.
-    pub(super) unfinished: Vec<Vec<u8>>,
+    pub(super) unfinished: Names,
     pub(super) kept: Kept,
     pub(super) miscounts: Miscounts,
     _lock: Option<SessionLock>,
@@ -118,7 +118,7 @@ impl Maildir {
             cur,
             access,
             listing,
-            unfinished: Vec::new(),
+            unfinished: Names::default(),
             kept: Kept::default(),
             miscounts: Miscounts::default(),
             _lock: lock,
@@ -251,7 +251,7 @@ impl Mailbox for MaildirMailbox {
             self.correct_sizes();
             return Ok(());
         }
-        let done = self.remove_messages(update.removed().collect());
+        let done = self.remove_messages(update);
         let mut search = Search::new();
         let mut marked = Ok(());
         for index in update.marked_seen() {

@@ -34,7 +34,7 @@ use crate::error::{Error, Operation};
 use crate::flags::Flags;
 use crate::fs;
 use crate::message_name::NameParts;
-use crate::store::{Access, JournaledRemoval};
+use crate::store::{Access, Found, JournaledRemoval, Update};
 use crate::unique::Unique;
 
 /// To ask for facts of a file, not to read it.
@@ -100,48 +100,59 @@ enum Unlinked {
     Nothing,
 }
 
+/// Whether messages may be named so in a journal.
+fn is_base(name: &[u8]) -> bool {
+    NameParts::parse(name).is_ok_and(|parts| parts.info == name.len())
+}
+
 impl MaildirMailbox {
     /// Removes what a dead process was about to remove, or does as if, where nothing may be changed, or it cannot be done
     /// just now. `settled` tells of the listing.
     pub(super) fn finish_removal(&mut self, settled: bool) -> Result<(), Error> {
-        let mut bases = self.journal().read()?;
-        bases.retain(|base| NameParts::parse(base).is_ok_and(|parts| parts.info == base.len()));
-        if bases.is_empty() {
-            return Ok(());
-        }
+        let bases = match self.journal().read(is_base)? {
+            Found::Names(bases) => bases,
+            Found::Nothing => return Ok(()),
+            Found::Other => {
+                if self.access == Access::Exclusive {
+                    // It would be read by each session. The next that is written takes its place anyway.
+                    let _ = self.journal().remove();
+                }
+                return Ok(());
+            }
+        };
         let listed = self.listing.len();
-        let hidden: HashSet<Vec<u8>> = bases.iter().cloned().collect();
+        let mut hidden: Vec<usize> = bases.iter().filter_map(|base| self.listing.find(base)).collect();
+        hidden.sort_unstable();
+        hidden.dedup();
         if self.access == Access::Exclusive {
-            let found: Vec<Option<usize>> = bases.iter().map(|base| self.listing.find(base)).collect();
-            let indexes: Vec<usize> = (bases.iter().zip(found))
-                .filter_map(|(base, found)| match found {
-                    None if settled => None,
-                    None => Some(self.listing.add_unlisted(base)),
-                    found => found,
-                })
-                .collect();
+            let mut indexes = hidden.clone();
+            if !settled {
+                let unlisted: Vec<&[u8]> =
+                    bases.iter().filter(|base| self.listing.find(base).is_none()).collect();
+                indexes.extend(unlisted.into_iter().map(|base| self.listing.add_unlisted(base)));
+            }
             if let Err(error) = self.remove(&indexes, true) {
-                if self.journal().read()?.is_empty() {
+                if !matches!(self.journal().read(is_base)?, Found::Names(_)) {
                     return Err(error);
                 }
                 self.unfinished = bases;
             }
         }
         self.listing.truncate(listed);
-        self.listing.retain(|base| !hidden.contains(base));
+        self.listing.remove_all(&hidden);
         Ok(())
     }
 
     /// Removes messages so that the next session finds all of them or none, should this process die.
-    pub(super) fn remove_messages(&mut self, mut doomed: Vec<usize>) -> Result<(), Error> {
-        if doomed.is_empty() {
+    pub(super) fn remove_messages(&mut self, update: &Update) -> Result<(), Error> {
+        if update.removed().next().is_none() {
             return Ok(());
         }
         // A journal that is written anew shall not forget what another says.
         let carried = !self.unfinished.is_empty();
-        for base in std::mem::take(&mut self.unfinished) {
-            doomed.push(self.listing.add_unlisted(&base));
-        }
+        let unfinished = std::mem::take(&mut self.unfinished);
+        let mut doomed: Vec<usize> = unfinished.iter().map(|base| self.listing.add_unlisted(base)).collect();
+        doomed.extend(update.removed());
         let parted = self.part_twins(&mut doomed)?;
         self.remove_as_one(&doomed, carried).and(parted)
     }

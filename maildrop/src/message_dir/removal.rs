@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::mailbox::{Entry, FileId, MhMailbox};
 use crate::error::{Error, Operation};
 use crate::fs;
-use crate::store::{Access, Journal, JournaledRemoval};
+use crate::store::{Access, Found, Journal, JournaledRemoval};
 
 pub(super) const REMOVING: &str = ".maildrop.removing";
 const REMOVING_TMP: &str = ".maildrop.removing.tmp";
@@ -23,25 +23,32 @@ impl MhMailbox {
 
     /// Removes what a dead process was about to remove, or does as if, where nothing may be changed.
     pub(super) fn finish_removal(&mut self) -> Result<(), Error> {
-        let named = self.journal().read()?;
-        if named.is_empty() {
-            return Ok(());
-        }
+        let named = match self.journal().read(|text| Doomed::parse(text).is_some())? {
+            Found::Names(named) => named,
+            Found::Nothing => return Ok(()),
+            Found::Other => {
+                if self.access == Access::Exclusive {
+                    // It would be read by each session. The next that is written takes its place anyway.
+                    let _ = self.journal().remove();
+                }
+                return Ok(());
+            }
+        };
         let mut files: HashMap<FileId, Vec<usize>> = HashMap::new();
         for (index, entry) in self.entries.iter().enumerate() {
             files.entry(entry.file()).or_default().push(index);
         }
         let (mut indexes, mut removed) = (BTreeSet::new(), Vec::new());
-        for Doomed { number, file, is_copied } in named.iter().filter_map(|text| Doomed::parse(text)) {
-            let same = files.get(&file).map_or(&[][..], Vec::as_slice);
-            match same.iter().find(|&&index| self.entries[index].number == number) {
-                Some(&index) => drop(indexes.insert(index)),
+        for Doomed { number, file, is_copied } in named.iter().filter_map(Doomed::parse) {
+            let numbered = self.entries.binary_search_by_key(&number, |entry| entry.number).ok();
+            match numbered.filter(|&index| self.entries[index].file() == file) {
+                Some(index) => drop(indexes.insert(index)),
                 // It has another number by then. But a message that was to stay is not taken for one that is gone.
-                None if !is_copied => indexes.extend(same),
+                None if !is_copied => indexes.extend(files.remove(&file).unwrap_or_default()),
                 None => {}
             }
             // The number may have been given again.
-            if self.entries.binary_search_by_key(&number, |entry| entry.number).is_err() {
+            if numbered.is_none() {
                 removed.push(number);
             }
         }

@@ -107,7 +107,7 @@ pub use crate::maildir::{MaildirMailbox, MaildirStore};
 pub use crate::mbox::{MboxMailbox, MboxStore, Unquoting};
 pub use crate::message_dir::{MhMailbox, MhStore};
 
-pub(crate) use self::journal::{Journal, JournaledRemoval};
+pub(crate) use self::journal::{Found, Journal, JournaledRemoval, Names};
 pub(crate) use self::reader::{Miscounts, Told};
 pub(crate) use self::session::SessionLock;
 pub(crate) use self::unique_id::MessageDigest;
@@ -214,7 +214,8 @@ pub trait Mailbox: Send {
     /// the mailbox instead has changed nothing.
     ///
     /// If the process dies, the next session finds all messages that were to be removed, or none; only on a full disk, where
-    /// there is no room to note them all, messages of a Maildir or an MH folder may go one by one. Flags are set one by one.
+    /// there is no room to note them all, messages of a Maildir or an MH folder may go one by one, and more than 262 144 of them
+    /// go in parts. Flags are set one by one.
     ///
     /// # Errors
     /// Removals come first. If they are done and only marks are missing, that is [`Error::NotMarked`], for which
