@@ -92,6 +92,8 @@ pub struct MaildirMailbox {
     pub(super) unfinished: Names,
     pub(super) kept: Kept,
     pub(super) miscounts: Miscounts,
+    /// Whether marks have been set that may not survive a power failure.
+    pub(super) marks_unsynced: bool,
     _lock: Option<SessionLock>,
 }
 
@@ -121,6 +123,7 @@ impl Maildir {
             unfinished: Names::default(),
             kept: Kept::default(),
             miscounts: Miscounts::default(),
+            marks_unsynced: false,
             _lock: lock,
         };
         mailbox.finish_removal(settled)?;
@@ -251,11 +254,15 @@ impl Mailbox for MaildirMailbox {
             self.correct_sizes();
             return Ok(());
         }
-        let done = self.remove_messages(update);
         let mut search = Search::new();
         let mut marked = Ok(());
         for index in update.marked_seen() {
             marked = marked.and(self.mark_seen(index, &mut search));
+        }
+        // What makes removals durable makes marks so.
+        let done = self.remove_messages(update);
+        if self.marks_unsynced {
+            marked = marked.and(self.sync());
         }
         self.correct_sizes();
         self.trim_sizes();

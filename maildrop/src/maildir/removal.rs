@@ -283,14 +283,17 @@ impl MaildirMailbox {
         })
     }
 
-    fn sync(&self) -> Result<(), Error> {
+    /// Makes durable what was done to the files of messages.
+    pub(super) fn sync(&mut self) -> Result<(), Error> {
         let sync = |dir, name| {
             let path = || self.maildir.path().join(name);
             self.maildir.check(Operation::SyncDirectory, path)?;
             fs::sync_dir(dir).map_err(|error| Error::io(Operation::SyncDirectory, path(), error))
         };
         let new = sync(&self.maildir.dirs.new, NEW);
-        new.and(sync(&self.cur, CUR))
+        let synced = new.and(sync(&self.cur, CUR));
+        self.marks_unsynced &= synced.is_err();
+        synced
     }
 
     /// Octets of the file; none if it is not there under any name that it is likely to have.

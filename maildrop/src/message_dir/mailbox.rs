@@ -38,6 +38,8 @@ pub struct MhMailbox {
     pub(super) entries: Vec<Entry>,
     /// Of all messages, once one is asked for: the digest, and which it is of those that have it.
     digests: Vec<(MessageDigest, usize)>,
+    /// Whether marks have been set that may not survive a power failure.
+    pub(super) marks_unsynced: bool,
     _lock: Option<SessionLock>,
 }
 
@@ -87,8 +89,14 @@ impl MessageDir {
         if let Some(sequences) = self.sequences()? {
             set_flags(&mut entries, &sequences);
         }
-        let mut mailbox =
-            MhMailbox { folder: self.clone(), access, entries, digests: Vec::new(), _lock: lock };
+        let mut mailbox = MhMailbox {
+            folder: self.clone(),
+            access,
+            entries,
+            digests: Vec::new(),
+            marks_unsynced: false,
+            _lock: lock,
+        };
         mailbox.finish_removal()?;
         Ok(mailbox)
     }
@@ -226,6 +234,13 @@ impl MhMailbox {
         Ok(false)
     }
 
+    /// Makes durable what was done to messages and sequences.
+    pub(super) fn sync(&mut self) -> Result<(), Error> {
+        let synced = self.folder.sync();
+        self.marks_unsynced &= synced.is_err();
+        synced
+    }
+
     fn mark_seen(&mut self, indexes: impl Iterator<Item = usize>) -> Result<(), Error> {
         let mut seen = Vec::new();
         for index in indexes {
@@ -236,7 +251,9 @@ impl MhMailbox {
         if seen.is_empty() {
             return Ok(());
         }
-        self.folder.change_sequences(|sequences| sequences.remove_from("unseen", seen))
+        self.marks_unsynced =
+            self.folder.change_sequences(|sequences| sequences.remove_from("unseen", seen))?;
+        Ok(())
     }
 }
 
@@ -305,8 +322,13 @@ impl Mailbox for MhMailbox {
             return Err(Error::ReadOnly { path: self.folder.path.clone() });
         }
         let removed: Vec<usize> = update.removed().collect();
-        self.remove_as_one(&removed, false)?;
-        self.mark_seen(update.marked_seen()).map_err(Error::not_marked)
+        let mut marked = self.mark_seen(update.marked_seen());
+        // What makes removals durable makes marks so.
+        let done = self.remove_as_one(&removed, false);
+        if self.marks_unsynced {
+            marked = marked.and(self.sync());
+        }
+        done.and(marked.map_err(Error::not_marked))
     }
 }
 

@@ -89,7 +89,7 @@ impl MhMailbox {
         let _ = self.folder.change_sequences(|sequences| {
             sequences.remove_all(removed.iter().copied());
         });
-        let synced = self.folder.sync();
+        let synced = self.sync();
         // If what is gone may come back, the next session goes on.
         if failed.is_some() || synced.is_ok() {
             let _ = self.journal().remove();

@@ -44,16 +44,18 @@ impl MessageDir {
     }
 
     /// Changes the sequences, keeping out other programs that lock the file, as nmh does. It is replaced as a whole.
-    pub(super) fn change_sequences(&self, change: impl FnOnce(&mut MhSequences)) -> Result<(), Error> {
-        let Some(file) = self.lock_sequences()? else { return Ok(()) };
-        let Some(old) = self.read_sequences(&file)? else { return Ok(()) };
+    /// Answers whether it was; that is durable once the directory is.
+    pub(super) fn change_sequences(&self, change: impl FnOnce(&mut MhSequences)) -> Result<bool, Error> {
+        let Some(file) = self.lock_sequences()? else { return Ok(false) };
+        let Some(old) = self.read_sequences(&file)? else { return Ok(false) };
         let mut sequences = old.clone();
         change(&mut sequences);
         if sequences == old {
-            return Ok(());
+            return Ok(false);
         }
         self.check(Operation::Write)?;
-        self.write_sequences(&file, &sequences).map_err(|error| self.error(Operation::Write, error))
+        self.write_sequences(&file, &sequences).map_err(|error| self.error(Operation::Write, error))?;
+        Ok(true)
     }
 
     /// The file of the sequences with the lock on it; nothing if there is none.

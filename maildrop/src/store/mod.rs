@@ -218,7 +218,8 @@ pub trait Mailbox: Send {
     /// go in parts. Flags are set one by one.
     ///
     /// # Errors
-    /// Removals come first. If they are done and only marks are missing, that is [`Error::NotMarked`], for which
+    /// What cannot be marked keeps nothing from being removed. If all removals are done and only marks are missing, or may be
+    /// after a power failure, that is [`Error::NotMarked`], for which
     /// [`Error::is_only_marks`] holds. Else [`Error::ReadOnly`], or what kept some of it from being done, or from being known to be done. Messages that the disk
     /// did not let be removed are still there. Others may be gone already, though after a power failure they could be there
     /// again, or go when the mailbox is opened next: those of a Maildir that other programs renamed without rest
