@@ -5,9 +5,13 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use maildrop::store::{Access, Mailbox};
-use maildrop::{Maildir, MessageDir, Naming};
+use maildrop::{DeliveryOptions, Error, FolderName, Maildir, MessageDir, Naming};
 
 /// Opens a mailbox with one message, an MH folder or else a Maildir.
 fn open(path: &Path, is_mh: bool, access: Access) -> usize {
@@ -52,4 +56,46 @@ fn a_journal_that_nobody_wrote_is_removed_with_the_mail_untouched() {
             }
         }
     }
+}
+
+/// Runs this in a thread of its own; a test that waits for ever would never fail.
+fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, result) = mpsc::channel();
+    thread::spawn(move || done.send(work()));
+    result.recv_timeout(Duration::from_secs(30)).unwrap()
+}
+
+#[test]
+fn nobody_is_waited_for_to_open_or_unlock_a_quota() {
+    let dir = tempfile::tempdir().unwrap();
+    let maildir = Maildir::create(dir.path().join("Maildir")).unwrap();
+    let quota = maildir.path().join("maildirsize");
+    let mark = maildir.path().join(".Work/maildirfolder");
+    fs::create_dir(mark.parent().unwrap()).unwrap();
+    for pipe in [&quota, &mark] {
+        assert!(Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    }
+    let deliver = |maildir: &Maildir| {
+        let maildir = maildir.clone();
+        in_time(move || {
+            let mut delivery = maildir.deliver(&DeliveryOptions::new())?;
+            delivery.append(b"Subject: x\n\n")?;
+            delivery.stage()?.commit().map(drop)
+        })
+        .unwrap();
+    };
+    deliver(&maildir);
+    let main = maildir.clone();
+    in_time(move || main.create_folder(&FolderName::parse("Work").unwrap()).map(drop)).unwrap();
+    let main = maildir.clone();
+    assert!(matches!(in_time(move || main.quota()), Err(Error::QuotaFile { .. })));
+    let main = maildir.clone();
+    assert!(in_time(move || main.adjust_usage(1, 1)).is_err());
+
+    fs::remove_file(&quota).unwrap();
+    maildir.set_quota(Some("1000000S".parse().unwrap())).unwrap();
+    let held = File::open(&quota).unwrap();
+    held.lock().unwrap();
+    deliver(&maildir);
+    assert_eq!(maildir.quota().unwrap().unwrap().usage.messages, 2);
 }

@@ -8,7 +8,8 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::time::{Duration, SystemTime};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{AtFlags, Dir, FlockOperation, OFlags};
 use rustix::io::Errno;
@@ -29,6 +30,10 @@ const MAX_FILE: u64 = 5120;
 
 /// Age beyond which a sum is not believed if it would refuse a message.
 const TRUSTED_FOR: Duration = Duration::from_secs(15 * 60);
+
+/// How long the lock is waited for, and how long between two attempts. Who has it counts messages, which takes moments.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// Rounds of reading and recounting, where other programs keep replacing the file.
 const ATTEMPTS: usize = 4;
@@ -96,9 +101,12 @@ impl Maildir {
                 Err(Errno::NOENT) => return Ok(()),
                 Err(errno) => return Err(io(errno.into())),
             };
+            if !is_regular(&file) {
+                return Err(Error::QuotaFile { path: main.path.join(FILE) });
+            }
             self.inject(Operation::WriteQuota).check().map_err(io)?;
             // Who recounts holds the lock alone, so that no line goes to a file that is about to be replaced.
-            let _ = rustix::fs::flock(&file, FlockOperation::LockShared);
+            lock(&file, FlockOperation::NonBlockingLockShared);
             if is_replaced(&file) {
                 continue;
             }
@@ -138,6 +146,9 @@ impl Maildir {
                 Err(Errno::NOENT) => return Ok(None),
                 Err(errno) => return Err(io(errno.into())),
             };
+            if !is_regular(&file) {
+                return Err(Error::QuotaFile { path: path() });
+            }
             self.inject(Operation::ReadQuota).check().map_err(io)?;
             let mut content = Vec::new();
             (&file).take(MAX_FILE + 1).read_to_end(&mut content).map_err(io)?;
@@ -150,7 +161,7 @@ impl Maildir {
             if believed.is_some() {
                 return Ok(believed);
             }
-            let _ = rustix::fs::flock(&file, FlockOperation::LockExclusive);
+            lock(&file, FlockOperation::NonBlockingLockExclusive);
             if is_replaced(&file) {
                 // Somebody else has counted meanwhile.
                 latest = quota.or(latest);
@@ -229,6 +240,21 @@ fn count_messages(maildir: &OwnedFd, usage: &mut QuotaUsage) -> rustix::io::Resu
         }
     }
     Ok(())
+}
+
+/// Waits for the lock, but not for ever: the file is its user's, who may keep the lock. Without it sums may be wrong until
+/// they are counted anew.
+fn lock(file: &File, operation: FlockOperation) {
+    let start = Instant::now();
+    while matches!(rustix::fs::flock(file, operation), Err(Errno::WOULDBLOCK | Errno::INTR))
+        && start.elapsed() < LOCK_WAIT
+    {
+        thread::sleep(LOCK_PAUSE);
+    }
+}
+
+fn is_regular(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.is_file())
 }
 
 /// Whether another file has taken the place of this one.
@@ -402,7 +428,7 @@ mod tests {
     fn appends_from_many_threads_are_all_counted() {
         let (_dir, maildir) = maildir();
         maildir.set_quota(limits("1000000000S")).unwrap();
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| (0..100).for_each(|_| maildir.adjust_usage(7, 1).unwrap()));
             }
