@@ -15,6 +15,9 @@ use crate::replacement::Replacement;
 pub(super) const SEQUENCES_TMP: &str = ".maildrop.sequences.tmp";
 /// Most octets of `.mh_sequences` that are read.
 const LARGEST_SEQUENCES: u64 = 1024 * 1024;
+/// Most sequences of a folder that are changed: nobody has so many. Removing messages may cut each of them into as many ranges as there are messages, so thousands
+/// of short lines could become more than memory holds.
+const MOST_SEQUENCES: usize = 256;
 /// How long to wait for another program that writes them.
 const SEQUENCES_WAIT: Duration = Duration::from_secs(10);
 /// How often a file that was replaced while its lock was being waited for is opened again.
@@ -47,7 +50,8 @@ impl MessageDir {
     /// Answers whether it was; that is durable once the directory is.
     pub(super) fn change_sequences(&self, change: impl FnOnce(&mut MhSequences)) -> Result<bool, Error> {
         let Some(file) = self.lock_sequences()? else { return Ok(false) };
-        let Some(old) = self.read_sequences(&file)? else { return Ok(false) };
+        let old = self.read_sequences(&file)?.filter(|sequences| sequences.count() <= MOST_SEQUENCES);
+        let Some(old) = old else { return Ok(false) };
         let mut sequences = old.clone();
         change(&mut sequences);
         if sequences == old {

@@ -242,6 +242,20 @@ fn sequences_that_are_no_regular_file_are_none_and_stay_as_they_are() {
 }
 
 #[test]
+fn more_sequences_than_anybody_has_stay_as_they_are() {
+    for (count, is_changed) in [(256, true), (257, false)] {
+        let (dir, folder) = folder(3);
+        let path = dir.path().join(MhSequences::FILE);
+        let lines = |list: &str| (0..count).map(|n| format!("s{n}: {list}\n")).collect::<String>();
+        std::fs::write(&path, lines("1-3")).unwrap();
+        ready(folder.mailbox(Access::Exclusive).unwrap().commit(&removing([1]))).unwrap();
+        let expected = lines(if is_changed { "1 3" } else { "1-3" });
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), expected, "{count}");
+        assert_eq!(folder.mailbox(Access::Exclusive).unwrap().len(), 2);
+    }
+}
+
+#[test]
 fn a_sequence_on_many_lines_is_looked_up_once() {
     let (dir, folder) = folder(2_000);
     let mut content = "a:1\n".repeat(200_000);
