@@ -101,6 +101,7 @@ mod message_dir;
 mod message_name;
 pub mod mutf7;
 mod quota_file;
+mod replacement;
 pub mod store;
 mod unique;
 mod user;

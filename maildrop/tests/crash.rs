@@ -1,48 +1,21 @@
 //! Real processes: deliveries that are killed at every step and at any moment, and many that share a Maildir.
-//!
-//! The test program starts itself again as a delivering process, which tells on its standard output what it is about to
-//! do (`@step`) and what it has been promised (`@ok`), and waits for leave on its standard input where it is told to.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail where it stands")]
+
+mod crash_support;
 
 use std::collections::HashSet;
 use std::env;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use maildrop::{
-    Delivered, DeliveryOptions, Fault, Faults, Maildir, MessageName, Operation, STALE_AFTER, commit_all,
-};
+use crash_support::{Process, hold, kill_after, kill_at_every_step, number, numbers, process, promised, say};
+use maildrop::{Delivered, DeliveryOptions, Maildir, MessageName, STALE_AFTER, commit_all};
 
 const DIRECTORY: &str = "MAILDROP_TEST_DIRECTORY";
 const BATCH: &str = "MAILDROP_TEST_BATCH";
 const BATCHES: &str = "MAILDROP_TEST_BATCHES";
-const HOLD: &str = "MAILDROP_TEST_HOLD";
-
-fn say(line: &str) {
-    // Past the capture of the test harness, and whole.
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(format!("{line}\n").as_bytes());
-    let _ = stdout.flush();
-}
-
-/// Holds the process before each step until it is let go.
-#[derive(Debug)]
-struct Hold;
-
-impl Faults for Hold {
-    fn inject(&self, operation: Operation) -> Fault {
-        say(&format!("@step {operation:?}"));
-        let mut leave = [0];
-        if std::io::stdin().read_exact(&mut leave).is_err() {
-            // Whoever held the other end has gone.
-            std::process::exit(1);
-        }
-        Fault::None
-    }
-}
 
 /// A message whose content can be checked without knowing it: numbered lines, and a sum at the end.
 fn message(seed: u64) -> Vec<u8> {
@@ -78,10 +51,9 @@ fn is_whole(content: &[u8]) -> bool {
 #[test]
 fn delivering_process() {
     let Some(directory) = env::var_os(DIRECTORY).map(PathBuf::from) else { return };
-    let number = |name: &str| env::var(name).unwrap().parse::<u64>().unwrap();
     let mut maildirs = ["a", "b"].map(|name| Maildir::open(directory.join(name)).unwrap());
-    if env::var_os(HOLD).is_some() {
-        maildirs = maildirs.map(|maildir| maildir.with_faults(Arc::new(Hold)));
+    if let Some(hold) = hold() {
+        maildirs = maildirs.map(|maildir| maildir.with_faults(Arc::clone(&hold)));
     }
     let [a, b] = &maildirs;
     for batch_number in 0..number(BATCHES) {
@@ -103,48 +75,10 @@ fn delivering_process() {
     }
 }
 
-struct Process {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-}
-
-impl Process {
-    fn start(directory: &Path, batch: u64, batches: u64, hold: bool) -> Process {
-        let mut command = Command::new(env::current_exe().unwrap());
-        command.args(["--exact", "delivering_process", "--nocapture", "--test-threads=1"]);
-        command.env(DIRECTORY, directory).env(BATCH, batch.to_string()).env(BATCHES, batches.to_string());
-        if hold {
-            command.env(HOLD, "1");
-        }
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let stdin = child.stdin.take().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        Process { child, stdin, stdout }
-    }
-
-    /// The next thing it says, without the talk of the test harness.
-    fn next(&mut self) -> Option<String> {
-        let mut line = String::new();
-        while self.stdout.read_line(&mut line).unwrap() > 0 {
-            // The harness starts a line of its own that the first word of ours ends.
-            if let Some(at) = line.find('@') {
-                return Some(line[at..].trim_end().to_owned());
-            }
-            line.clear();
-        }
-        None
-    }
-
-    /// SIGKILL; answers what it had said before.
-    fn kill(mut self, said: &mut Vec<String>) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        while let Some(line) = self.next() {
-            said.push(line);
-        }
-    }
+fn delivering(directory: &Path, batch: u64, batches: u64) -> Command {
+    let mut command = process("delivering_process");
+    command.env(DIRECTORY, directory).env(BATCH, batch.to_string()).env(BATCHES, batches.to_string());
+    command
 }
 
 fn two_maildirs() -> (tempfile::TempDir, [Maildir; 2]) {
@@ -172,64 +106,41 @@ fn check(maildirs: &[Maildir; 2], said: &[String], case: &str) {
         maildir.clean_tmp(later, STALE_AFTER).unwrap();
         assert_eq!(std::fs::read_dir(maildir.path().join("tmp")).unwrap().count(), 0, "{case}");
     }
-    for promised in said.iter().filter_map(|line| line.strip_prefix("@ok ")) {
-        assert!(found.contains(Path::new(promised)), "{case}: {promised} was promised and is lost");
+    for path in promised(said) {
+        assert!(found.contains(Path::new(path)), "{case}: {path} was promised and is lost");
     }
 }
 
 /// Kills a process before each step of two batches, and answers how many steps there were.
-fn kill_at_every_step(batch: u64) -> u64 {
-    let mut at = 0;
-    loop {
-        let (_dir, maildirs) = two_maildirs();
-        let mut process = Process::start(_dir.path(), batch, 2, true);
-        let (mut said, mut steps) = (Vec::new(), 0);
-        while let Some(line) = process.next() {
-            let is_step = line.starts_with("@step");
-            said.push(line);
-            if is_step {
-                if steps == at {
-                    break;
-                }
-                steps += 1;
-                process.stdin.write_all(b".").unwrap();
-            }
-        }
-        let all_done = steps < at || said.last().is_some_and(|line| line.starts_with("@ok"));
-        process.kill(&mut said);
-        check(&maildirs, &said, &format!("killed before step {at} of batches of {batch}: {said:?}"));
-        if all_done {
-            return at;
-        }
-        at += 1;
-    }
+fn kill_at_every_step_of(batch: u64) -> usize {
+    let set_up = || {
+        let (dir, maildirs) = two_maildirs();
+        let command = delivering(dir.path(), batch, 2);
+        ((dir, maildirs), command)
+    };
+    kill_at_every_step(set_up, |(_dir, maildirs), crash| {
+        let (at, said) = (crash.at, &crash.said);
+        check(&maildirs, said, &format!("killed before step {at} of batches of {batch}: {said:?}"));
+    })
 }
 
 #[test]
 fn a_process_killed_before_any_step_of_single_messages_leaves_whole_messages_only() {
     // Create, write, sync, rename and sync of each, and those of a copy.
-    assert!(kill_at_every_step(1) >= 16);
+    assert!(kill_at_every_step_of(1) >= 16);
 }
 
 #[test]
 fn a_process_killed_before_any_step_of_a_batch_leaves_whole_messages_only() {
-    assert!(kill_at_every_step(4) >= 40);
+    assert!(kill_at_every_step_of(4) >= 40);
 }
 
 #[test]
 fn a_process_killed_at_any_moment_leaves_whole_messages_only() {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    for run in 0..30 {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        let (batch, acknowledged) = (1 + state % 7, state / 7 % 40);
-        let (_dir, maildirs) = two_maildirs();
-        let mut process = Process::start(_dir.path(), batch, 1_000_000, false);
-        // It goes on while it is being killed, so the moment is anywhere behind these promises.
-        let mut said: Vec<String> = (0..acknowledged).map_while(|_| process.next()).collect();
-        assert_eq!(said.len() as u64, acknowledged);
-        process.kill(&mut said);
+    for (run, number) in numbers().take(30).enumerate() {
+        let (batch, acknowledged) = (1 + number % 7, number / 7 % 40);
+        let (dir, maildirs) = two_maildirs();
+        let said = kill_after(acknowledged, delivering(dir.path(), batch, 1_000_000));
         check(&maildirs, &said, &format!("run {run}, batches of {batch}"));
     }
 }
@@ -237,14 +148,11 @@ fn a_process_killed_at_any_moment_leaves_whole_messages_only() {
 #[test]
 fn processes_that_share_a_maildir_never_use_a_name_twice() {
     let (dir, maildirs) = two_maildirs();
-    let processes: Vec<Process> = (0..4).map(|_| Process::start(dir.path(), 25, 4, false)).collect();
+    let processes: Vec<Process> = (0..4).map(|_| Process::start(delivering(dir.path(), 25, 4))).collect();
     let mut said = Vec::new();
-    for mut process in processes {
+    for process in processes {
         let before = said.len();
-        while let Some(line) = process.next() {
-            said.push(line);
-        }
-        assert!(process.child.wait().unwrap().success());
+        said.extend(process.finish());
         assert_eq!(said.len() - before, 4 * 26);
     }
     let distinct: HashSet<&String> = said.iter().collect();

@@ -1,11 +1,13 @@
 //! Deliveries on a failing disk: every failure is reported for the message that it hit, and leaves nothing of it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail where it stands")]
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use maildrop::store::{Access, Mailbox, Update, ready};
 use maildrop::{
-    Delivered, DeliveryOptions, Error, Fault, FaultPlan, Faults, Maildir, Operation, Staged, SyncStrategy,
-    commit_all, commit_all_with,
+    Delivered, DeliveryOptions, Error, Fault, FaultPlan, Faults, Maildir, MessageDir, MhSequences, Naming,
+    Operation, Staged, SyncStrategy, commit_all, commit_all_with,
 };
 
 /// Three writes of the 16 KiB buffer.
@@ -296,5 +298,76 @@ fn nothing_is_visible_before_it_is_durable() {
         assert!(commit_all_with(batch, strategy).iter().all(Result::is_ok));
         let steps = recorder.0.lock().unwrap().clone();
         assert!(allowed.contains(&steps), "{strategy:?} {count}: {steps:?}");
+    }
+}
+
+/// A session with two messages at its beginning, both delivered and unseen.
+fn two_messages(is_mh: bool, dir: &Path) {
+    if is_mh {
+        for name in ["1", "2"] {
+            std::fs::write(dir.join(name), "Subject: x\n\n").unwrap();
+        }
+        std::fs::write(dir.join(MhSequences::FILE), "unseen: 1-2\n").unwrap();
+    } else {
+        Maildir::create(dir).unwrap();
+        for name in ["new/1.a", "cur/2.a:2,"] {
+            std::fs::write(dir.join(name), "Subject: x\n\n").unwrap();
+        }
+    }
+}
+
+fn commit(is_mh: bool, dir: &Path, update: &Update, faults: Arc<dyn Faults>) -> Result<(), Error> {
+    if is_mh {
+        let folder = MessageDir::open(dir, Naming::Number)?.with_faults(faults);
+        ready(folder.mailbox(Access::Exclusive)?.commit(update))
+    } else {
+        let maildir = Maildir::open(dir)?.with_faults(faults);
+        ready(maildir.mailbox(Access::Exclusive)?.commit(update))
+    }
+}
+
+#[test]
+fn marks_are_durable_when_they_are_promised_for_one_sync_of_each_directory() {
+    // (messages marked, messages removed)
+    let table: [(&[usize], &[usize]); 5] =
+        [(&[0], &[]), (&[0, 1], &[]), (&[0], &[1]), (&[], &[1]), (&[], &[])];
+    for is_mh in [false, true] {
+        for (marked, removed) in table {
+            let mut update = Update::new();
+            for &index in marked {
+                update.seen(index);
+            }
+            for &index in removed {
+                update.remove(index);
+            }
+            let case = format!("{is_mh} {marked:?} {removed:?}");
+
+            let dir = tempfile::tempdir().unwrap();
+            two_messages(is_mh, dir.path());
+            let recorder = Arc::new(Recorder::default());
+            commit(is_mh, dir.path(), &update, Arc::clone(&recorder) as Arc<dyn Faults>).unwrap();
+            let steps = recorder.0.lock().unwrap().clone();
+            let syncs = steps.iter().filter(|&&step| step == Operation::SyncDirectory).count();
+            let directories = if is_mh { 1 } else { 2 };
+            assert_eq!(syncs, if update.is_empty() { 0 } else { directories }, "{case}: {steps:?}");
+            if !update.is_empty() {
+                assert_eq!(steps.last(), Some(&Operation::SyncDirectory), "{case}: {steps:?}");
+            }
+            // Nothing that is marked already is made durable again.
+            if removed.is_empty() {
+                let recorder = Arc::new(Recorder::default());
+                commit(is_mh, dir.path(), &update, Arc::clone(&recorder) as Arc<dyn Faults>).unwrap();
+                assert!(!recorder.0.lock().unwrap().contains(&Operation::SyncDirectory), "{case}");
+            }
+
+            for nth in 1..=if update.is_empty() { 0 } else { directories as u64 } {
+                let dir = tempfile::tempdir().unwrap();
+                two_messages(is_mh, dir.path());
+                let plan = FaultPlan::new().nth(Operation::SyncDirectory, nth, Fault::io_error());
+                let plan = plan.nth(Operation::SyncDirectory, nth + directories as u64, Fault::io_error());
+                let error = commit(is_mh, dir.path(), &update, Arc::new(plan)).unwrap_err();
+                assert_eq!(error.is_only_marks(), removed.is_empty(), "{case} {nth}: {error}");
+            }
+        }
     }
 }

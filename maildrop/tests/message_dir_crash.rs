@@ -1,47 +1,21 @@
 //! Real processes that deliver to MH and plain folders: killed at every step and at any moment, they leave whole messages
 //! only; and many of them together use no name twice. And one whose files may not grow.
-//!
-//! The test program starts itself again as a delivering process, which tells on its standard output what it is about to
-//! do (`@step`) and what it has been promised (`@ok`), and waits for leave on its standard input where it is told to.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail where it stands")]
+
+mod crash_support;
 
 use std::collections::HashSet;
 use std::env;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Arc;
+use std::process::Command;
 
-use maildrop::{Fault, Faults, Mbox, MessageDir, Naming, Operation};
+use crash_support::{Process, hold, kill_after, kill_at_every_step, number, numbers, process, promised, say};
+use maildrop::{Mbox, MessageDir, Naming};
 
 const FOLDER: &str = "MAILDROP_TEST_FOLDER";
 const FIRST: &str = "MAILDROP_TEST_FIRST";
 const MESSAGES: &str = "MAILDROP_TEST_MESSAGES";
-const HOLD: &str = "MAILDROP_TEST_HOLD";
 const LIMITED: &str = "MAILDROP_TEST_LIMITED";
-
-fn say(line: &str) {
-    // Past the capture of the test harness, and whole.
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(format!("{line}\n").as_bytes());
-    let _ = stdout.flush();
-}
-
-/// Holds the process before each step until it is let go.
-#[derive(Debug)]
-struct Hold;
-
-impl Faults for Hold {
-    fn inject(&self, operation: Operation) -> Fault {
-        say(&format!("@step {operation:?}"));
-        let mut leave = [0];
-        if std::io::stdin().read_exact(&mut leave).is_err() {
-            // Whoever held the other end has gone.
-            std::process::exit(1);
-        }
-        Fault::None
-    }
-}
 
 /// A message that tells how long it is. The largest take several writes.
 fn message(number: u64) -> String {
@@ -60,10 +34,9 @@ fn naming(folder: &Path) -> Naming {
 #[test]
 fn delivering_process() {
     let Some(path) = env::var_os(FOLDER).map(PathBuf::from) else { return };
-    let number = |name: &str| env::var(name).unwrap().parse::<u64>().unwrap();
     let mut folder = MessageDir::open(&path, naming(&path)).unwrap();
-    if env::var_os(HOLD).is_some() {
-        folder = folder.with_faults(Arc::new(Hold));
+    if let Some(hold) = hold() {
+        folder = folder.with_faults(hold);
     }
     for number in number(FIRST)..number(FIRST) + number(MESSAGES) {
         let mut delivery = folder.deliver().unwrap();
@@ -72,48 +45,10 @@ fn delivering_process() {
     }
 }
 
-struct Process {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-}
-
-impl Process {
-    fn start(folder: &Path, first: u64, messages: u64, hold: bool) -> Process {
-        let mut command = Command::new(env::current_exe().unwrap());
-        command.args(["--exact", "delivering_process", "--nocapture", "--test-threads=1"]);
-        command.env(FOLDER, folder).env(FIRST, first.to_string()).env(MESSAGES, messages.to_string());
-        if hold {
-            command.env(HOLD, "1");
-        }
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let stdin = child.stdin.take().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        Process { child, stdin, stdout }
-    }
-
-    /// The next thing it says, without the talk of the test harness.
-    fn next(&mut self) -> Option<String> {
-        let mut line = String::new();
-        while self.stdout.read_line(&mut line).unwrap() > 0 {
-            // The harness starts a line of its own that the first word of ours ends.
-            if let Some(at) = line.find('@') {
-                return Some(line[at..].trim_end().to_owned());
-            }
-            line.clear();
-        }
-        None
-    }
-
-    /// SIGKILL; answers what it had said before.
-    fn kill(mut self, said: &mut Vec<String>) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        while let Some(line) = self.next() {
-            said.push(line);
-        }
-    }
+fn delivering(folder: &Path, first: u64, messages: u64) -> Command {
+    let mut command = process("delivering_process");
+    command.env(FOLDER, folder).env(FIRST, first.to_string()).env(MESSAGES, messages.to_string());
+    command
 }
 
 fn folders() -> (tempfile::TempDir, [PathBuf; 2]) {
@@ -138,8 +73,8 @@ fn check(folder: &Path, said: &[String], case: &str) -> usize {
         assert!(content == message(number.parse().unwrap()), "{case}: {path:?} is not whole");
         found.insert(path);
     }
-    for promised in said.iter().filter_map(|line| line.strip_prefix("@ok ")) {
-        assert!(found.contains(Path::new(promised)), "{case}: {promised} was promised and is lost");
+    for path in promised(said) {
+        assert!(found.contains(Path::new(path)), "{case}: {path} was promised and is lost");
     }
     found.len()
 }
@@ -148,44 +83,21 @@ fn check(folder: &Path, said: &[String], case: &str) -> usize {
 fn a_process_killed_before_any_step_leaves_whole_messages_only() {
     let (_dir, folders) = folders();
     for folder in folders {
-        let (mut at, mut all_done) = (0, false);
-        while !all_done {
-            // A small message and one of several writes.
-            let mut process = Process::start(&folder, 1, 2, true);
-            let (mut said, mut steps) = (Vec::new(), 0);
-            while let Some(line) = process.next() {
-                let is_step = line.starts_with("@step");
-                said.push(line);
-                if is_step {
-                    if steps == at {
-                        break;
-                    }
-                    steps += 1;
-                    process.stdin.write_all(b".").unwrap();
-                }
-            }
-            all_done = steps < at || said.last().is_some_and(|line| line.starts_with("@ok"));
-            process.kill(&mut said);
-            check(&folder, &said, &format!("killed before step {at}: {said:?}"));
-            at += 1;
-        }
-        assert!(at >= 10, "{at}");
+        // A small message and one of several writes.
+        let set_up = || ((), delivering(&folder, 1, 2));
+        let steps = kill_at_every_step(set_up, |(), crash| {
+            check(&folder, &crash.said, &format!("killed before step {}: {:?}", crash.at, crash.said));
+        });
+        assert!(steps >= 9, "{steps}");
     }
 }
 
 #[test]
 fn a_process_killed_at_any_moment_leaves_whole_messages_only() {
     let (_dir, folders) = folders();
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    for run in 0..20 {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
+    for (run, number) in numbers().take(20).enumerate() {
         let folder = &folders[run % 2];
-        let mut process = Process::start(folder, state % 1000, 1_000_000, false);
-        // It goes on while it is being killed, so the moment is anywhere behind these promises.
-        let mut said: Vec<String> = (0..state % 20).map_while(|_| process.next()).collect();
-        process.kill(&mut said);
+        let said = kill_after(number % 20, delivering(folder, number % 1000, 1_000_000));
         check(folder, &said, &format!("run {run}"));
     }
 }
@@ -194,15 +106,9 @@ fn a_process_killed_at_any_moment_leaves_whole_messages_only() {
 fn processes_that_share_a_folder_use_no_name_twice() {
     let (_dir, folders) = folders();
     for folder in folders {
-        let mut said = Vec::new();
         let processes: Vec<Process> =
-            (0..4).map(|process| Process::start(&folder, process * 1000, 50, false)).collect();
-        for mut process in processes {
-            while let Some(line) = process.next() {
-                said.push(line);
-            }
-            assert!(process.child.wait().unwrap().success());
-        }
+            (0..4).map(|process| Process::start(delivering(&folder, process * 1000, 50))).collect();
+        let said: Vec<String> = processes.into_iter().flat_map(Process::finish).collect();
         assert_eq!(said.iter().collect::<HashSet<_>>().len(), 200);
         assert_eq!(check(&folder, &said, "all alive"), 200);
         if folder.ends_with("mh") {

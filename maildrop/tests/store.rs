@@ -1,125 +1,28 @@
 //! What every store does, over all of them.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail where it stands")]
 
+mod store_bench;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use maildrop::store::{
-    Access, AnyMailbox, AnyStore, Folder, LocalReader, Mailbox, MessageReader, Store, StoreFormat, UniqueId,
-    Update, ready,
+    Access, AnyStore, Folder, LocalReader, Mailbox, MessageReader, Store, StoreFormat, UniqueId, Update,
+    ready,
 };
 use maildrop::{DeliveryOptions, Error, Fault, FaultPlan, Flags, FolderName, FromLine, Operation, UserName};
+use store_bench::{Bench, files, ids, message, numbered, removing, subjects, text};
 
 const FORMATS: [StoreFormat; 4] = StoreFormat::ALL;
 
-/// A store with a user.
-struct Bench {
-    _dir: tempfile::TempDir,
-    root: PathBuf,
-    store: AnyStore,
-    alice: UserName,
-}
-
 impl Bench {
-    fn new(format: StoreFormat) -> Bench {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("mail");
-        let store = AnyStore::new(format, &root);
-        Bench { _dir: dir, root, store, alice: UserName::parse("alice").unwrap() }
-    }
-
-    fn with(format: StoreFormat, messages: &[&str]) -> Bench {
-        let bench = Bench::new(format);
-        messages.iter().for_each(|message| bench.deliver(message));
-        bench
-    }
-
     /// The same store as a program sees it that is started later.
     fn restarted(&mut self) {
         if self.store.format() != StoreFormat::Memory {
             self.store = AnyStore::new(self.store.format(), &self.root);
         }
     }
-
-    /// Delivers as an MTA does.
-    fn deliver(&self, message: &str) {
-        match &self.store {
-            AnyStore::Maildir(store) => {
-                let maildir = store.root().create(&self.alice).unwrap();
-                let mut delivery = maildir.deliver(&DeliveryOptions::new()).unwrap();
-                delivery.append(message.replace('\n', "\r\n").as_bytes()).unwrap();
-                delivery.stage().unwrap().commit().unwrap();
-            }
-            AnyStore::Mbox(store) => {
-                let line = FromLine::new(b"bob@example.org", UNIX_EPOCH + Duration::from_secs(1), 0);
-                let message = [line.as_bytes(), message.as_bytes()].concat();
-                store.mbox(&self.alice, &Folder::Inbox).unwrap().append(&message).unwrap();
-            }
-            AnyStore::Mh(store) => {
-                let mut delivery = store.folder(&self.alice, &Folder::Inbox).unwrap().deliver().unwrap();
-                delivery.append(message.as_bytes()).unwrap();
-                delivery.commit().unwrap();
-            }
-            AnyStore::Memory(store) => {
-                store.deliver(&self.alice, &Folder::Inbox, message.as_bytes(), UNIX_EPOCH);
-            }
-            _ => unreachable!(),
-        }
-    }
-
-    fn try_open(&self, access: Access) -> Result<AnyMailbox, Error> {
-        ready(self.store.open(&self.alice, &Folder::Inbox, access))
-    }
-
-    fn open(&self) -> AnyMailbox {
-        self.try_open(Access::Exclusive).unwrap()
-    }
-
-    /// The messages by their subjects, as a session of its own sees them.
-    fn subjects(&self) -> Vec<String> {
-        subjects(&mut self.try_open(Access::ReadOnly).unwrap())
-    }
-}
-
-fn text(mailbox: &mut AnyMailbox, index: usize) -> Result<String, Error> {
-    let mut reader = LocalReader::default();
-    ready(mailbox.read(index, &mut reader))?;
-    let mut text = Vec::new();
-    loop {
-        let chunk = ready(reader.chunk())?;
-        if chunk.is_empty() {
-            return Ok(String::from_utf8(text).unwrap());
-        }
-        text.extend_from_slice(chunk);
-        let taken = chunk.len();
-        reader.consume(taken);
-    }
-}
-
-fn subjects(mailbox: &mut AnyMailbox) -> Vec<String> {
-    let subject = |text: String| text.lines().next().unwrap_or_default().replace("Subject: ", "");
-    (0..mailbox.len()).map(|index| text(mailbox, index).map_or("gone".to_owned(), subject)).collect()
-}
-
-fn ids(mailbox: &mut AnyMailbox) -> Vec<UniqueId> {
-    (0..mailbox.len()).map(|index| ready(mailbox.unique_id(index)).unwrap()).collect()
-}
-
-fn removing(indexes: &[usize]) -> Update {
-    let mut update = Update::new();
-    indexes.iter().for_each(|&index| {
-        update.remove(index);
-    });
-    update
-}
-
-fn message(subject: &str) -> String {
-    format!("Subject: {subject}\n\nbody of {subject}\n")
-}
-
-fn numbered(bench: &Bench, count: usize) {
-    (0..count).for_each(|number| bench.deliver(&message(&number.to_string())));
 }
 
 /// Servers spawn sessions, whatever the store.
@@ -271,17 +174,6 @@ fn a_commit_removes_what_it_says_and_nothing_else() {
             );
         }
     }
-}
-
-fn files(dir: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        match entry.path() {
-            path if path.is_dir() => found.extend(files(&path)),
-            path => found.push(path),
-        }
-    }
-    found
 }
 
 fn is_ours(path: &Path) -> bool {
@@ -468,48 +360,6 @@ fn a_last_line_without_its_end_gets_one_and_it_is_counted() {
 }
 
 #[test]
-fn a_delivery_tells_the_size_on_the_wire_only_if_it_ends_with_a_line() {
-    let bench = Bench::with(StoreFormat::Maildir, &["Subject: 1\n\nbody", "Subject: 1\n\nbody\n", ""]);
-    let AnyStore::Maildir(store) = &bench.store else { unreachable!() };
-    let maildir = store.root().open(&bench.alice).unwrap();
-    let names = files(&maildir.path().join("new"));
-    let with_size = names.iter().filter(|path| path.to_string_lossy().contains(",W=")).count();
-    assert_eq!((names.len(), with_size), (3, 2));
-    for (body, told) in [("x", false), ("x\r\n", true), ("", true)] {
-        let mut delivery = maildir.deliver(&DeliveryOptions::new().prefix(b"A: b")).unwrap();
-        delivery.append(body.as_bytes()).unwrap();
-        let staged = delivery.stage().unwrap();
-        let copy = staged.duplicate(&maildir, b"C: d").unwrap().commit().unwrap();
-        assert_eq!(copy.name().crlf_size().is_some(), told, "{body:?}");
-        assert_eq!(staged.commit().unwrap().name().crlf_size().is_some(), told, "{body:?}");
-    }
-}
-
-#[test]
-fn files_with_crlf_are_served_as_they_are() {
-    let crlf = message("crlf").replace('\n', "\r\n");
-    for format in [StoreFormat::Maildir, StoreFormat::Mbox, StoreFormat::Mh] {
-        let bench = Bench::with(format, &[&message("lf")]);
-        let home = bench.root.join("alice");
-        match format {
-            StoreFormat::Maildir => {
-                std::fs::write(home.join("Maildir/cur/9999999999.x.y:2,"), &crlf).unwrap()
-            }
-            StoreFormat::Mh => std::fs::write(home.join("Mail/inbox/2"), &crlf).unwrap(),
-            _ => {
-                let path = home.join("mbox");
-                let mbox = std::fs::read_to_string(&path).unwrap();
-                let from = "From bob Tue Jan  2 03:04:05 2001\r\n";
-                std::fs::write(&path, format!("{mbox}{from}{crlf}\r\n")).unwrap();
-            }
-        }
-        let mut mailbox = bench.open();
-        assert_eq!(text(&mut mailbox, 1).unwrap(), crlf, "{format}");
-        assert_eq!(ready(mailbox.octets(1)).unwrap(), crlf.len() as u64, "{format}");
-    }
-}
-
-#[test]
 fn what_is_delivered_while_sessions_delete_is_collected_once() {
     const MESSAGES: usize = 40;
     for format in FORMATS {
@@ -529,124 +379,6 @@ fn what_is_delivered_while_sessions_delete_is_collected_once() {
         assert!(bench.subjects().is_empty(), "{format}");
         collected.sort_unstable();
         assert!(collected.into_iter().eq(0..MESSAGES), "{format}");
-    }
-}
-
-#[test]
-fn messages_of_a_maildir_are_found_whatever_a_reader_calls_them_meanwhile() {
-    let bench = Bench::new(StoreFormat::Maildir);
-    numbered(&bench, 30);
-    let maildir = bench.root.join("alice/Maildir");
-    let rename = |flags: &str| {
-        for path in files(&maildir).into_iter().filter(|path| path.to_string_lossy().contains(",S=")) {
-            let name = path.file_name().unwrap().to_string_lossy();
-            let base = name.split(':').next().unwrap();
-            std::fs::rename(&path, maildir.join("cur").join(format!("{base}:2,{flags}"))).unwrap();
-        }
-    };
-    let mut session = bench.open();
-    let before = ids(&mut session);
-    let all: Vec<String> = (0..30).map(|number| number.to_string()).collect();
-    for flags in ["", "S", "FS", "T"] {
-        rename(flags);
-        assert_eq!(subjects(&mut session), all, "{flags}");
-    }
-    assert_eq!(ids(&mut session), before);
-    rename("R");
-    ready(session.commit(&removing(&(1..30).collect::<Vec<_>>()))).unwrap();
-    assert_eq!(bench.subjects(), ["0"]);
-    assert_eq!(ids(&mut bench.open()), before[..1]);
-}
-
-#[test]
-fn removed_messages_no_longer_count_towards_the_quota() {
-    let bench = Bench::new(StoreFormat::Maildir);
-    numbered(&bench, 3);
-    let AnyStore::Maildir(store) = &bench.store else { unreachable!() };
-    let maildir = store.root().open(&bench.alice).unwrap();
-    // Neither does one whose name tells no size.
-    std::fs::write(maildir.path().join("new/9999999999.x.y"), message("x")).unwrap();
-    maildir.set_quota(Some("1000000S,100C".parse().unwrap())).unwrap();
-    ready(bench.open().commit(&removing(&[0, 3]))).unwrap();
-    let usage = maildir.quota().unwrap().unwrap().usage;
-    assert_eq!((usage.messages, usage.bytes), (2, 2 * message("1").len() as u64));
-}
-
-#[test]
-fn messages_of_an_mh_folder_are_found_when_it_is_packed_and_numbers_are_no_names() {
-    let bench = Bench::new(StoreFormat::Mh);
-    numbered(&bench, 4);
-    let inbox = bench.root.join("alice/Mail/inbox");
-    for name in ["0", "007", "x", ",9", "10.txt"] {
-        std::fs::write(inbox.join(name), "no message").unwrap();
-    }
-    std::fs::create_dir(inbox.join("12")).unwrap();
-    let mut session = bench.open();
-    let before = ids(&mut session);
-    assert_eq!(subjects(&mut session), ["0", "1", "2", "3"]);
-    std::fs::remove_file(inbox.join("1")).unwrap();
-    for number in 2..5 {
-        std::fs::rename(inbox.join(number.to_string()), inbox.join((number - 1).to_string())).unwrap();
-    }
-    assert_eq!(subjects(&mut session), ["gone", "1", "2", "3"]);
-    assert_eq!(ids(&mut session), before);
-    bench.deliver(&message("new"));
-    ready(session.commit(&removing(&[0, 3]))).unwrap();
-    assert_eq!(bench.subjects(), ["1", "2", "new"]);
-}
-
-#[test]
-fn an_mbox_keeps_its_place_mode_and_times_when_messages_go() {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-    let dir = tempfile::tempdir().unwrap();
-    let (link, real) = (dir.path().join("link"), dir.path().join("deep/real"));
-    std::fs::create_dir(dir.path().join("deep")).unwrap();
-    symlink("deep/real", &link).unwrap();
-    let mbox = maildrop::Mbox::new(&link);
-    for number in 0..3 {
-        let line = FromLine::new(b"bob", UNIX_EPOCH, 0);
-        mbox.append(&[line.as_bytes(), message(&number.to_string()).as_bytes()].concat()).unwrap();
-    }
-    std::fs::set_permissions(&real, PermissionsExt::from_mode(0o640)).unwrap();
-    let before = real.metadata().unwrap();
-    ready(mbox.mailbox(Access::Exclusive).unwrap().commit(&removing(&[0]))).unwrap();
-    assert!(link.is_symlink());
-    let after = real.metadata().unwrap();
-    assert_eq!((after.mode(), after.uid(), after.gid()), (before.mode(), before.uid(), before.gid()));
-    assert_eq!(after.modified().unwrap(), before.modified().unwrap());
-    let content = std::fs::read_to_string(&real).unwrap();
-    assert!(content.contains("Subject: 1") && !content.contains("Subject: 0"));
-    let names =
-        |dir: &Path| files(dir).into_iter().map(|p| p.file_name().unwrap().to_owned()).collect::<Vec<_>>();
-    assert_eq!(names(&dir.path().join("deep")).len(), 2);
-}
-
-#[test]
-fn what_is_no_mbox_is_said_to_be_none_and_is_left_alone() {
-    let bench = Bench::with(StoreFormat::Mbox, &[&message("a")]);
-    let path = bench.root.join("alice/mbox");
-    std::fs::write(&path, "Subject: no mbox\n\n").unwrap();
-    let error = bench.try_open(Access::Exclusive).unwrap_err();
-    assert!(matches!(error, Error::NotAnMbox { .. }), "{error}");
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "Subject: no mbox\n\n");
-}
-
-#[test]
-fn links_in_place_of_a_users_mail_are_not_followed() {
-    use std::os::unix::fs::symlink;
-    for format in [StoreFormat::Maildir, StoreFormat::Mbox, StoreFormat::Mh] {
-        let victim = Bench::with(format, &[&message("secret")]);
-        let bench = Bench::with(format, &[&message("a")]);
-        let home = bench.root.join("alice");
-        let name = match format {
-            StoreFormat::Maildir => "Maildir",
-            StoreFormat::Mbox => "mbox",
-            _ => "Mail",
-        };
-        std::fs::rename(home.join(name), home.join("old")).unwrap();
-        symlink(victim.root.join("alice").join(name), home.join(name)).unwrap();
-        let error = bench.try_open(Access::Exclusive).unwrap_err();
-        assert!(matches!(error, Error::Symlink { .. }), "{format}: {error}");
     }
 }
 

@@ -1,61 +1,26 @@
 //! Real processes that remove mail: killed at every step and at any moment, they have removed all that a session was to
 //! remove, or nothing.
-//!
-//! The test program starts itself again as a process with sessions, which tells on its standard output what it is about
-//! to do (`@step`) and what it has been promised (`@ok`), and waits for leave on its standard input where it is told to.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail where it stands")]
 
+mod crash_support;
+
 use std::env;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::SeqCst;
+use std::process::Command;
 use std::time::UNIX_EPOCH;
 
+use crash_support::{FULL, hold, kill_after, kill_at_every_step, number, numbers, process, promised, say};
 use maildrop::store::{
     Access, AnyStore, Folder, LocalReader, Mailbox, MessageReader, Store, StoreFormat, Update, ready,
 };
-use maildrop::{DeliveryOptions, DotLock, Fault, Faults, FromLine, MhSequences, Operation, UserName};
+use maildrop::{DeliveryOptions, DotLock, FromLine, MhSequences, UserName};
 
 const ROOT: &str = "MAILDROP_TEST_ROOT";
 const FORMAT: &str = "MAILDROP_TEST_FORMAT";
 const ROUNDS: &str = "MAILDROP_TEST_ROUNDS";
-const HOLD: &str = "MAILDROP_TEST_HOLD";
-const FULL: &str = "MAILDROP_TEST_FULL";
 const FORMATS: [StoreFormat; 3] = [StoreFormat::Maildir, StoreFormat::Mbox, StoreFormat::Mh];
 /// Messages that are delivered in a round. Then those with an odd number are removed.
 const MESSAGES: u64 = 6;
-
-fn say(line: &str) {
-    // Past the capture of the test harness, and whole.
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(format!("{line}\n").as_bytes());
-    let _ = stdout.flush();
-}
-
-/// Holds the process before each step until it is let go. On a disk that is `full`, nothing can be written so often.
-#[derive(Debug)]
-struct Hold {
-    full: AtomicU64,
-}
-
-impl Faults for Hold {
-    fn inject(&self, operation: Operation) -> Fault {
-        say(&format!("@step {operation:?}"));
-        let mut leave = [0];
-        if std::io::stdin().read_exact(&mut leave).is_err() {
-            // Whoever held the other end has gone.
-            std::process::exit(1);
-        }
-        let one_less = |left: u64| left.checked_sub(1);
-        if operation == Operation::Write && self.full.fetch_update(SeqCst, SeqCst, one_less).is_ok() {
-            return Fault::no_space();
-        }
-        Fault::None
-    }
-}
 
 fn alice() -> UserName {
     UserName::parse("alice").unwrap()
@@ -124,13 +89,12 @@ fn remove(store: &AnyStore, round: u64) {
 fn removing_process() {
     let Some(root) = env::var_os(ROOT).map(PathBuf::from) else { return };
     let store = AnyStore::new(env::var(FORMAT).unwrap().parse().unwrap(), root);
-    if env::var_os(HOLD).is_some() {
-        let full = env::var(FULL).map_or(0, |times| times.parse().unwrap());
-        remove(&store.with_faults(Arc::new(Hold { full: full.into() })), 0);
+    if let Some(hold) = hold() {
+        remove(&store.with_faults(hold), 0);
         say("@ok 0");
         return;
     }
-    for round in 0..env::var(ROUNDS).unwrap().parse().unwrap() {
+    for round in 0..number(ROUNDS) {
         (0..MESSAGES).for_each(|number| deliver(&store, &format!("{round}.{number}")));
         say(&format!("@delivered {round}"));
         remove(&store, round);
@@ -138,53 +102,10 @@ fn removing_process() {
     }
 }
 
-struct Process {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-}
-
-impl Process {
-    fn start(root: &Path, format: StoreFormat, rounds: u64, hold: bool) -> Process {
-        Process::start_on_disk(root, format, rounds, hold, 0)
-    }
-
-    /// On a disk that is `full` for so many writes.
-    fn start_on_disk(root: &Path, format: StoreFormat, rounds: u64, hold: bool, full: u64) -> Process {
-        let mut command = Command::new(env::current_exe().unwrap());
-        command.args(["--exact", "removing_process", "--nocapture", "--test-threads=1"]);
-        command.env(ROOT, root).env(FORMAT, format.as_str()).env(ROUNDS, rounds.to_string());
-        if hold {
-            command.env(HOLD, "1").env(FULL, full.to_string());
-        }
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let stdin = child.stdin.take().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        Process { child, stdin, stdout }
-    }
-
-    /// The next thing it says, without the talk of the test harness.
-    fn next(&mut self) -> Option<String> {
-        let mut line = String::new();
-        while self.stdout.read_line(&mut line).unwrap() > 0 {
-            // The harness starts a line of its own that the first word of ours ends.
-            if let Some(at) = line.find('@') {
-                return Some(line[at..].trim_end().to_owned());
-            }
-            line.clear();
-        }
-        None
-    }
-
-    /// SIGKILL; answers what it had said before.
-    fn kill(mut self, said: &mut Vec<String>) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        while let Some(line) = self.next() {
-            said.push(line);
-        }
-    }
+fn removing(root: &Path, format: StoreFormat) -> Command {
+    let mut command = process("removing_process");
+    command.env(ROOT, root).env(FORMAT, format.as_str()).env(ROUNDS, "1000000");
+    command
 }
 
 /// What is there after a crash: as sessions that may change nothing see it, and those that go on where it stopped.
@@ -205,40 +126,30 @@ fn numbered(round: u64, wanted: impl Fn(u64) -> bool) -> Vec<String> {
 #[test]
 fn a_process_killed_before_any_step_of_an_update_has_done_all_of_it_or_nothing() {
     for format in FORMATS {
-        let (mut at, mut outcomes) = (0, Vec::new());
-        loop {
+        let set_up = || {
             let dir = tempfile::tempdir().unwrap();
             let store = AnyStore::new(format, dir.path());
             (0..MESSAGES).for_each(|number| deliver(&store, &format!("0.{number}")));
-            let sequences = dir.path().join("alice/Mail/inbox").join(MhSequences::FILE);
             if format == StoreFormat::Mh {
-                std::fs::write(&sequences, "unseen: 1-6\n").unwrap();
+                std::fs::write(sequences(dir.path()), "unseen: 1-6\n").unwrap();
             }
-            let mut process = Process::start(dir.path(), format, 0, true);
-            let (mut said, mut steps) = (Vec::new(), 0);
-            while let Some(line) = process.next() {
-                let is_step = line.starts_with("@step");
-                said.push(line);
-                if is_step {
-                    if steps == at {
-                        break;
-                    }
-                    steps += 1;
-                    process.stdin.write_all(b".").unwrap();
-                }
-            }
-            let all_done = said.last().is_some_and(|line| line.starts_with("@ok"));
-            process.kill(&mut said);
-            let case = format!("{format}, killed before step {at}: {said:?}");
+            let command = removing(dir.path(), format);
+            (dir, command)
+        };
+        let steps = kill_at_every_step(set_up, |dir, crash| {
+            let case = format!("{format}, killed before step {}: {:?}", crash.at, crash.said);
             // Mail goes on coming, to the number of a message that is gone too.
             deliver(&store_without_lock(dir.path(), format), "new");
             let mut left = after_crash(dir.path(), format);
             assert_eq!(left.pop().as_deref(), Some("new"), "{case}");
             let removed = left == numbered(0, |number| number % 2 == 0);
             assert!(removed || left == numbered(0, |_| true), "{case}: {left:?}");
-            assert!(removed || !all_done, "{case}");
+            // Once it is done, it is done: with the name of the journal, or of the mbox without them. Nothing is said of how many
+            // steps come before, for what was written just then is read again.
+            let (_, steps_done) = crash.said.split_last().unwrap();
+            assert_eq!(removed, steps_done.iter().any(|step| step == "@step Rename"), "{case}");
             if format == StoreFormat::Mh {
-                let unseen = MhSequences::parse(&std::fs::read_to_string(&sequences).unwrap());
+                let unseen = MhSequences::parse(&std::fs::read_to_string(sequences(dir.path())).unwrap());
                 // The last number is given to the next message.
                 for number in 1..MESSAGES {
                     assert_eq!(
@@ -248,53 +159,39 @@ fn a_process_killed_before_any_step_of_an_update_has_done_all_of_it_or_nothing()
                     );
                 }
             }
-            outcomes.push(removed);
-            if all_done {
-                break;
-            }
-            at += 1;
-        }
-        // Once it is done, it is done.
-        assert!(outcomes.is_sorted() && !outcomes[0] && outcomes.len() > 8, "{format}: {outcomes:?}");
+        });
+        assert!(steps >= 8, "{format}: {steps}");
     }
+}
+
+fn sequences(root: &Path) -> PathBuf {
+    root.join("alice/Mail/inbox").join(MhSequences::FILE)
 }
 
 /// On a full disk messages of a Maildir are removed by themselves until there is room for a journal: one, then two more.
 #[test]
 fn a_process_killed_on_a_full_disk_has_removed_whole_messages_one_by_one_or_the_rest_as_one() {
     for full in [1, 2] {
-        let (mut at, mut outcomes) = (0, Vec::new());
-        loop {
+        let mut outcomes = Vec::new();
+        let set_up = || {
             let dir = tempfile::tempdir().unwrap();
             let store = AnyStore::new(StoreFormat::Maildir, dir.path());
             (0..MESSAGES).for_each(|number| deliver(&store, &format!("0.{number}")));
-            let mut process = Process::start_on_disk(dir.path(), StoreFormat::Maildir, 0, true, full);
-            let (mut said, mut steps) = (Vec::new(), 0);
-            while let Some(line) = process.next() {
-                let is_step = line.starts_with("@step");
-                said.push(line);
-                if is_step {
-                    if steps == at {
-                        break;
-                    }
-                    steps += 1;
-                    process.stdin.write_all(b".").unwrap();
-                }
-            }
-            let all_done = said.last().is_some_and(|line| line.starts_with("@ok"));
-            process.kill(&mut said);
+            let mut command = removing(dir.path(), StoreFormat::Maildir);
+            command.env(FULL, full.to_string());
+            (dir, command)
+        };
+        kill_at_every_step(set_up, |dir, crash| {
             let left = after_crash(dir.path(), StoreFormat::Maildir);
             // In order: what is odd goes.
             let removed =
                 (0..=MESSAGES / 2).find(|&removed| left == numbered(0, |n| n % 2 == 0 || n > 2 * removed));
-            let removed =
-                removed.unwrap_or_else(|| panic!("full {full}, before step {at}: {left:?} {said:?}"));
+            let removed = removed.unwrap_or_else(|| {
+                panic!("full {full}, before step {}: {left:?} {:?}", crash.at, crash.said)
+            });
             outcomes.push(removed);
-            if all_done {
-                break;
-            }
-            at += 1;
-        }
+        });
+        outcomes.sort_unstable();
         outcomes.dedup();
         // The first by itself, then the two that are left: as one if there is room for their names by then.
         let expected: &[u64] = if full == 1 { &[0, 1, 3] } else { &[0, 1, 2, 3] };
@@ -309,21 +206,12 @@ fn store_without_lock(root: &Path, format: StoreFormat) -> AnyStore {
 
 #[test]
 fn a_process_killed_at_any_moment_has_done_whole_updates_only() {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    for run in 0..36 {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
+    for (run, number) in numbers().take(36).enumerate() {
         let format = FORMATS[run % 3];
-        let heard = 1 + state % 9;
         let dir = tempfile::tempdir().unwrap();
-        let mut process = Process::start(dir.path(), format, 1_000_000, false);
-        // It goes on while it is being killed, so the moment is anywhere behind these promises.
-        let mut said: Vec<String> = (0..heard).map_while(|_| process.next()).collect();
-        assert_eq!(said.len() as u64, heard);
-        process.kill(&mut said);
+        let said = kill_after(1 + number % 9, removing(dir.path(), format));
         let left = after_crash(dir.path(), format);
-        let promised = said.iter().filter_map(|line| line.strip_prefix("@ok ")?.parse::<u64>().ok()).max();
+        let promised = promised(&said).map(|round| round.parse::<u64>().unwrap()).max();
         let last = promised.map_or(0, |round| round + 1);
         let mut expected: Vec<String> = (0..last).flat_map(|round| numbered(round, |n| n % 2 == 0)).collect();
         let rest =

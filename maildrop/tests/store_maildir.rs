@@ -1,19 +1,16 @@
 //! Sessions with Maildirs that other programs work on at the same time, on disks that are full or fail.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail where it stands")]
 
+mod maildir_session;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use maildrop::store::{Access, LocalReader, Mailbox, MaildirMailbox, MessageReader, Update, ready};
-use maildrop::{DeliveryOptions, Error, Fault, FaultPlan, Faults, Flags, Maildir, Operation};
-
-fn fresh() -> (tempfile::TempDir, Maildir) {
-    let dir = tempfile::tempdir().unwrap();
-    let maildir = Maildir::create(dir.path().join("Maildir")).unwrap();
-    (dir, maildir)
-}
+use maildir_session::{all_of, fresh, names, open, removing, text, with_faults};
+use maildrop::store::{Access, Mailbox, Update, ready};
+use maildrop::{DeliveryOptions, Error, Fault, FaultPlan, Flags, Maildir, Operation};
 
 fn deliver(maildir: &Maildir, count: usize) {
     for number in 0..count {
@@ -23,52 +20,8 @@ fn deliver(maildir: &Maildir, count: usize) {
     }
 }
 
-fn open(maildir: &Maildir) -> MaildirMailbox {
-    maildir.mailbox(Access::Exclusive).unwrap()
-}
-
-fn all_of(mailbox: &MaildirMailbox) -> Update {
-    removing(&(0..mailbox.len()).collect::<Vec<_>>())
-}
-
-fn removing(indexes: &[usize]) -> Update {
-    let mut update = Update::new();
-    indexes.iter().for_each(|&index| {
-        update.remove(index);
-    });
-    update
-}
-
-fn text(mailbox: &mut MaildirMailbox, index: usize) -> Result<String, Error> {
-    let mut reader = LocalReader::default();
-    ready(mailbox.read(index, &mut reader))?;
-    let mut text = Vec::new();
-    while let chunk @ [_, ..] = ready(reader.chunk())? {
-        text.extend_from_slice(chunk);
-        let taken = chunk.len();
-        reader.consume(taken);
-    }
-    Ok(String::from_utf8(text).unwrap())
-}
-
-/// The names of all messages, in `new/` and in `cur/`.
-fn names(maildir: &Maildir) -> Vec<String> {
-    let mut names = Vec::new();
-    for dir in ["new", "cur"] {
-        for entry in fs::read_dir(maildir.path().join(dir)).unwrap() {
-            names.push(format!("{dir}/{}", entry.unwrap().file_name().to_str().unwrap()));
-        }
-    }
-    names.sort();
-    names
-}
-
 fn journal(maildir: &Maildir) -> PathBuf {
     maildir.path().join("maildrop.removing")
-}
-
-fn with_faults(maildir: &Maildir, plan: FaultPlan) -> Maildir {
-    maildir.clone().with_faults(Arc::new(plan))
 }
 
 /// Goes on changing the flags of all messages, but for `S`, as fast as it can, while something else is done.
@@ -427,131 +380,6 @@ fn a_session_that_cannot_finish_what_another_began_goes_on_and_forgets_nothing()
     }
     assert_eq!(open(&maildir).len(), 3);
     assert!(!journal(&maildir).exists());
-}
-
-/// Counts the files that are opened.
-#[derive(Debug, Default)]
-struct Reads(AtomicUsize);
-
-impl Faults for Reads {
-    fn inject(&self, operation: Operation) -> Fault {
-        if operation == Operation::Read {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-        Fault::None
-    }
-}
-
-/// The octets of all messages, and how many had to be read for that.
-fn sizes(maildir: &Maildir, access: Access) -> (Vec<u64>, usize) {
-    let reads = Arc::new(Reads::default());
-    let counting = maildir.clone().with_faults(Arc::clone(&reads) as Arc<dyn Faults>);
-    let mut session = counting.mailbox(access).unwrap();
-    let sizes = (0..session.len()).map(|index| ready(session.octets(index)).unwrap()).collect();
-    (sizes, reads.0.load(Ordering::Relaxed))
-}
-
-/// Messages without sizes in their names, as procmail delivers them. Answers their octets on the wire.
-fn put_unsized(maildir: &Maildir, numbers: std::ops::Range<usize>) -> Vec<u64> {
-    let octets = numbers.map(|number| {
-        let lines = 1 + number % 7;
-        let name = format!("new/17000{number:05}.123_0.mx");
-        fs::write(maildir.path().join(name), "a: line\n".repeat(lines)).unwrap();
-        9 * lines as u64
-    });
-    octets.collect()
-}
-
-const SIZES: &str = "maildrop.sizes";
-
-#[test]
-fn messages_whose_names_tell_no_sizes_are_read_once_and_not_by_each_session() {
-    let (_dir, maildir) = fresh();
-    let mut expected = put_unsized(&maildir, 0..100);
-    // Whoever may change nothing leaves nothing.
-    assert_eq!(sizes(&maildir, Access::ReadOnly), (expected.clone(), 100));
-    assert!(!maildir.path().join(SIZES).exists());
-    assert_eq!(sizes(&maildir, Access::Exclusive), (expected.clone(), 100));
-    for access in [Access::Exclusive, Access::ReadOnly] {
-        assert_eq!(sizes(&maildir, access), (expected.clone(), 0));
-    }
-    // A few more do not pay, many do. What other programs rename stays known.
-    for (from, to, reads) in [(100, 110, [10, 10]), (110, 140, [40, 0])] {
-        expected.extend(put_unsized(&maildir, from..to));
-        for (index, name) in names(&maildir).iter().enumerate().filter(|(index, _)| index % 3 == 0) {
-            let base = name[4..].split(":2,").next().unwrap();
-            let renamed = format!("cur/{base}:2,{}", ["S", "F"][index % 2]);
-            fs::rename(maildir.path().join(name), maildir.path().join(renamed)).unwrap();
-        }
-        for reads in reads {
-            assert_eq!(sizes(&maildir, Access::Exclusive), (expected.clone(), reads), "{to}");
-        }
-    }
-    // The last message takes the file with it.
-    ready(open(&maildir).commit(&removing(&[0]))).unwrap();
-    assert!(maildir.path().join(SIZES).exists());
-    let session = open(&maildir);
-    let update = all_of(&session);
-    ready(session.commit(&update)).unwrap();
-    assert!(!maildir.path().join(SIZES).exists());
-    assert!(!maildir.path().join("maildrop.sizes.tmp").exists());
-}
-
-#[test]
-fn kept_sizes_of_messages_that_are_gone_go_in_the_end() {
-    let (_dir, maildir) = fresh();
-    put_unsized(&maildir, 0..1200);
-    sizes(&maildir, Access::Exclusive);
-    let before = fs::metadata(maildir.path().join(SIZES)).unwrap().len();
-    ready(open(&maildir).commit(&removing(&(50..1200).collect::<Vec<_>>()))).unwrap();
-    let after = fs::metadata(maildir.path().join(SIZES)).unwrap().len();
-    assert!(after * 20 < before, "{before} {after}");
-    assert_eq!(sizes(&maildir, Access::Exclusive).1, 0);
-}
-
-#[test]
-fn a_message_that_was_replaced_is_found_out_when_it_is_read() {
-    let (_dir, maildir) = fresh();
-    let mut expected = put_unsized(&maildir, 0..40);
-    sizes(&maildir, Access::Exclusive);
-    fs::write(maildir.path().join("new/1700000007.123_0.mx"), "b: longer than it was\n").unwrap();
-    assert_eq!(sizes(&maildir, Access::Exclusive), (expected.clone(), 0), "wrong, but nobody looked");
-    let mut session = open(&maildir);
-    assert_eq!(text(&mut session, 7).unwrap(), "b: longer than it was\r\n");
-    assert_eq!(ready(session.octets(7)).unwrap(), 23);
-    drop(session);
-    expected[7] = 23;
-    assert_eq!(sizes(&maildir, Access::Exclusive), (expected.clone(), 40));
-    assert_eq!(sizes(&maildir, Access::Exclusive), (expected, 0));
-}
-
-#[test]
-fn what_is_no_file_of_sizes_or_cannot_be_written_is_passed_over() {
-    use std::os::unix::fs::symlink;
-    let (dir, maildir) = fresh();
-    let expected = put_unsized(&maildir, 0..40);
-    let [path, tmp] = [SIZES, "maildrop.sizes.tmp"].map(|name| maildir.path().join(name));
-    let victim = dir.path().join("victim");
-    fs::write(&victim, "maildrop sizes 1\n").unwrap();
-    for directory in [&path, &tmp] {
-        fs::create_dir_all(directory.join("x")).unwrap();
-        for _ in 0..2 {
-            assert_eq!(sizes(&maildir, Access::Exclusive), (expected.clone(), 40), "{directory:?}");
-        }
-        fs::remove_dir_all(directory).unwrap();
-    }
-    for link in [&path, &tmp] {
-        let _ = fs::remove_file(&path);
-        symlink(&victim, link).unwrap();
-        assert_eq!(sizes(&maildir, Access::Exclusive), (expected.clone(), 40), "{link:?}");
-        assert_eq!(sizes(&maildir, Access::Exclusive), (expected.clone(), 0), "{link:?}");
-        assert_eq!(fs::read(&victim).unwrap(), b"maildrop sizes 1\n");
-    }
-    fs::remove_file(&path).unwrap();
-    let faulty = with_faults(&maildir, FaultPlan::new().always(Operation::Write, Fault::no_space()));
-    let mut session = open(&faulty);
-    assert!((0..40).all(|index| ready(session.octets(index)).unwrap() == expected[index]));
-    assert!(!path.exists());
 }
 
 #[test]

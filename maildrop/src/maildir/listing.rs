@@ -6,19 +6,18 @@
 //! All names lie in one buffer, so that a hundred thousand messages cost some tens of octets each besides their names.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use rustix::fs::{Dir, FileType};
 use rustix::io::Errno;
 
+use super::arrival::{Arrival, arrival, number};
+use super::changed::{changed, is_recent};
 use crate::flags::Flags;
 use crate::message_name::NameParts;
 
 /// Listings to try while other programs keep renaming files.
 const ATTEMPTS: usize = 4;
-/// Two changes within this time may leave a directory with the same time of its last change: kernels take that from a clock
-/// that ticks a hundred times a second or more.
-const TICK: Duration = Duration::from_millis(20);
 /// Longest name of a file.
 const MAX_NAME: usize = 255;
 
@@ -62,9 +61,6 @@ pub(super) struct Entry {
     pub(super) octets: Option<u64>,
     pub(super) seconds: Option<u64>,
 }
-
-/// When a message was delivered, as its name tells: seconds, microseconds, and the number of the delivery within its process.
-type Arrival = (u64, u64, u64);
 
 #[derive(Debug, Default)]
 pub(super) struct Listing {
@@ -227,10 +223,10 @@ impl Listing {
         self.entries.truncate(messages);
     }
 
-    /// Takes messages out.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&[u8]) -> bool) {
-        let names = &self.names;
-        self.entries.retain(|entry| keep(base_of(names, entry)));
+    /// Takes messages out, in order.
+    pub(super) fn remove_all(&mut self, indexes: &[usize]) {
+        let (mut index, mut indexes) = (0.., indexes.iter().copied().peekable());
+        self.entries.retain(|_| index.next().is_some_and(|index| indexes.next_if_eq(&index).is_none()));
     }
 
     /// Learns from a later listing what the files are called. Messages that are not in it are gone, if it is settled; new
@@ -345,64 +341,10 @@ fn length(name: &[u8]) -> u8 {
     u8::try_from(name.len()).expect("names of messages have at most 255 octets")
 }
 
-/// When the directory was changed last.
-fn changed(dir: &OwnedFd) -> Result<(i128, i128), Errno> {
-    let stat = rustix::fs::fstat(dir)?;
-    Ok((stat.st_mtime.into(), stat.st_mtime_nsec.into()))
-}
-
-/// Whether a directory was changed so shortly before that another change may not be seen. A time that lies far off in the
-/// future is of another clock, and tells nothing.
-fn is_recent((seconds, nanoseconds): (i128, i128), start: SystemTime) -> bool {
-    let whole = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
-    let changed = whole + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0));
-    start.duration_since(UNIX_EPOCH).unwrap_or_default().abs_diff(changed) < TICK
-}
-
-/// Reads `<seconds>.M<microseconds>P<process>Q<number>.<host>`, in which `M`, `P` and `Q` may stand in any order among other
-/// letters, and procmail's `<seconds>.<process>_<number>.<host>`. What does not look like that comes first.
-fn arrival(base: &[u8]) -> Arrival {
-    let Some((seconds, rest)) = number(base) else { return (0, 0, 0) };
-    let Some(rest) = rest.strip_prefix(b".") else { return (seconds, 0, 0) };
-    let delivery = &rest[..memchr::memchr2(b'.', b',', rest).unwrap_or(rest.len())];
-    let field = |letter: u8| {
-        let at = memchr::memchr(letter, delivery)?;
-        number(&delivery[at + 1..]).map(|(number, _)| number)
-    };
-    (seconds, field(b'M').unwrap_or(0), field(b'Q').or_else(|| field(b'_')).unwrap_or(0))
-}
-
-/// The decimal number that some octets begin with, and what is behind it.
-fn number(octets: &[u8]) -> Option<(u64, &[u8])> {
-    let digits = octets.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (digits, rest) = octets.split_at(digits);
-    let value = digits
-        .iter()
-        .try_fold(0_u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
-    value.filter(|_| !digits.is_empty()).map(|value| (value, rest))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_all_programs_tell_when_a_message_came() {
-        let table: [(&str, Arrival); 9] = [
-            ("1700000000.M5P7Q1.mx,S=12", (1_700_000_000, 5, 1)),
-            ("1700000000.M5P7Q12R0123456789abcdef.mx", (1_700_000_000, 5, 12)),
-            ("1700000000.12_3.mx", (1_700_000_000, 0, 3)),
-            ("1700000000.V1I2M345.mx", (1_700_000_000, 345, 0)),
-            ("1700000000.77.mx", (1_700_000_000, 0, 0)),
-            ("1700000000", (1_700_000_000, 0, 0)),
-            ("mx.M5", (0, 0, 0)),
-            ("99999999999999999999999.M5", (0, 0, 0)),
-            ("17.M99999999999999999999999Q5.mx", (17, 0, 5)),
-        ];
-        for (name, expected) in table {
-            assert_eq!(arrival(name.as_bytes()), expected, "{name}");
-        }
-    }
+    use std::time::{Duration, UNIX_EPOCH};
 
     fn listing(new: &[&str], cur: &[&str]) -> (tempfile::TempDir, impl Fn() -> Listing) {
         let dir = tempfile::tempdir().unwrap();
@@ -510,15 +452,36 @@ mod tests {
         let (dir, _) = listing(&[], &["1.a:2,"]);
         let open = |name: &str| crate::fs::open_dir(&dir.path().join(name)).unwrap();
         let (new, cur) = (open("new"), open("cur"));
-        let changed_at = |time: SystemTime| {
+        let set_time = |time: SystemTime| {
             let times = std::fs::FileTimes::new().set_modified(time);
             std::fs::File::open(dir.path().join("cur")).unwrap().set_times(times).unwrap();
-            Listing::read_once(&new, &cur).unwrap().1
         };
+        let is_settled = || Listing::read_once(&new, &cur).unwrap().1;
         let now = SystemTime::now();
-        assert!(changed_at(now - Duration::from_secs(60)));
-        assert!(changed_at(now + Duration::from_secs(60)), "by another clock");
-        assert!((0..100).any(|_| !changed_at(SystemTime::now())));
+        for time in [now - Duration::from_secs(60), now + Duration::from_secs(60)] {
+            // The kernel knows better.
+            assert!((0..100).any(|_| {
+                set_time(time);
+                !is_settled()
+            }));
+            while !is_settled() {
+                std::thread::yield_now();
+            }
+        }
+        assert!((0..100).any(|_| {
+            set_time(SystemTime::now());
+            !is_settled()
+        }));
+        let before = changed(&cur).unwrap();
+        let put_back = || {
+            std::fs::rename(dir.path().join("cur/1.a:2,"), dir.path().join("cur/1.a:2,S")).unwrap();
+            std::fs::rename(dir.path().join("cur/1.a:2,S"), dir.path().join("cur/1.a:2,")).unwrap();
+            set_time(UNIX_EPOCH + before[0]);
+            changed(&cur).unwrap()
+        };
+        // In the same tick nothing is to be seen.
+        let after = std::iter::repeat_with(put_back).find(|after| *after != before).unwrap();
+        assert_eq!(after[0], before[0]);
     }
 
     #[test]

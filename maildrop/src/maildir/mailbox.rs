@@ -10,7 +10,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::fs::{Mode, OFlags};
@@ -24,7 +24,8 @@ use crate::error::{Error, Operation};
 use crate::fault::Faults;
 use crate::message_name::NameParts;
 use crate::store::{
-    Access, Folder, Journal, LocalReader, Mailbox, Message, SessionLock, Store, UniqueId, Update,
+    Access, Folder, Journal, LocalReader, Mailbox, Message, Miscounts, Names, SessionLock, Store, Told,
+    UniqueId, Update,
 };
 use crate::user::{MailRoot, UserName};
 
@@ -81,15 +82,18 @@ impl Store for MaildirStore {
 ///
 /// Exclusive sessions lock the directory, or an empty file `maildrop.session` in it where directories cannot be locked, as
 /// over NFS; `maildrop.removing` is there while several messages are being removed. `maildrop.sizes` holds the octets of
-/// messages whose names do not tell, so that later sessions need not read them: sizes in listings are as good as it is.
+/// messages whose names do not tell, or tell what is wrong, so that later sessions need not read them: sizes in listings are as good as it is.
 pub struct MaildirMailbox {
     pub(super) maildir: Maildir,
     pub(super) cur: OwnedFd,
     pub(super) access: Access,
     pub(super) listing: Listing,
     /// What a journal names that could not be removed when the mailbox was opened.
-    pub(super) unfinished: Vec<Vec<u8>>,
+    pub(super) unfinished: Names,
     pub(super) kept: Kept,
+    pub(super) miscounts: Miscounts,
+    /// Whether marks have been set that may not survive a power failure.
+    pub(super) marks_unsynced: bool,
     _lock: Option<SessionLock>,
 }
 
@@ -111,8 +115,17 @@ impl Maildir {
         self.check(Operation::List, || dirs.path.clone())?;
         let (listing, settled) =
             Listing::read(&dirs.new, &cur).map_err(|errno| Error::io(Operation::List, &dirs.path, errno))?;
-        let (maildir, unfinished, kept) = (self.clone(), Vec::new(), Kept::default());
-        let mut mailbox = MaildirMailbox { maildir, cur, access, listing, unfinished, kept, _lock: lock };
+        let mut mailbox = MaildirMailbox {
+            maildir: self.clone(),
+            cur,
+            access,
+            listing,
+            unfinished: Names::default(),
+            kept: Kept::default(),
+            miscounts: Miscounts::default(),
+            marks_unsynced: false,
+            _lock: lock,
+        };
         mailbox.finish_removal(settled)?;
         mailbox.recall_sizes();
         Ok(mailbox)
@@ -135,6 +148,12 @@ impl MaildirMailbox {
             Place::Cur | Place::Gone => CUR,
         };
         self.maildir.path().join(place).join(OsStr::from_bytes(self.listing.name(index)))
+    }
+
+    /// How many messages had other octets, when they were read to the end, than they were said to have: by the name of the
+    /// file (`,W=`) most likely. The next session is told better if this one is closed by [`commit`](Mailbox::commit).
+    pub fn miscounted(&self) -> usize {
+        self.miscounts.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Begins to read a message whose file has a name that is known or likely. Nothing is listed, locked or waited for: where
@@ -181,6 +200,9 @@ impl MaildirMailbox {
             self.check_size(index, metadata.len());
         }
         reader.begin_file(file, path, size);
+        if let Some(octets) = self.listing.entry(index).octets {
+            reader.compare(Told { index, octets, miscounts: Arc::clone(&self.miscounts) });
+        }
         Ok(asked)
     }
 }
@@ -224,18 +246,25 @@ impl Mailbox for MaildirMailbox {
     }
 
     async fn commit(mut self, update: &Update) -> Result<(), Error> {
+        if self.access == Access::ReadOnly {
+            let refused = || Err(Error::ReadOnly { path: self.maildir.path().to_owned() });
+            return if update.is_empty() { Ok(()) } else { refused() };
+        }
         if update.is_empty() {
+            self.correct_sizes();
             return Ok(());
         }
-        if self.access == Access::ReadOnly {
-            return Err(Error::ReadOnly { path: self.maildir.path().to_owned() });
-        }
-        let done = self.remove_as_one(update.removed().collect());
         let mut search = Search::new();
         let mut marked = Ok(());
         for index in update.marked_seen() {
             marked = marked.and(self.mark_seen(index, &mut search));
         }
+        // What makes removals durable makes marks so.
+        let done = self.remove_messages(update);
+        if self.marks_unsynced {
+            marked = marked.and(self.sync());
+        }
+        self.correct_sizes();
         self.trim_sizes();
         done.and(marked.map_err(Error::not_marked))
     }

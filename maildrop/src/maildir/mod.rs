@@ -4,6 +4,8 @@
 //! messages only. Work is done relative to directory handles that a [`Maildir`] keeps open, so that a delivery costs few
 //! system calls and cannot be redirected by renaming a directory above.
 
+mod arrival;
+mod changed;
 mod clean;
 mod commit;
 mod delivery;
@@ -222,9 +224,12 @@ impl Maildir {
         fs::make_dir_at(&main.root, &directory)
             .map_err(|errno| Error::io(Operation::CreateDirectory, &path, errno))?;
         let root = open_inside(&main.root, &directory, &path, &path)?;
-        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        rustix::fs::openat(&root, FOLDER_MARK, flags, fs::FILE_MODE)
-            .map_err(|errno| Error::io(Operation::CreateFile, path.join(FOLDER_MARK), errno))?;
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        match rustix::fs::openat(&root, FOLDER_MARK, flags, fs::FILE_MODE) {
+            // Whatever it is: it is not opened.
+            Ok(_) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(Error::io(Operation::CreateFile, path.join(FOLDER_MARK), errno)),
+        }
         Maildir::complete(&root, &path)?;
         fs::sync_dir(&main.root).map_err(|error| Error::io(Operation::SyncDirectory, &main.path, error))?;
         self.folder_from_dir(root, path)
@@ -321,10 +326,11 @@ fn exists(dir: impl std::os::fd::AsFd, name: &str) -> bool {
     rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 
-/// Opens a file in a directory, never through a symbolic link.
+/// Opens a file in a directory, never through a symbolic link, and waiting for nobody: a named pipe would have it wait for
+/// another program.
 fn open_file(dir: &OwnedFd, name: &str, flags: OFlags) -> rustix::io::Result<std::fs::File> {
-    rustix::fs::openat(dir, name, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())
-        .map(std::fs::File::from)
+    let safe = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    rustix::fs::openat(dir, name, flags | safe, Mode::empty()).map(std::fs::File::from)
 }
 
 #[cfg(test)]

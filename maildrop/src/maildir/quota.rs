@@ -22,6 +22,7 @@ use crate::flags::Flags;
 use crate::fs;
 use crate::message_name::MessageName;
 use crate::quota_file::{Quota, QuotaFile, QuotaLimits, QuotaUsage};
+use crate::replacement::Replacement;
 use crate::unique::Unique;
 
 pub(super) const FILE: &str = "maildirsize";
@@ -176,19 +177,13 @@ impl Maildir {
         let tmp_path = || main.path.join(TMP).join(&name);
         let io = |error: std::io::Error| Error::io(Operation::WriteQuota, tmp_path(), error);
         self.inject(Operation::WriteQuota).check().map_err(io)?;
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let mut file = rustix::fs::openat(&main.tmp, &*name, flags, fs::FILE_MODE)
-            .map(File::from)
-            .map_err(|e| io(e.into()))?;
+        let mut replacement = Replacement::create(&main.tmp, &name).map_err(|errno| io(errno.into()))?;
         // The limits are in this file alone, so it must never be empty after a crash.
-        let replaced = file
-            .write_all(QuotaFile::render(definition, usage).as_bytes())
-            .and_then(|()| fs::sync_file(&file))
-            .and_then(|()| Ok(rustix::fs::renameat(&main.tmp, &*name, &main.root, FILE)?));
-        if let Err(error) = replaced {
-            let _ = rustix::fs::unlinkat(&main.tmp, &*name, AtFlags::empty());
-            return Err(io(error));
-        }
+        replacement
+            .write(QuotaFile::render(definition, usage).as_bytes())
+            .and_then(|()| replacement.sync())
+            .and_then(|()| Ok(replacement.put_in_place(&main.root, FILE)?))
+            .map_err(io)?;
         fs::sync_dir(&main.root).map_err(|e| Error::io(Operation::SyncDirectory, &main.path, e))?;
         Ok(usage)
     }

@@ -34,7 +34,7 @@ use crate::error::{Error, Operation};
 use crate::flags::Flags;
 use crate::fs;
 use crate::message_name::NameParts;
-use crate::store::Access;
+use crate::store::{Access, Found, JournaledRemoval, Update};
 use crate::unique::Unique;
 
 /// To ask for facts of a file, not to read it.
@@ -100,66 +100,61 @@ enum Unlinked {
     Nothing,
 }
 
+/// Whether messages may be named so in a journal.
+fn is_base(name: &[u8]) -> bool {
+    NameParts::parse(name).is_ok_and(|parts| parts.info == name.len())
+}
+
 impl MaildirMailbox {
     /// Removes what a dead process was about to remove, or does as if, where nothing may be changed, or it cannot be done
     /// just now. `settled` tells of the listing.
     pub(super) fn finish_removal(&mut self, settled: bool) -> Result<(), Error> {
-        let mut bases = self.journal().read()?;
-        bases.retain(|base| NameParts::parse(base).is_ok_and(|parts| parts.info == base.len()));
-        if bases.is_empty() {
-            return Ok(());
-        }
+        let bases = match self.journal().read(is_base)? {
+            Found::Names(bases) => bases,
+            Found::Nothing => return Ok(()),
+            Found::Other => {
+                if self.access == Access::Exclusive {
+                    // It would be read by each session. The next that is written takes its place anyway.
+                    let _ = self.journal().remove();
+                }
+                return Ok(());
+            }
+        };
         let listed = self.listing.len();
-        let hidden: HashSet<Vec<u8>> = bases.iter().cloned().collect();
+        let mut hidden: Vec<usize> = bases.iter().filter_map(|base| self.listing.find(base)).collect();
+        hidden.sort_unstable();
+        hidden.dedup();
         if self.access == Access::Exclusive {
-            let found: Vec<Option<usize>> = bases.iter().map(|base| self.listing.find(base)).collect();
-            let indexes: Vec<usize> = (bases.iter().zip(found))
-                .filter_map(|(base, found)| match found {
-                    None if settled => None,
-                    None => Some(self.listing.add_unlisted(base)),
-                    found => found,
-                })
-                .collect();
+            let mut indexes = hidden.clone();
+            if !settled {
+                let unlisted: Vec<&[u8]> =
+                    bases.iter().filter(|base| self.listing.find(base).is_none()).collect();
+                indexes.extend(unlisted.into_iter().map(|base| self.listing.add_unlisted(base)));
+            }
             if let Err(error) = self.remove(&indexes, true) {
-                if self.journal().read()?.is_empty() {
+                if !matches!(self.journal().read(is_base)?, Found::Names(_)) {
                     return Err(error);
                 }
                 self.unfinished = bases;
             }
         }
         self.listing.truncate(listed);
-        self.listing.retain(|base| !hidden.contains(base));
+        self.listing.remove_all(&hidden);
         Ok(())
     }
 
     /// Removes messages so that the next session finds all of them or none, should this process die.
-    pub(super) fn remove_as_one(&mut self, mut doomed: Vec<usize>) -> Result<(), Error> {
-        if doomed.is_empty() {
+    pub(super) fn remove_messages(&mut self, update: &Update) -> Result<(), Error> {
+        if update.removed().next().is_none() {
             return Ok(());
         }
         // A journal that is written anew shall not forget what another says.
         let carried = !self.unfinished.is_empty();
-        for base in std::mem::take(&mut self.unfinished) {
-            doomed.push(self.listing.add_unlisted(&base));
-        }
+        let unfinished = std::mem::take(&mut self.unfinished);
+        let mut doomed: Vec<usize> = unfinished.iter().map(|base| self.listing.add_unlisted(base)).collect();
+        doomed.extend(update.removed());
         let parted = self.part_twins(&mut doomed)?;
-        let (mut rest, mut journaled, mut alone) = (&doomed[..], carried, 1);
-        while rest.len() > 1 || (carried && !rest.is_empty()) {
-            let bases = rest.iter().map(|&index| self.listing.base(index));
-            match self.journal().write(bases, |operation| self.maildir.inject(operation)) {
-                Ok(()) => {
-                    journaled = true;
-                    break;
-                }
-                Err(error) if error.is_storage_full() => {
-                    let (first, others) = rest.split_at(alone.min(rest.len()));
-                    self.remove(first, false)?;
-                    (rest, alone) = (others, alone * 2);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        self.remove(rest, journaled).and(parted)
+        self.remove_as_one(&doomed, carried).and(parted)
     }
 
     /// Gives files a name of their own that have the name of a message to be removed, but another text. Takes messages out for
@@ -240,8 +235,86 @@ impl MaildirMailbox {
             .map_err(|errno| Error::io(Operation::Rename, self.path_of(index), errno))
     }
 
-    /// Removes the files of messages, then makes that durable. One that is gone already is as good. Goes on where one cannot
-    /// be removed, and answers the first error.
+    /// Removes the files of a message under all names that are known, or that they are likely to have.
+    fn unlink(&self, index: usize, counted: bool, tally: &mut Tally) -> Result<Unlinked, Error> {
+        self.maildir.check(Operation::Remove, || self.path_of(index))?;
+        let trashed = self.listing.entry(index).flags.contains(Flags::TRASHED);
+        let octets = if counted && !trashed { self.size_of(index) } else { 0 };
+        let mut linked = None;
+        let mut remove = |place, name: &[u8]| -> Result<bool, Error> {
+            let Some(file) = self.candidate(place, name) else { return Ok(false) };
+            // Open, it can be asked for other names when this one is gone, and nobody can give it one from then on.
+            let opened = rustix::fs::openat(file.dir, name, LOOK, Mode::empty());
+            match rustix::fs::unlinkat(file.dir, name, AtFlags::empty()) {
+                Ok(()) => {
+                    linked = opened.ok().filter(has_name).or(linked.take());
+                    if !trashed {
+                        tally.octets = tally.octets.saturating_add(octets);
+                        tally.files += 1;
+                    }
+                    Ok(true)
+                }
+                // A directory is no message, whatever it is called.
+                Err(Errno::NOENT | Errno::ISDIR) => Ok(false),
+                Err(errno) => Err(Error::io(Operation::Remove, self.path_of(index), errno)),
+            }
+        };
+        let (mut removed, mut missed) = (false, false);
+        for (place, name) in self.listing.files(index) {
+            if remove(place, name)? {
+                removed = true;
+            } else {
+                missed = true;
+            }
+        }
+        let twins = self.listing.has_twins(index);
+        if missed {
+            for (place, name) in self.listing.likely_names(index) {
+                removed |= remove(place, &name)?;
+                if removed && !twins {
+                    break;
+                }
+            }
+        }
+        Ok(match (removed, missed) {
+            (false, _) => Unlinked::Nothing,
+            (true, missed) if linked.is_none() && !(missed && twins) => Unlinked::Wholly,
+            (true, _) => Unlinked::Partly(linked.filter(|_| !twins)),
+        })
+    }
+
+    /// Makes durable what was done to the files of messages.
+    pub(super) fn sync(&mut self) -> Result<(), Error> {
+        let sync = |dir, name| {
+            let path = || self.maildir.path().join(name);
+            self.maildir.check(Operation::SyncDirectory, path)?;
+            fs::sync_dir(dir).map_err(|error| Error::io(Operation::SyncDirectory, path(), error))
+        };
+        let new = sync(&self.maildir.dirs.new, NEW);
+        let synced = new.and(sync(&self.cur, CUR));
+        self.marks_unsynced &= synced.is_err();
+        synced
+    }
+
+    /// Octets of the file; none if it is not there under any name that it is likely to have.
+    fn size_of(&self, index: usize) -> i64 {
+        let size = NameParts::size_in(self.listing.base(index)).or_else(|| {
+            let stat = self
+                .try_names(index, |file| rustix::fs::statat(file.dir, file.name, AtFlags::SYMLINK_NOFOLLOW));
+            u64::try_from(stat.ok().flatten()?.st_size).ok()
+        });
+        size.and_then(|size| i64::try_from(size).ok()).unwrap_or(0)
+    }
+}
+
+impl JournaledRemoval for MaildirMailbox {
+    fn announce(&mut self, doomed: &[usize]) -> Result<(), Error> {
+        let bases = doomed.iter().map(|&index| self.listing.base(index));
+        self.journal().write(bases, |operation| self.maildir.inject(operation))
+    }
+
+    /// Removes their files. One that is gone already is as good. Goes on where one cannot be removed, and answers the first
+    /// error.
     fn remove(&mut self, indexes: &[usize], journaled: bool) -> Result<(), Error> {
         let counted = self.maildir.dirs.counted && exists(&self.maildir.main().root, super::quota::FILE);
         let (mut tally, mut refused) = (Tally::default(), None);
@@ -297,73 +370,5 @@ impl MaildirMailbox {
             let _ = self.maildir.adjust_usage(-tally.octets, -tally.files);
         }
         refused.map_or(Ok(()), Err).and(unsettled).and(synced).and(forgotten)
-    }
-
-    /// Removes the files of a message under all names that are known, or that they are likely to have.
-    fn unlink(&self, index: usize, counted: bool, tally: &mut Tally) -> Result<Unlinked, Error> {
-        self.maildir.check(Operation::Remove, || self.path_of(index))?;
-        let trashed = self.listing.entry(index).flags.contains(Flags::TRASHED);
-        let octets = if counted && !trashed { self.size_of(index) } else { 0 };
-        let mut linked = None;
-        let mut remove = |place, name: &[u8]| -> Result<bool, Error> {
-            let Some(file) = self.candidate(place, name) else { return Ok(false) };
-            // Open, it can be asked for other names when this one is gone, and nobody can give it one from then on.
-            let opened = rustix::fs::openat(file.dir, name, LOOK, Mode::empty());
-            match rustix::fs::unlinkat(file.dir, name, AtFlags::empty()) {
-                Ok(()) => {
-                    linked = opened.ok().filter(has_name).or(linked.take());
-                    if !trashed {
-                        tally.octets = tally.octets.saturating_add(octets);
-                        tally.files += 1;
-                    }
-                    Ok(true)
-                }
-                // A directory is no message, whatever it is called.
-                Err(Errno::NOENT | Errno::ISDIR) => Ok(false),
-                Err(errno) => Err(Error::io(Operation::Remove, self.path_of(index), errno)),
-            }
-        };
-        let (mut removed, mut missed) = (false, false);
-        for (place, name) in self.listing.files(index) {
-            if remove(place, name)? {
-                removed = true;
-            } else {
-                missed = true;
-            }
-        }
-        let twins = self.listing.has_twins(index);
-        if missed {
-            for (place, name) in self.listing.likely_names(index) {
-                removed |= remove(place, &name)?;
-                if removed && !twins {
-                    break;
-                }
-            }
-        }
-        Ok(match (removed, missed) {
-            (false, _) => Unlinked::Nothing,
-            (true, missed) if linked.is_none() && !(missed && twins) => Unlinked::Wholly,
-            (true, _) => Unlinked::Partly(linked.filter(|_| !twins)),
-        })
-    }
-
-    fn sync(&self) -> Result<(), Error> {
-        let sync = |dir, name| {
-            let path = || self.maildir.path().join(name);
-            self.maildir.check(Operation::SyncDirectory, path)?;
-            fs::sync_dir(dir).map_err(|error| Error::io(Operation::SyncDirectory, path(), error))
-        };
-        let new = sync(&self.maildir.dirs.new, NEW);
-        new.and(sync(&self.cur, CUR))
-    }
-
-    /// Octets of the file; none if it is not there under any name that it is likely to have.
-    fn size_of(&self, index: usize) -> i64 {
-        let size = NameParts::size_in(self.listing.base(index)).or_else(|| {
-            let stat = self
-                .try_names(index, |file| rustix::fs::statat(file.dir, file.name, AtFlags::SYMLINK_NOFOLLOW));
-            u64::try_from(stat.ok().flatten()?.st_size).ok()
-        });
-        size.and_then(|size| i64::try_from(size).ok()).unwrap_or(0)
     }
 }

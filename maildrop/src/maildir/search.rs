@@ -123,6 +123,7 @@ impl MaildirMailbox {
 
     /// Moves a message to `cur/`, marked as seen. One that is gone needs no mark.
     pub(super) fn mark_seen(&mut self, index: usize, search: &mut Search) -> Result<(), Error> {
+        let mut renamed = false;
         let done = self.with_file(index, Operation::Rename, search, |file| {
             let seen =
                 MessageName::parse(file.name).and_then(|name| name.with_flags(name.flags() | Flags::SEEN));
@@ -131,13 +132,14 @@ impl MaildirMailbox {
                     match fs::rename_without_replacing(file.dir, file.name, file.cur, seen.as_bytes()) {
                         // It stands there already.
                         Err(Errno::EXIST) => Ok(()),
-                        done => done,
+                        done => done.inspect(|()| renamed = true),
                     }
                 }
                 // Seen already, if it is still there, or a name that has no room for flags.
                 _ => rustix::fs::statat(file.dir, file.name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).map(drop),
             }
         });
+        self.marks_unsynced |= renamed;
         done.map(drop)
     }
 }

@@ -6,19 +6,20 @@
 //! have the sizes that it tells. What is read of it is bounded by the number of messages.
 //!
 //! It is written by exclusive sessions, when they have counted so many that it pays, and anew when most of it is of messages
-//! that are gone. It is replaced as a whole. A message that is found to have another size than it tells (none of a Maildir
+//! that are gone, and when messages that were read to their end had other octets than their names told. It is replaced as a
+//! whole. A message that is found to have another size than it tells (none of a Maildir
 //! ever should) has the whole of it forgotten.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
+use std::sync::PoisonError;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
-use rustix::io::Errno;
 
 use super::listing::{Listing, Place, Size};
 use super::mailbox::MaildirMailbox;
 use crate::error::Operation;
-use crate::fs;
+use crate::replacement::Replacement;
 use crate::store::Access;
 
 const FILE: &str = "maildrop.sizes";
@@ -46,16 +47,12 @@ pub(super) struct Kept {
 }
 
 impl MaildirMailbox {
-    /// Takes from the file what names do not tell.
+    /// Takes from the file what names do not tell, or tell wrong.
     pub(super) fn recall_sizes(&mut self) {
-        let unknown = |listing: &Listing| listing.entries().filter(|e| e.size == Size::Unknown).count();
-        if unknown(&self.listing) == 0 {
-            return;
-        }
         if let Some(content) = self.read_sizes() {
             self.kept.in_file = recall(&mut self.listing, &content);
         }
-        self.kept.uncounted = unknown(&self.listing);
+        self.kept.uncounted = self.listing.entries().filter(|entry| entry.size == Size::Unknown).count();
     }
 
     fn read_sizes(&self) -> Option<Vec<u8>> {
@@ -103,6 +100,19 @@ impl MaildirMailbox {
         }
     }
 
+    /// Writes down of which messages the names tell what is wrong.
+    pub(super) fn correct_sizes(&mut self) {
+        let miscounts = std::mem::take(&mut *self.miscounts.lock().unwrap_or_else(PoisonError::into_inner));
+        for (&index, counted) in &miscounts {
+            let entry = self.listing.entry_mut(index);
+            (entry.size, entry.octets) = (Size::Counted, Some(counted.octets));
+            entry.stored = counted.stored as u32;
+        }
+        if !miscounts.is_empty() {
+            self.write_sizes();
+        }
+    }
+
     /// Writes the file anew if most of it is of messages that are gone.
     pub(super) fn trim_sizes(&mut self) {
         let left = self.listing.entries().filter(|entry| is_kept(entry.size, entry.place)).count();
@@ -123,18 +133,9 @@ impl MaildirMailbox {
         let dir = &self.maildir.dirs.root;
         let write = || -> std::io::Result<()> {
             self.maildir.inject(Operation::Write).check()?;
-            match rustix::fs::unlinkat(dir, TMP, AtFlags::empty()) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-            let mut file = File::from(rustix::fs::openat(dir, TMP, flags, fs::FILE_MODE)?);
-            let written =
-                file.write_all(&content).and_then(|()| Ok(rustix::fs::renameat(dir, TMP, dir, FILE)?));
-            if written.is_err() {
-                let _ = rustix::fs::unlinkat(dir, TMP, AtFlags::empty());
-            }
-            written
+            let mut replacement = Replacement::create(dir, TMP)?;
+            replacement.write(&content)?;
+            Ok(replacement.put_in_place(dir, FILE)?)
         };
         if write().is_ok() {
             self.kept.in_file = messages;
@@ -168,7 +169,7 @@ fn render(listing: &Listing) -> (Vec<u8>, usize) {
     (content, messages)
 }
 
-/// Takes sizes that are not known, from a file in the order of the listing; out of order nothing is found. Answers of how
+/// Takes sizes that are not known, or told by names, from a file in the order of the listing; out of order nothing is found. Answers of how
 /// many messages the file tells. Reading ends at what makes no sense.
 fn recall(listing: &mut Listing, content: &[u8]) -> usize {
     let Some(mut rest) = content.strip_prefix(HEAD) else { return 0 };
@@ -182,7 +183,7 @@ fn recall(listing: &mut Listing, content: &[u8]) -> usize {
         }
         if listing.base(next) == base {
             let entry = listing.entry_mut(next);
-            if entry.size == Size::Unknown {
+            if matches!(entry.size, Size::Unknown | Size::Named) {
                 (entry.size, entry.octets, entry.stored) = (Size::Recalled, Some(octets), stored);
             }
             next += 1;
@@ -209,6 +210,7 @@ fn take<'a>(content: &'a [u8], base: &mut Vec<u8>) -> Option<(u32, u64, &'a [u8]
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fs;
     use proptest::prelude::*;
 
     fn listing(names: &[&str]) -> (tempfile::TempDir, Listing) {

@@ -4,108 +4,23 @@
 //! all. So a message is known by its file as well (the inode, and when it was written), and looked for by that when its
 //! number has another.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Uid};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::MessageDir;
 use super::sequences::{MhSequences, holds};
-use super::{MessageDir, Naming};
 use crate::error::{Error, Operation};
-use crate::fault::Faults;
 use crate::flags::Flags;
-use crate::fs;
-use crate::kernel_lock;
 use crate::store::{
-    Access, Folder, Journal, LocalReader, Mailbox, Message, MessageDigest, SessionLock, Store, UniqueId,
-    Update,
+    Access, JournaledRemoval, LocalReader, Mailbox, Message, MessageDigest, SessionLock, UniqueId, Update,
 };
-use crate::user::{MailRoot, UserName};
 
 const SESSION: &str = ".maildrop.session";
-const REMOVING: &str = ".maildrop.removing";
-const REMOVING_TMP: &str = ".maildrop.removing.tmp";
-const SEQUENCES_TMP: &str = ".maildrop.sequences.tmp";
-/// Most octets of `.mh_sequences` that are read.
-const LARGEST_SEQUENCES: u64 = 1024 * 1024;
-/// How long to wait for another program that writes them.
-const SEQUENCES_WAIT: Duration = Duration::from_secs(10);
-
-/// How often a file that was replaced while its lock was being waited for is opened again.
-const SEQUENCES_ATTEMPTS: u32 = 16;
-
-/// Where MH keeps its folders in a user's directory, and the one where mail arrives.
-const MAIL: &str = "Mail";
-const INBOX: &str = "inbox";
-
-/// MH folders: `ROOT/USER/Mail/inbox`, others beside it, folders in folders.
-#[derive(Clone, Debug)]
-pub struct MhStore {
-    root: MailRoot,
-}
-
-impl MhStore {
-    /// The MH folders of the users below a root.
-    pub fn new(root: MailRoot) -> MhStore {
-        MhStore { root }
-    }
-
-    /// Gives every folder this fault hook.
-    #[must_use]
-    pub fn with_faults(self, faults: Arc<dyn Faults>) -> MhStore {
-        MhStore { root: self.root.with_faults(faults) }
-    }
-
-    /// A folder of a user, to deliver to it. The inbox is made if it is not there.
-    ///
-    /// # Errors
-    /// [`Error::Symlink`] if a link stands in place of a directory, or [`Error::Io`], for which [`Error::is_not_found`]
-    /// holds if there is no such folder.
-    pub fn folder(&self, user: &UserName, folder: &Folder) -> Result<MessageDir, Error> {
-        let (home, mut path) = self.root.home(user)?;
-        path.push(MAIL);
-        let mail = self.enter(&home, MAIL, &path, true)?;
-        let (dir, path) = match folder {
-            Folder::Inbox => {
-                path.push(INBOX);
-                (self.enter(&mail, INBOX, &path, true)?, path)
-            }
-            Folder::Named(name) => {
-                name.components().try_fold((mail, path), |(dir, mut path), component| {
-                    path.push(component);
-                    Ok::<_, Error>((self.enter(&dir, component, &path, false)?, path))
-                })?
-            }
-        };
-        let dir = MessageDir::from_dir(dir, path, Naming::Number);
-        Ok(match self.root.faults() {
-            Some(faults) => dir.with_faults(Arc::clone(faults)),
-            None => dir,
-        })
-    }
-
-    fn enter(&self, parent: &OwnedFd, name: &str, path: &Path, make: bool) -> Result<OwnedFd, Error> {
-        match self.root.step_down(parent, name, path) {
-            Err(error) if make && error.is_not_found() => self.root.make_and_step_down(parent, name, path),
-            entered => entered,
-        }
-    }
-}
-
-impl Store for MhStore {
-    type Mailbox = MhMailbox;
-
-    async fn open(&self, user: &UserName, folder: &Folder, access: Access) -> Result<MhMailbox, Error> {
-        self.folder(user, folder)?.mailbox(access)
-    }
-}
 
 /// A session with an MH folder. Unique identifiers are digests of the messages, since numbers change. They leave out the
 /// header fields that readers of mboxes write, and line ends behind the message. Of messages that are the same otherwise, a
@@ -118,28 +33,37 @@ impl Store for MhStore {
 /// Exclusive sessions lock the folder itself, or where that cannot be done a file `.maildrop.session` in it;
 /// `.maildrop.removing` is there while several messages are being removed.
 pub struct MhMailbox {
-    folder: MessageDir,
-    access: Access,
-    entries: Vec<Entry>,
+    pub(super) folder: MessageDir,
+    pub(super) access: Access,
+    pub(super) entries: Vec<Entry>,
     /// Of all messages, once one is asked for: the digest, and which it is of those that have it.
     digests: Vec<(MessageDigest, usize)>,
+    /// Whether marks have been set that may not survive a power failure.
+    pub(super) marks_unsynced: bool,
     _lock: Option<SessionLock>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Entry {
-    number: u64,
+pub(super) struct Entry {
+    pub(super) number: u64,
     inode: u64,
-    /// When the file was written: its inode is given to another when it is gone.
+    /// When the file was written.
     written: (i64, u32),
     octets: Option<u64>,
     flags: Flags,
-    gone: bool,
+    pub(super) gone: bool,
 }
 
+/// The inode of a file, and when it was written: its inode is given to another when it is gone.
+pub(super) type FileId = (u64, (i64, u32));
+
 impl Entry {
+    pub(super) fn file(&self) -> FileId {
+        (self.inode, self.written)
+    }
+
     fn is(&self, stat: &Stat) -> bool {
-        (self.inode, self.written) == (stat.st_ino, written_of(stat))
+        self.file() == (stat.st_ino, written_of(stat))
     }
 }
 
@@ -165,8 +89,14 @@ impl MessageDir {
         if let Some(sequences) = self.sequences()? {
             set_flags(&mut entries, &sequences);
         }
-        let mut mailbox =
-            MhMailbox { folder: self.clone(), access, entries, digests: Vec::new(), _lock: lock };
+        let mut mailbox = MhMailbox {
+            folder: self.clone(),
+            access,
+            entries,
+            digests: Vec::new(),
+            marks_unsynced: false,
+            _lock: lock,
+        };
         mailbox.finish_removal()?;
         Ok(mailbox)
     }
@@ -198,88 +128,6 @@ impl MessageDir {
         entries.sort_unstable_by_key(|entry| entry.number);
         Ok(entries)
     }
-
-    /// The sequences; none if the file is not there, no regular file, too large, or not text.
-    fn sequences(&self) -> Result<Option<MhSequences>, Error> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        match rustix::fs::openat(&self.dir, MhSequences::FILE, flags, Mode::empty()) {
-            Ok(fd) => self.read_sequences(&fd.into()),
-            // Not there, or a symbolic link, or a socket.
-            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => Ok(None),
-            Err(errno) => Err(self.error(Operation::Open, errno)),
-        }
-    }
-
-    fn read_sequences(&self, file: &File) -> Result<Option<MhSequences>, Error> {
-        let mut content = Vec::new();
-        let error = |error| self.error(Operation::Read, error);
-        if !file.metadata().map_err(error)?.is_file() {
-            return Ok(None);
-        }
-        file.take(LARGEST_SEQUENCES + 1).read_to_end(&mut content).map_err(error)?;
-        let whole = content.len() as u64 <= LARGEST_SEQUENCES;
-        Ok(std::str::from_utf8(&content).ok().filter(|_| whole).map(MhSequences::parse))
-    }
-
-    /// Changes the sequences, keeping out other programs that lock the file, as nmh does. It is replaced as a whole.
-    fn change_sequences(&self, change: impl FnOnce(&mut MhSequences)) -> Result<(), Error> {
-        let Some(file) = self.lock_sequences()? else { return Ok(()) };
-        let Some(old) = self.read_sequences(&file)? else { return Ok(()) };
-        let mut sequences = old.clone();
-        change(&mut sequences);
-        if sequences == old {
-            return Ok(());
-        }
-        self.check(Operation::Write)?;
-        self.write_sequences(&file, &sequences).map_err(|error| {
-            let _ = rustix::fs::unlinkat(&self.dir, SEQUENCES_TMP, AtFlags::empty());
-            self.error(Operation::Write, error)
-        })
-    }
-
-    /// The file of the sequences with the lock on it; nothing if there is none.
-    fn lock_sequences(&self) -> Result<Option<File>, Error> {
-        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        for _ in 0..SEQUENCES_ATTEMPTS {
-            let file = match rustix::fs::openat(&self.dir, MhSequences::FILE, flags, Mode::empty()) {
-                Ok(fd) => File::from(fd),
-                // Nothing that is no regular file is changed.
-                Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::ISDIR) => return Ok(None),
-                Err(errno) => return Err(self.error(Operation::Open, errno)),
-            };
-            // Sequences are worth less than the removal of mail: where they cannot be locked they are changed all the same.
-            let _ = kernel_lock::lock(&file, SEQUENCES_WAIT);
-            let locked = rustix::fs::fstat(&file).map_err(|errno| self.error(Operation::Stat, errno))?;
-            let named = rustix::fs::statat(&self.dir, MhSequences::FILE, AtFlags::SYMLINK_NOFOLLOW);
-            // Whoever had the lock may have put another file in its place.
-            if named.is_ok_and(|named| (named.st_dev, named.st_ino) == (locked.st_dev, locked.st_ino)) {
-                return Ok(Some(file));
-            }
-        }
-        Err(Error::LockHeld { path: self.path.join(MhSequences::FILE), attempts: SEQUENCES_ATTEMPTS })
-    }
-
-    /// Puts a file with the sequences in the place of the one that is there, with its mode and owner.
-    fn write_sequences(&self, old: &File, sequences: &MhSequences) -> std::io::Result<()> {
-        let before = rustix::fs::fstat(old)?;
-        // Left by a process that died, or put there by somebody: nothing is to be written through it.
-        match rustix::fs::unlinkat(&self.dir, SEQUENCES_TMP, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let mut file = File::from(rustix::fs::openat(&self.dir, SEQUENCES_TMP, flags, fs::FILE_MODE)?);
-        let made = rustix::fs::fstat(&file)?;
-        if (made.st_uid, made.st_gid) != (before.st_uid, before.st_gid) {
-            let owner = Some(Uid::from_raw(before.st_uid)).filter(|_| made.st_uid != before.st_uid);
-            // Not everybody may give files away.
-            let _ = rustix::fs::fchown(&file, owner, Some(Gid::from_raw(before.st_gid)));
-        }
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(before.st_mode & 0o777))?;
-        file.write_all(sequences.to_string().as_bytes())?;
-        fs::sync_file(&file)?;
-        Ok(rustix::fs::renameat(&self.dir, SEQUENCES_TMP, &self.dir, MhSequences::FILE)?)
-    }
 }
 
 /// nmh and mutt keep `unseen`; mutt `replied` and `flagged` too.
@@ -298,51 +146,34 @@ fn set_flags(entries: &mut [Entry], sequences: &MhSequences) {
 }
 
 impl MhMailbox {
-    fn journal(&self) -> Journal<'_> {
-        Journal { dir: &self.folder.dir, path: &self.folder.path, name: REMOVING, tmp: REMOVING_TMP }
-    }
-
-    /// Removes what a dead process was about to remove, or does as if, where nothing may be changed.
-    fn finish_removal(&mut self) -> Result<(), Error> {
-        let named = self.journal().read()?;
-        if named.is_empty() {
-            return Ok(());
-        }
-        let (mut indexes, mut removed) = (Vec::new(), Vec::new());
-        for text in &named {
-            let Some(dead) = read_identity(text) else { continue };
-            let Ok(index) = self.entries.binary_search_by_key(&dead.number, |entry| entry.number) else {
-                removed.push(dead.number);
-                continue;
-            };
-            let name = dead.number.to_string();
-            // The number may have been given again.
-            if rustix::fs::statat(&self.folder.dir, &*name, AtFlags::SYMLINK_NOFOLLOW)
-                .is_ok_and(|stat| dead.is(&stat))
-            {
-                indexes.push(index);
-            }
-        }
-        if self.access == Access::Exclusive {
-            self.remove(&indexes, removed)?;
-        }
-        let gone: HashSet<u64> = indexes.iter().map(|&index| self.entries[index].number).collect();
-        self.entries.retain(|entry| !gone.contains(&entry.number));
-        Ok(())
-    }
-
     fn vanished(&self) -> Error {
         Error::Vanished { path: self.folder.path.clone() }
     }
 
     /// Finds the numbers by which the files go by then. What is not there any more is gone.
     fn renumber(&mut self) -> Result<(), Error> {
-        let file = |entry: &Entry| (entry.inode, entry.written);
-        let later: HashMap<_, u64> =
-            self.folder.list()?.iter().map(|entry| (file(entry), entry.number)).collect();
-        for entry in &mut self.entries {
-            match later.get(&file(entry)) {
-                Some(&number) => (entry.number, entry.gone) = (number, false),
+        let mut later: HashMap<FileId, Vec<u64>> = HashMap::new();
+        for entry in self.folder.list()?.iter().rev() {
+            later.entry(entry.file()).or_default().push(entry.number);
+        }
+        let mut moved = Vec::new();
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            let numbers = later.get_mut(&entry.file());
+            let same = numbers.and_then(|numbers| {
+                let at = numbers.binary_search_by(|number| entry.number.cmp(number)).ok()?;
+                Some(numbers.remove(at))
+            });
+            if same.is_none() {
+                moved.push(index);
+            }
+            entry.gone &= same.is_none();
+        }
+        // One file may be several messages, by links: each has a number of its own, and what is gone does not take one.
+        moved.sort_by_key(|&index| self.entries[index].gone);
+        for index in moved {
+            let entry = &mut self.entries[index];
+            match later.get_mut(&entry.file()).and_then(Vec::pop) {
+                Some(number) => (entry.number, entry.gone) = (number, false),
                 None => entry.gone = true,
             }
         }
@@ -383,16 +214,16 @@ impl MhMailbox {
         Ok(())
     }
 
-    /// The file of a message by the number that it has by then. Nothing if it is gone.
-    fn locate(&mut self, index: usize) -> Result<Option<Stat>, Error> {
+    /// Finds the number that a message has by then. Answers whether it is there.
+    pub(super) fn locate(&mut self, index: usize) -> Result<bool, Error> {
         for attempt in 0..2 {
             let entry = self.entries[index];
             if entry.gone {
-                return Ok(None);
+                return Ok(false);
             }
             let name = entry.number.to_string();
             match rustix::fs::statat(&self.folder.dir, &*name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) if entry.is(&stat) => return Ok(Some(stat)),
+                Ok(stat) if entry.is(&stat) => return Ok(true),
                 Ok(_) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(self.folder.error(Operation::Stat, errno)),
             }
@@ -400,98 +231,30 @@ impl MhMailbox {
                 self.renumber()?;
             }
         }
-        Ok(None)
+        Ok(false)
     }
 
-    /// Removes messages so that the next session finds all of them or none. On a disk that is full there is no room for a
-    /// journal, but removing makes room: then one goes by itself, then two, four and so on, until that of the rest can be
-    /// written.
-    fn remove_as_one(&mut self, mut rest: &[usize]) -> Result<(), Error> {
-        let mut alone = 1;
-        while rest.len() > 1 {
-            let mut named = Vec::with_capacity(rest.len());
-            for &index in rest {
-                if let Some(stat) = self.locate(index)? {
-                    named.push(identity(self.entries[index].number, &stat));
-                }
-            }
-            match self.journal().write(named.into_iter(), |operation| self.folder.inject(operation)) {
-                Ok(()) => break,
-                Err(error) if error.is_storage_full() => {
-                    let (first, others) = rest.split_at(alone.min(rest.len()));
-                    self.remove(first, Vec::new())?;
-                    (rest, alone) = (others, alone * 2);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        if rest.is_empty() { Ok(()) } else { self.remove(rest, Vec::new()) }
+    /// Makes durable what was done to messages and sequences.
+    pub(super) fn sync(&mut self) -> Result<(), Error> {
+        let synced = self.folder.sync();
+        self.marks_unsynced &= synced.is_err();
+        synced
     }
 
     fn mark_seen(&mut self, indexes: impl Iterator<Item = usize>) -> Result<(), Error> {
         let mut seen = Vec::new();
         for index in indexes {
-            if self.locate(index)?.is_some() {
+            if self.locate(index)? {
                 seen.push(self.entries[index].number);
             }
         }
         if seen.is_empty() {
             return Ok(());
         }
-        self.folder.change_sequences(|sequences| sequences.remove_from("unseen", seen))
+        self.marks_unsynced =
+            self.folder.change_sequences(|sequences| sequences.remove_from("unseen", seen))?;
+        Ok(())
     }
-
-    /// Removes files, and their numbers and those that were `removed` already from the sequences; then makes that durable.
-    /// Goes on where one cannot be removed, and answers the first error.
-    ///
-    /// What is left in the sequences of messages that are gone does not count: MH passes over it. Nor does a journal that
-    /// names only such.
-    fn remove(&mut self, indexes: &[usize], mut removed: Vec<u64>) -> Result<(), Error> {
-        let mut failed = None;
-        for &index in indexes {
-            let done = self.locate(index).and_then(|found| {
-                if found.is_none() {
-                    return Ok(());
-                }
-                self.folder.check(Operation::Remove)?;
-                let number = self.entries[index].number;
-                match rustix::fs::unlinkat(&self.folder.dir, number.to_string(), AtFlags::empty()) {
-                    Ok(()) | Err(Errno::NOENT) => {
-                        removed.push(number);
-                        Ok(())
-                    }
-                    Err(errno) => Err(self.folder.error(Operation::Remove, errno)),
-                }
-            });
-            failed = failed.or(done.err());
-        }
-        let _ = self.folder.change_sequences(|sequences| {
-            sequences.remove_all(removed.iter().copied());
-        });
-        let synced = self.folder.sync();
-        // If what is gone may come back, the next session goes on.
-        if failed.is_some() || synced.is_ok() {
-            let _ = self.journal().remove();
-        }
-        if failed.is_some() {
-            // So that no power failure brings it back and removes what was said to be still there.
-            let _ = fs::sync_dir(&self.folder.dir);
-        }
-        failed.map_or(Ok(()), Err).and(synced)
-    }
-}
-
-/// What the journal says of a message.
-fn identity(number: u64, stat: &Stat) -> String {
-    let (seconds, nanoseconds) = written_of(stat);
-    format!("{number} {} {seconds} {nanoseconds}", stat.st_ino)
-}
-
-fn read_identity(text: &[u8]) -> Option<Entry> {
-    let mut words = std::str::from_utf8(text).ok()?.split(' ');
-    let (number, inode) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    let written = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    Some(Entry { number, inode, written, octets: None, flags: Flags::EMPTY, gone: false })
 }
 
 impl Mailbox for MhMailbox {
@@ -559,8 +322,13 @@ impl Mailbox for MhMailbox {
             return Err(Error::ReadOnly { path: self.folder.path.clone() });
         }
         let removed: Vec<usize> = update.removed().collect();
-        self.remove_as_one(&removed)?;
-        self.mark_seen(update.marked_seen()).map_err(Error::not_marked)
+        let mut marked = self.mark_seen(update.marked_seen());
+        // What makes removals durable makes marks so.
+        let done = self.remove_as_one(&removed, false);
+        if self.marks_unsynced {
+            marked = marked.and(self.sync());
+        }
+        done.and(marked.map_err(Error::not_marked))
     }
 }
 

@@ -10,7 +10,10 @@
 mod filed;
 mod mailbox;
 mod name;
+mod removal;
 mod sequences;
+mod sequences_file;
+mod store;
 
 use std::fmt;
 use std::fs::File;
@@ -24,8 +27,9 @@ use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags};
 use rustix::io::Errno;
 
 pub use self::filed::Filed;
-pub use self::mailbox::{MhMailbox, MhStore};
+pub use self::mailbox::MhMailbox;
 pub use self::sequences::MhSequences;
+pub use self::store::MhStore;
 
 use crate::error::{Error, Operation};
 use crate::fault::{Fault, Faults};

@@ -60,6 +60,11 @@ impl MhSequences {
         })
     }
 
+    /// How many lines are sequences.
+    pub(super) fn count(&self) -> usize {
+        self.lines.iter().filter(|line| matches!(line, Line::Sequence { .. })).count()
+    }
+
     /// The ranges of a sequence, in order, those of all lines that have its name.
     pub(super) fn ranges(&self, sequence: &str) -> Vec<(u64, u64)> {
         let of_line = |line: &Line| match line {

@@ -170,6 +170,15 @@ impl AnyMailbox {
             AnyMailbox::Mbox(_) | AnyMailbox::Mh(_) => Ok(None),
         }
     }
+
+    /// How many messages had other octets when they were read to the end than the name of the file said: see
+    /// [`MaildirMailbox::miscounted`]. All other mailboxes count for themselves.
+    pub fn miscounted(&self) -> usize {
+        match self {
+            AnyMailbox::Maildir(mailbox) => mailbox.miscounted(),
+            AnyMailbox::Mbox(_) | AnyMailbox::Mh(_) | AnyMailbox::Memory(_) => 0,
+        }
+    }
 }
 
 impl Mailbox for AnyMailbox {

@@ -63,7 +63,8 @@
 //! Files have lines that end with LF, the wire has CRLF. Each LF that no CR stands before counts as two octets, here and
 //! in what a reader lends, and a last line without its end gets one; all else is as it is in the file. So
 //! [`Mailbox::octets`] is what a POP3 server sends but for the dots. It is found once: in the name of the file where it says
-//! so (`,W=`), else from the file, and of a Maildir whose names do not tell it is kept in a file `maildrop.sizes` there.
+//! so (`,W=`), else from the file, and of a Maildir whose names do not tell it is kept in a file `maildrop.sizes` there. So it is
+//! where a name tells what is wrong, once the message was read to its end and the session closed.
 //! Deliveries of this crate say it only where it is that count. Other programs do not count
 //! the end that a last line lacks; their word is taken, and such a message is sent with two octets more.
 //!
@@ -107,7 +108,8 @@ pub use crate::maildir::{MaildirMailbox, MaildirStore};
 pub use crate::mbox::{MboxMailbox, MboxStore, Unquoting};
 pub use crate::message_dir::{MhMailbox, MhStore};
 
-pub(crate) use self::journal::Journal;
+pub(crate) use self::journal::{Found, Journal, JournaledRemoval, Names};
+pub(crate) use self::reader::{Miscounts, Told};
 pub(crate) use self::session::SessionLock;
 pub(crate) use self::unique_id::MessageDigest;
 
@@ -213,10 +215,12 @@ pub trait Mailbox: Send {
     /// the mailbox instead has changed nothing.
     ///
     /// If the process dies, the next session finds all messages that were to be removed, or none; only on a full disk, where
-    /// there is no room to note them all, messages of a Maildir or an MH folder may go one by one. Flags are set one by one.
+    /// there is no room to note them all, messages of a Maildir or an MH folder may go one by one, and more than 262 144 of them
+    /// go in parts. Flags are set one by one.
     ///
     /// # Errors
-    /// Removals come first. If they are done and only marks are missing, that is [`Error::NotMarked`], for which
+    /// What cannot be marked keeps nothing from being removed. If all removals are done and only marks are missing, or may be
+    /// after a power failure, that is [`Error::NotMarked`], for which
     /// [`Error::is_only_marks`] holds. Else [`Error::ReadOnly`], or what kept some of it from being done, or from being known to be done. Messages that the disk
     /// did not let be removed are still there. Others may be gone already, though after a power failure they could be there
     /// again, or go when the mailbox is opened next: those of a Maildir that other programs renamed without rest

@@ -1,12 +1,13 @@
 //! Reading a message with the line ends of the wire.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::future::Future;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::digest::MessageHasher;
 use super::unique_id::MessageDigest;
@@ -46,6 +47,26 @@ pub struct LocalReader {
     /// The last octet read, an LF before the first: tells whether an LF at the start of the next chunk has a CR before it,
     /// and whether the last line has an end.
     last: u8,
+    /// Octets of the file that were read, and those that they are on the wire, without an end that the last line lacks.
+    counted: Counted,
+    told: Option<Told>,
+}
+
+/// Octets of a message: of its file, and with CRLF line ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) stored: u64,
+    pub(crate) octets: u64,
+}
+
+/// By message, what was found to be other than its mailbox says.
+pub(crate) type Miscounts = Arc<Mutex<BTreeMap<usize, Counted>>>;
+
+/// Octets that a mailbox has told of a message, and where it wants to learn that they are others.
+pub(crate) struct Told {
+    pub(crate) index: usize,
+    pub(crate) octets: u64,
+    pub(crate) miscounts: Miscounts,
 }
 
 enum Source {
@@ -123,7 +144,15 @@ impl Stripper {
 
 impl Default for LocalReader {
     fn default() -> LocalReader {
-        LocalReader { source: Source::Nothing, raw: Vec::new(), out: Vec::new(), at: 0, last: b'\n' }
+        LocalReader {
+            source: Source::Nothing,
+            raw: Vec::new(),
+            out: Vec::new(),
+            at: 0,
+            last: b'\n',
+            counted: Counted::default(),
+            told: None,
+        }
     }
 }
 
@@ -151,6 +180,11 @@ impl LocalReader {
         }
     }
 
+    /// Compares what is lent, once all of it was, with what was told.
+    pub(crate) fn compare(&mut self, told: Told) {
+        self.told = Some(told);
+    }
+
     pub(crate) fn begin_memory(&mut self, text: Arc<[u8]>) {
         self.begin(Source::Memory(text));
     }
@@ -163,6 +197,7 @@ impl LocalReader {
         self.source = source;
         self.out.clear();
         (self.at, self.last) = (0, b'\n');
+        (self.counted, self.told) = (Counted::default(), None);
     }
 
     /// Reads all of the message and counts what would be lent.
@@ -196,9 +231,18 @@ impl LocalReader {
         self.at = 0;
         let read = read_some(&mut self.source, &mut self.raw)?;
         expand(read, &mut self.last, &mut self.out);
+        self.counted.stored += read.len() as u64;
+        self.counted.octets += self.out.len() as u64;
         if read.is_empty() {
             self.out.extend_from_slice(missing_end(self.last));
             self.last = b'\n';
+            if let Some(Told { index, octets, miscounts }) = self.told.take() {
+                let whole = Counted { octets: self.counted.octets + self.out.len() as u64, ..self.counted };
+                // Not all count an end that is lacking.
+                if ![self.counted.octets, whole.octets].contains(&octets) {
+                    miscounts.lock().unwrap_or_else(PoisonError::into_inner).insert(index, whole);
+                }
+            }
         }
         Ok(())
     }

@@ -158,6 +158,13 @@ impl Maildrops {
         deleted: &Deleted,
         tally: &Tally,
     ) -> Result<(), Refusal> {
+        let miscounted = mailbox.miscounted();
+        if miscounted > 0 {
+            tracing::warn!(
+                messages = miscounted,
+                "messages were not as long as the names of their files say"
+            );
+        }
         let mut update = Update::new();
         for number in deleted.iter() {
             update.remove(number.index());

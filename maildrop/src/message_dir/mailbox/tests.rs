@@ -1,8 +1,16 @@
+use super::super::Naming;
+use super::super::removal::REMOVING;
+use super::super::sequences_file::SEQUENCES_TMP;
 use super::*;
 use crate::fault::{Fault, FaultPlan};
+use crate::kernel_lock;
 use crate::store::{MessageReader, ready};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::sync::Arc;
 
 /// A folder with messages 1 to `count`.
 fn folder(count: u64) -> (tempfile::TempDir, MessageDir) {
@@ -234,6 +242,20 @@ fn sequences_that_are_no_regular_file_are_none_and_stay_as_they_are() {
 }
 
 #[test]
+fn more_sequences_than_anybody_has_stay_as_they_are() {
+    for (count, is_changed) in [(256, true), (257, false)] {
+        let (dir, folder) = folder(3);
+        let path = dir.path().join(MhSequences::FILE);
+        let lines = |list: &str| (0..count).map(|n| format!("s{n}: {list}\n")).collect::<String>();
+        std::fs::write(&path, lines("1-3")).unwrap();
+        ready(folder.mailbox(Access::Exclusive).unwrap().commit(&removing([1]))).unwrap();
+        let expected = lines(if is_changed { "1 3" } else { "1-3" });
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), expected, "{count}");
+        assert_eq!(folder.mailbox(Access::Exclusive).unwrap().len(), 2);
+    }
+}
+
+#[test]
 fn a_sequence_on_many_lines_is_looked_up_once() {
     let (dir, folder) = folder(2_000);
     let mut content = "a:1\n".repeat(200_000);
@@ -288,4 +310,93 @@ fn whatever_numbers_there_are_what_is_delivered_is_listed_and_so_is_what_was_the
         let listed: Vec<u64> = folder.list().unwrap().iter().map(|entry| entry.number).collect();
         assert_eq!(listed.len(), 3, "{there}: {listed:?}");
     }
+}
+
+/// Gives the messages of a folder the numbers from 1 on, as `folder -pack` does.
+fn pack(folder: &MessageDir) {
+    for (number, entry) in (1_u64..).zip(folder.list().unwrap()) {
+        let path = |number: u64| folder.path().join(number.to_string());
+        std::fs::rename(path(entry.number), path(number)).unwrap();
+    }
+}
+
+fn subjects(mailbox: &mut MhMailbox) -> String {
+    let count = mailbox.len();
+    let mut subject = |index| {
+        let text = text(mailbox, index).unwrap();
+        text.lines().next().unwrap()["Subject: ".len()..].to_owned()
+    };
+    (0..count).map(&mut subject).collect::<Vec<String>>().join(" ")
+}
+
+#[test]
+fn a_removal_goes_on_with_the_same_messages_when_they_have_other_numbers() {
+    let doomed = [1, 3, 5];
+    for removed in 0..=doomed.len() {
+        let (dir, folder) = folder(7);
+        let mut dead = folder.mailbox(Access::Exclusive).unwrap();
+        dead.announce(&doomed).unwrap();
+        drop(dead);
+        for number in &doomed[..removed] {
+            std::fs::remove_file(dir.path().join((number + 1).to_string())).unwrap();
+        }
+        pack(&folder);
+        for access in [Access::ReadOnly, Access::Exclusive, Access::ReadOnly] {
+            let mut mailbox = folder.mailbox(access).unwrap();
+            assert_eq!(subjects(&mut mailbox), "1 3 5 7", "{removed} {access:?}");
+        }
+        assert_eq!(folder.list().unwrap().len(), 4, "{removed}");
+        assert!(!dir.path().join(REMOVING).exists(), "{removed}");
+    }
+}
+
+#[test]
+fn of_the_links_to_a_file_those_go_that_are_named_and_no_more() {
+    // (what goes of the links 2 and 4, what was removed before the process died, whether it is packed, what is left)
+    let table: [(&[usize], &[u64], bool, &str); 8] = [
+        (&[0, 1], &[], false, "2 3"),
+        (&[0, 1], &[1, 2], false, "2 3"),
+        (&[0, 3], &[1, 4], true, "2 3"),
+        (&[0, 1], &[2], true, "2 3"),
+        // Nobody can tell whether it went already.
+        (&[0, 3], &[1], true, "2 2 3"),
+        (&[1, 3], &[2], false, "1 3"),
+        (&[1, 3], &[2], true, "1 3"),
+        (&[1, 3], &[], true, "1 3"),
+    ];
+    for (case, (doomed, removed, packed, left)) in table.into_iter().enumerate() {
+        let (dir, folder) = folder(3);
+        std::fs::hard_link(dir.path().join("2"), dir.path().join("4")).unwrap();
+        let mut dead = folder.mailbox(Access::Exclusive).unwrap();
+        dead.announce(doomed).unwrap();
+        drop(dead);
+        for number in removed {
+            std::fs::remove_file(dir.path().join(number.to_string())).unwrap();
+        }
+        if packed {
+            pack(&folder);
+        }
+        drop(folder.mailbox(Access::Exclusive).unwrap());
+        let mut mailbox = folder.mailbox(Access::ReadOnly).unwrap();
+        let mut subjects: Vec<String> = subjects(&mut mailbox).split(' ').map(str::to_owned).collect();
+        subjects.sort();
+        assert_eq!(subjects.join(" "), left, "{case}");
+    }
+}
+
+#[test]
+fn a_link_that_another_removes_does_not_take_the_other_along() {
+    let (dir, folder) = folder(2);
+    std::fs::hard_link(dir.path().join("2"), dir.path().join("3")).unwrap();
+    let mailbox = folder.mailbox(Access::Exclusive).unwrap();
+    std::fs::remove_file(dir.path().join("2")).unwrap();
+    ready(mailbox.commit(&removing([1]))).unwrap();
+    let mut mailbox = folder.mailbox(Access::Exclusive).unwrap();
+    assert_eq!(subjects(&mut mailbox), "1 2");
+    std::fs::hard_link(dir.path().join("3"), dir.path().join("5")).unwrap();
+    let mut mailbox = folder.mailbox(Access::ReadOnly).unwrap();
+    pack(&folder);
+    assert_eq!(subjects(&mut mailbox), "1 2 2");
+    let numbers: BTreeSet<u64> = mailbox.entries.iter().map(|entry| entry.number).collect();
+    assert_eq!(numbers.len(), 3, "each has its own");
 }
