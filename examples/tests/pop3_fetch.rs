@@ -51,7 +51,17 @@ impl Place {
 
     /// The program in the folder, logged in to this server.
     fn start(&self, server: SocketAddr, more: &[&str]) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_pop3-fetch"))
+        self.start_by(&mut Command::new(PROGRAM), server, more)
+    }
+
+    /// The same, by a shell that has done something `before`.
+    fn start_after(&self, before: &str, server: SocketAddr, more: &[&str]) -> Child {
+        let script = format!("{before}; exec \"$0\" \"$@\"");
+        self.start_by(Command::new("sh").args(["-c", &script, PROGRAM]), server, more)
+    }
+
+    fn start_by(&self, command: &mut Command, server: SocketAddr, more: &[&str]) -> Child {
+        command
             .current_dir(self.folder.path())
             .args([&server.to_string(), "--user", "alice", "--password-file", "password"])
             .args(more)
@@ -76,6 +86,7 @@ impl Place {
     }
 }
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pop3-fetch");
 const PLAIN: [&str; 3] = ["--tls", "never", "--plaintext-auth"];
 
 fn files(folder: &Path) -> usize {
@@ -271,7 +282,11 @@ fn an_interrupted_run_keeps_what_is_whole_and_leaves_nothing_else() {
         ("RETR 1", MESSAGE),
         ("RETR 2", "+OK\r\nSubject: half\r\n"),
     ]);
-    let cases = [("maildir:mail", "mail/tmp", Signal::INT), ("mbox:box", "box.lock", Signal::TERM)];
+    let cases = [
+        ("maildir:mail", "mail/tmp", Signal::INT),
+        ("mbox:box", "box.lock", Signal::TERM),
+        ("mbox:box", "box.lock", Signal::HUP),
+    ];
     for (to, begun, signal) in cases {
         let place = Place::new();
         let more = [&PLAIN[..], &["--to", to, "--seen", "seen", "--delete"]].concat();
@@ -293,4 +308,89 @@ fn an_interrupted_run_keeps_what_is_whole_and_leaves_nothing_else() {
             assert!(!place.read("box").contains("half"), "{}", place.read("box"));
         }
     }
+}
+
+#[test]
+fn what_was_fetched_is_noted_whole_or_not_at_all() {
+    const LONG: &str = "+OK\r\n1 one-of-twenty-octets\r\n2 two-of-twenty-octets\r\n.\r\n";
+    let fake = Fake::start(&[("LIST", TWO), ("UIDL", LONG), ("RETR 1", MESSAGE), ("RETR 2", MESSAGE)]);
+    let place = Place::new();
+    // A file takes 512 octets.
+    let before = format!("{}\n", "x".repeat(490));
+    std::fs::write(place.path("seen"), &before).unwrap();
+    let more = [&PLAIN[..], &["--to", "maildir:mail", "--seen", "seen", "--delete"]].concat();
+    let child = place.start_after("trap '' XFSZ; ulimit -f 1", fake.address, &more);
+    let run = Run::from(child.wait_with_output().unwrap());
+    assert_eq!((run.code, run.out.as_str()), (73, "fetched 2 messages, 40 octets\n"), "{}", run.err);
+    assert_eq!(fake.said(), ["LIST", "UIDL", "RETR 1", "RETR 2"]);
+    assert_eq!(place.read("seen"), before);
+}
+
+#[test]
+fn half_a_unique_id_is_none() {
+    let fake = Fake::start(&[("LIST", TWO), ("UIDL", IDS), ("RETR 1", MESSAGE), ("RETR 2", MESSAGE)]);
+    let place = Place::new();
+    std::fs::write(place.path("seen"), "b\na").unwrap();
+    let run = place.plain(fake.address, &["--to", "maildir:mail", "--seen", "seen"]);
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    assert_eq!(fake.said(), ["LIST", "UIDL", "RETR 1", "QUIT"]);
+    assert_eq!(place.read("seen"), "b\na\n");
+}
+
+#[test]
+fn a_file_of_unique_ids_is_used_by_one_program_at_a_time() {
+    let fake = Fake::start(&[("LIST", "-ERR\r\n")]);
+    let place = Place::new();
+    let other = std::fs::File::create(place.path("seen")).unwrap();
+    other.lock().unwrap();
+    let run = place.plain(fake.address, &["--to", "maildir:mail", "--seen", "seen"]);
+    assert_eq!((run.code, run.out.as_str()), (75, ""));
+    assert!(run.err.contains("seen: another program is using it"), "{}", run.err);
+}
+
+#[test]
+fn of_messages_that_did_not_all_find_room_those_that_did_are_noted() {
+    let fake = Fake::start(&[("LIST", TWO), ("UIDL", IDS), ("RETR 1", MESSAGE), ("RETR 2", MESSAGE)]);
+    let place = Place::new();
+    let fetch = ["--to", "maildir:mail", "--seen", "seen", "--delete"];
+    assert_eq!(
+        place.plain(Fake::start(&[("LIST", "+OK\r\n.\r\n")]).address, &["--to", "maildir:mail"]).code,
+        0
+    );
+    std::fs::write(place.path("mail/maildirsize"), "30S\n").unwrap();
+    let run = place.plain(fake.address, &fetch);
+    assert_eq!((run.code, run.out.as_str()), (75, "fetched 1 message, 20 octets\n"), "{}", run.err);
+    assert_eq!((files(&place.path("mail/new")), place.read("seen").as_str()), (1, "a\n"));
+    assert!(!fake.said().contains(&"QUIT".to_owned()));
+}
+
+#[test]
+fn what_stands_in_an_mbox_is_noted_at_once() {
+    let fake =
+        Fake::start(&[("LIST", TWO), ("UIDL", IDS), ("RETR 1", MESSAGE), ("RETR 2", "+OK\r\nhalf\r\n")]);
+    let place = Place::new();
+    let more = [&PLAIN[..], &["--to", "mbox:box", "--seen", "seen"]].concat();
+    let mut child = place.start(fake.address, &more);
+    while !place.path("seen").exists() || place.read("seen") != "a\n" {
+        assert!(child.try_wait().unwrap().is_none());
+        thread::yield_now();
+    }
+    rustix::process::kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn signals_that_were_ignored_stay_so() {
+    let fake = Fake::start(&[("LIST", TWO), ("RETR 1", "+OK\r\nSubject: half\r\n")]);
+    let place = Place::new();
+    let more = [&PLAIN[..], &["--to", "maildir:mail"]].concat();
+    let child = place.start_after("trap '' HUP", fake.address, &more);
+    while !place.path("mail/tmp").exists() || files(&place.path("mail/tmp")) == 0 {
+        thread::yield_now();
+    }
+    for signal in [Signal::HUP, Signal::TERM] {
+        rustix::process::kill_process(Pid::from_child(&child), signal).unwrap();
+    }
+    let run = Run::from(child.wait_with_output().unwrap());
+    assert_eq!((run.code, run.err.as_str()), (75, "pop3-fetch: interrupted by SIGTERM before the end\n"));
 }

@@ -2,6 +2,7 @@
 
 mod options;
 mod session;
+mod signals;
 mod store;
 mod transcript;
 
@@ -13,16 +14,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mailwright::client::exit::{self, Exit, Failure};
 use pop3_proto::client::{CommandId, Event, RefusalKind, Request};
 use pop3_proto::types::{MessageNumber, Reply};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use options::Options;
 use session::Connection;
+use signals::Signals;
 use store::{Incoming, Seen, Store};
 
 /// Commands that wait at a time.
 const AHEAD: usize = 200;
-/// Messages that are made safe together.
-const BATCH: usize = 100;
 
 fn main() -> ExitCode {
     exit::main("pop3-fetch", |options| {
@@ -74,28 +73,6 @@ async fn run(options: &Options) -> Result<Exit, Failure> {
             fetch.tell(ended.is_ok());
             ended.map(|()| fetch.worst)
         }
-    }
-}
-
-/// What asks the program to stop. Listened to only where something would be left behind.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::new(Exit::OsErr, error));
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
-    }
-
-    /// Waits for one of them.
-    async fn next(&mut self) -> Failure {
-        let name = tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-        };
-        Failure::new(Exit::TempFail, format!("interrupted by {name} before the end"))
     }
 }
 
@@ -227,7 +204,7 @@ impl<'o> Fetch<'o> {
                 let id = submit(conn, Request::Retr(message.number))?;
                 self.asked.push_back((id, message));
             }
-            if self.stored.len() >= BATCH || self.asked.is_empty() {
+            if self.stored.len() >= store.batch() || self.asked.is_empty() {
                 self.commit(store, seen.as_deref_mut())?;
             }
             if self.asked.is_empty() && self.deleting == 0 {
@@ -311,18 +288,17 @@ impl<'o> Fetch<'o> {
 
     /// Makes safe what is stored, then has it deleted.
     fn commit(&mut self, store: &mut Store, seen: Option<&mut Seen>) -> Result<(), Failure> {
-        let stored = std::mem::take(&mut self.stored);
-        store.commit()?;
-        self.fetched += stored.len() as u64;
-        self.octets += stored.iter().map(|message| message.octets).sum::<u64>();
+        let (safe, stored) = store.commit(std::mem::take(&mut self.stored));
+        self.fetched += safe.len() as u64;
+        self.octets += safe.iter().map(|message| message.octets).sum::<u64>();
         if let Some(seen) = seen {
-            stored.iter().filter_map(|message| message.id.clone()).for_each(|id| seen.add(id));
+            safe.iter().filter_map(|message| message.id.clone()).for_each(|id| seen.add(id));
             seen.commit()?;
         }
         if self.options.delete {
-            self.spent.extend(stored.iter().map(|message| message.number));
+            self.spent.extend(safe.iter().map(|message| message.number));
         }
-        Ok(())
+        stored
     }
 }
 

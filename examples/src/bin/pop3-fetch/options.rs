@@ -15,7 +15,7 @@ use pop3_proto::client::Quirks;
 /// as the server takes. A message is deleted only once it is safe on disk here; if anything goes wrong before the end, the
 /// server keeps all, and the next run fetches them again, or with --seen deletes those that were fetched.
 ///
-/// SIGINT and SIGTERM end the run: whole messages are kept, and none are deleted unless QUIT has been sent.
+/// SIGHUP, SIGINT and SIGTERM end the run: whole messages are kept, and none are deleted unless QUIT has been sent.
 ///
 /// With -v the whole conversation is shown on standard error, without passwords and without messages.
 #[derive(Debug, Parser)]
@@ -76,7 +76,7 @@ const AFTER: &str = "\
 Exit codes are those of sysexits(3):
   0  done                              64  bad usage              68  no such host
   69 the server refuses for good       70  a bug in here          71  the operating system failed
-  73 the Maildir or mbox would not     75  failed for now, or SIGINT or SIGTERM came: try again later
+  73 the Maildir or mbox would not     75  failed for now, or a signal came: try again later
   76 the server broke the protocol, or TLS failed                 77  the login was refused
   78 bad certificate authorities, password file or policy
 
