@@ -5,14 +5,18 @@
     reason = "helpers of tests are outside of test functions, and a failure is to fail the test"
 )]
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use mailwright::config::Config;
 use mailwright::{PostOffice, Service};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
@@ -61,9 +65,12 @@ impl Place {
     }
 
     fn start_by(&self, command: &mut Command, server: SocketAddr, more: &[&str]) -> Child {
+        command.args([&server.to_string(), "--user", "alice"]);
+        if !more.iter().any(|option| ["--token-file", "--certificate"].contains(option)) {
+            command.args(["--password-file", "password"]);
+        }
         command
             .current_dir(self.folder.path())
-            .args([&server.to_string(), "--user", "alice", "--password-file", "password"])
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -116,11 +123,27 @@ impl Fake {
         Self { address, said }
     }
 
+    fn all(&self) -> Vec<String> {
+        std::mem::take(&mut *self.said.lock().unwrap())
+    }
+
     /// What was said behind the login.
     fn said(&self) -> Vec<String> {
-        let said = std::mem::take(&mut *self.said.lock().unwrap());
-        said.into_iter().skip_while(|line| !line.starts_with("PASS")).skip(1).collect()
+        self.all().into_iter().skip_while(|line| !line.starts_with("PASS")).skip(1).collect()
     }
+}
+
+/// A server that says this and no more.
+fn speaker(text: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.write_all(text.as_bytes());
+            let _ = stream.read(&mut [0; 100]);
+        }
+    });
+    address
 }
 
 fn converse(mut stream: TcpStream, answers: Answers, said: &Mutex<Vec<String>>) {
@@ -393,4 +416,95 @@ fn signals_that_were_ignored_stay_so() {
     }
     let run = Run::from(child.wait_with_output().unwrap());
     assert_eq!((run.code, run.err.as_str()), (75, "pop3-fetch: interrupted by SIGTERM before the end\n"));
+}
+
+#[test]
+fn a_token_logs_in_where_the_server_takes_one() {
+    const XOAUTH2: &str = "AUTH XOAUTH2 dXNlcj1hbGljZQFhdXRoPUJlYXJlciBzZWNyZXQBAQ==";
+    const OAUTHBEARER: &str = "AUTH OAUTHBEARER bixhPWFsaWNlLAFhdXRoPUJlYXJlciBzZWNyZXQBAQ==";
+    const CAPA: (&str, &str) = ("CAPA", "+OK\r\nUSER\r\nSASL PLAIN XOAUTH2 OAUTHBEARER\r\n.\r\n");
+    const NONE: &str = "+OK\r\n.\r\n";
+    const EXPIRED: &str = "+ eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIiwic2NvcGUiOiJtYWlsIn0=\r\n";
+    let place = Place::new();
+    let token = ["--token-file", "password"];
+    let fake = Fake::start(&[CAPA, ("LIST", NONE), ("UIDL", NONE)]);
+    for (auth, command) in [("OAUTHBEARER", OAUTHBEARER), ("XOAUTH2", XOAUTH2)] {
+        let run = place.plain(fake.address, &[&token[..], &["--auth", auth]].concat());
+        assert_eq!((run.code, run.err.as_str()), (0, ""), "{auth}");
+        let said = fake.all();
+        assert_eq!(said[..2], ["CAPA", command], "{auth}");
+        assert!(said.iter().all(|line| !line.starts_with("USER") && !line.starts_with("APOP")), "{said:?}");
+    }
+    let fake = Fake::start(&[
+        CAPA,
+        (XOAUTH2, EXPIRED),
+        (OAUTHBEARER, EXPIRED),
+        ("", "-ERR [AUTH] no\r\n"),
+        ("AQ==", "-ERR no\r\n"),
+    ]);
+    for auth in ["OAUTHBEARER", "XOAUTH2"] {
+        let run = place.plain(fake.address, &[&token[..], &["--auth", auth, "-v"]].concat());
+        assert_eq!(run.code, 77, "{auth}: {}", run.err);
+        assert!(run.err.contains("invalid_token") && !run.err.contains(XOAUTH2), "{}", run.err);
+    }
+    let run = place.run(fake.address, &[&token[..], &["--tls", "never"]].concat());
+    assert_eq!(run.code, 78, "no token in the clear: {}", run.err);
+}
+
+#[test]
+fn a_certificate_logs_in_without_a_password() {
+    let place = Place::new();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    std::fs::write(place.path("authority.pem"), authority.pem()).unwrap();
+    for name in ["alice", "mallory"] {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        std::fs::write(place.path(name), params.signed_by(&key, &authority).unwrap().pem()).unwrap();
+        std::fs::write(place.path(&format!("{name}.key")), key.serialize_pem()).unwrap();
+    }
+    let mut config = Config::default();
+    config.tls.client_ca = Some(place.path("authority.pem"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let builder = PostOffice::builder()
+        .config(config)
+        .domain("localhost")
+        .user("alice", "secret")
+        .user("mallory", "secret")
+        .in_memory()
+        .listen(Service::Pop3, "127.0.0.1:0");
+    let office = runtime.block_on(builder.start()).unwrap();
+    let server = office.addr(Service::Pop3).unwrap();
+    for (file, code) in [("alice", 0), ("mallory", 77)] {
+        let key = format!("{file}.key");
+        let run = place.run(server, &["--insecure", "--certificate", file, "--key", &key]);
+        assert_eq!(run.code, code, "{file}: {}", run.err);
+    }
+    let run = place.run(server, &["--insecure", "--certificate", "alice", "--key", "mallory.key"]);
+    assert_eq!(run.code, 78, "{}", run.err);
+    assert!(run.err.contains("alice") && run.err.contains("mallory.key"), "{}", run.err);
+}
+
+#[test]
+fn a_server_of_another_protocol_is_told_from_a_broken_one() {
+    let place = Place::new();
+    for (greeting, texts) in [
+        ("220 mx.example ESMTP\r\n", ["found \"220 mx.example ESMTP\"", "speak SMTP"]),
+        ("* OK [CAPABILITY IMAP4rev1] hi\r\n", ["found \"* OK [CAPABILITY IMAP4rev1] hi\"", "speak IMAP"]),
+        ("hello\r\n", ["found \"hello\"", "speak another protocol"]),
+        ("+OKAY\r\n", ["expected a space", ""]),
+    ] {
+        let run = place.plain(speaker(greeting), &[]);
+        assert_eq!(run.code, 76, "{greeting}: {}", run.err);
+        for text in texts {
+            assert!(run.err.contains(text), "{text}: {}", run.err);
+        }
+        assert_eq!(run.err.contains("port 110"), !greeting.starts_with('+'), "{}", run.err);
+    }
+    let run = place.plain(speaker(""), &["--timeout", "1s"]);
+    assert_eq!(run.code, 75, "{}", run.err);
+    assert!(run.err.contains("--tls implicit"), "{}", run.err);
 }
