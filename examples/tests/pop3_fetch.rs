@@ -508,3 +508,34 @@ fn a_server_of_another_protocol_is_told_from_a_broken_one() {
     assert_eq!(run.code, 75, "{}", run.err);
     assert!(run.err.contains("--tls implicit"), "{}", run.err);
 }
+
+#[test]
+fn each_message_is_fetched_once_in_whatever_order_it_is_listed() {
+    const MIXED: &str = "+OK\r\n2 20\r\n1 20\r\n2 20\r\n.\r\n";
+    let fake = Fake::start(&[("LIST", MIXED), ("UIDL", IDS), ("RETR 1", MESSAGE), ("RETR 2", MESSAGE)]);
+    let place = Place::new();
+    let run = place.plain(fake.address, &["--to", "maildir:mail", "--seen", "seen"]);
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    assert_eq!(fake.said(), ["LIST", "UIDL", "RETR 1", "RETR 2", "QUIT"]);
+    assert_eq!(place.read("seen"), "a\nb\n");
+}
+
+#[test]
+fn a_unique_id_that_different_messages_have_is_not_relied_on() {
+    for (sizes, again) in [("+OK\r\n1 20\r\n2 21\r\n.\r\n", 2), (TWO, 0)] {
+        let answers = vec![
+            ("LIST", sizes),
+            ("UIDL", "+OK\r\n1 a\r\n2 a\r\n.\r\n"),
+            ("RETR 1", MESSAGE),
+            ("RETR 2", MESSAGE),
+        ];
+        let fake = Fake::start(answers.leak());
+        let place = Place::new();
+        for fetched in [2, again] {
+            let run = place.plain(fake.address, &["--to", "maildir:mail", "--seen", "seen"]);
+            assert_eq!((run.code, run.err.as_str()), (0, ""));
+            let expected = format!("fetched {fetched} messages, {} octets\n", fetched * 20);
+            assert_eq!(run.out, expected, "{sizes:?}");
+        }
+    }
+}

@@ -253,7 +253,8 @@ impl From<smtp::BodyError> for Failure {
 
 impl From<maildrop::Error> for Failure {
     fn from(error: maildrop::Error) -> Self {
-        let passes = error.is_storage_full() || error.is_over_quota();
+        let held = matches!(error, maildrop::Error::LockHeld { .. } | maildrop::Error::InUse { .. });
+        let passes = held || error.is_storage_full() || error.is_over_quota();
         Self::new(if passes { Exit::TempFail } else { Exit::CantCreate }, error)
     }
 }
@@ -297,6 +298,14 @@ mod tests {
             assert!(worse.is_worse(other) && !other.is_worse(worse), "{worse:?} {other:?}");
             assert!(!worse.is_worse(worse));
         }
+    }
+
+    #[test]
+    fn a_mailbox_that_another_program_holds_may_be_free_later() {
+        let held = maildrop::Error::LockHeld { path: "box.lock".into(), attempts: 3 };
+        assert_eq!(Failure::from(held).exit, Exit::TempFail);
+        let other = maildrop::Error::NotAFile { path: "box".into() };
+        assert_eq!(Failure::from(other).exit, Exit::CantCreate);
     }
 
     #[test]

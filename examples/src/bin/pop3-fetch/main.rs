@@ -6,7 +6,7 @@ mod signals;
 mod store;
 mod transcript;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -41,6 +41,9 @@ async fn run(options: &Options) -> Result<Exit, Failure> {
         // UIDL is optional (RFC 1939 §7).
         if let Some(reply) = refusal.filter(|_| seen.is_some()) {
             return Err(refused("UIDL, which --seen needs", &reply));
+        }
+        if seen.is_some() {
+            drop_shared_ids(&mut messages);
         }
     }
     match &mut store {
@@ -91,11 +94,15 @@ async fn listing(conn: &mut Connection) -> Result<Vec<Message>, Failure> {
             Event::Listed { listing, .. } => {
                 messages.push(Message { number: listing.number, octets: listing.octets, id: None });
             }
-            Event::Done { .. } => return Ok(messages),
+            Event::Done { .. } => break,
             Event::Refused { reply, .. } => return Err(refused("LIST", &reply)),
             _ => {}
         }
     }
+    // Each once and in order, whatever the server lists.
+    messages.sort_by_key(|message| message.number);
+    messages.dedup_by_key(|message| message.number);
+    Ok(messages)
 }
 
 /// Asks for the unique-ids. Gives the reply if the server refuses to tell them.
@@ -114,6 +121,23 @@ async fn unique_ids(conn: &mut Connection, messages: &mut [Message]) -> Result<O
             Event::Refused { reply, .. } => return Ok(Some(reply)),
             _ => {}
         }
+    }
+}
+
+/// Takes the unique-ids away that messages of different size have: they cannot be the copies of one message that may share one
+/// (RFC 1939 §7), and one that was fetched must not stand for another that was not.
+fn drop_shared_ids(messages: &mut [Message]) {
+    let mut octets = HashMap::new();
+    let mut shared = HashSet::new();
+    for message in &*messages {
+        if let Some(id) = &message.id
+            && *octets.entry(id.clone()).or_insert(message.octets) != message.octets
+        {
+            shared.insert(id.clone());
+        }
+    }
+    for message in messages {
+        message.id.take_if(|id| shared.contains(id));
     }
 }
 

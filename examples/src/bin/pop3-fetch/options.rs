@@ -66,7 +66,8 @@ pub(crate) struct Options {
     #[arg(long, requires = "to")]
     pub(crate) delete: bool,
     /// Fetch only what is not named in this file, one unique-id a line, and add what was fetched. Made if it is not there.
-    /// Odd unique-ids stand there escaped; a message without any is fetched each time
+    /// Odd unique-ids stand there escaped; a message without any, or with that of a message of another size, is fetched
+    /// each time
     #[arg(long, value_name = "FILE", requires = "to")]
     pub(crate) seen: Option<PathBuf>,
     /// Let pass what servers do wrong; may be repeated. Odd unique-ids always are
