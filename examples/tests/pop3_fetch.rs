@@ -5,14 +5,18 @@
     reason = "helpers of tests are outside of test functions, and a failure is to fail the test"
 )]
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use mailwright::config::Config;
 use mailwright::{PostOffice, Service};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
@@ -51,9 +55,22 @@ impl Place {
 
     /// The program in the folder, logged in to this server.
     fn start(&self, server: SocketAddr, more: &[&str]) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_pop3-fetch"))
+        self.start_by(&mut Command::new(PROGRAM), server, more)
+    }
+
+    /// The same, by a shell that has done something `before`.
+    fn start_after(&self, before: &str, server: SocketAddr, more: &[&str]) -> Child {
+        let script = format!("{before}; exec \"$0\" \"$@\"");
+        self.start_by(Command::new("sh").args(["-c", &script, PROGRAM]), server, more)
+    }
+
+    fn start_by(&self, command: &mut Command, server: SocketAddr, more: &[&str]) -> Child {
+        command.args([&server.to_string(), "--user", "alice"]);
+        if !more.iter().any(|option| ["--token-file", "--certificate"].contains(option)) {
+            command.args(["--password-file", "password"]);
+        }
+        command
             .current_dir(self.folder.path())
-            .args([&server.to_string(), "--user", "alice", "--password-file", "password"])
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -76,6 +93,7 @@ impl Place {
     }
 }
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pop3-fetch");
 const PLAIN: [&str; 3] = ["--tls", "never", "--plaintext-auth"];
 
 fn files(folder: &Path) -> usize {
@@ -105,11 +123,27 @@ impl Fake {
         Self { address, said }
     }
 
+    fn all(&self) -> Vec<String> {
+        std::mem::take(&mut *self.said.lock().unwrap())
+    }
+
     /// What was said behind the login.
     fn said(&self) -> Vec<String> {
-        let said = std::mem::take(&mut *self.said.lock().unwrap());
-        said.into_iter().skip_while(|line| !line.starts_with("PASS")).skip(1).collect()
+        self.all().into_iter().skip_while(|line| !line.starts_with("PASS")).skip(1).collect()
     }
+}
+
+/// A server that says this and no more.
+fn speaker(text: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.write_all(text.as_bytes());
+            let _ = stream.read(&mut [0; 100]);
+        }
+    });
+    address
 }
 
 fn converse(mut stream: TcpStream, answers: Answers, said: &Mutex<Vec<String>>) {
@@ -271,7 +305,11 @@ fn an_interrupted_run_keeps_what_is_whole_and_leaves_nothing_else() {
         ("RETR 1", MESSAGE),
         ("RETR 2", "+OK\r\nSubject: half\r\n"),
     ]);
-    let cases = [("maildir:mail", "mail/tmp", Signal::INT), ("mbox:box", "box.lock", Signal::TERM)];
+    let cases = [
+        ("maildir:mail", "mail/tmp", Signal::INT),
+        ("mbox:box", "box.lock", Signal::TERM),
+        ("mbox:box", "box.lock", Signal::HUP),
+    ];
     for (to, begun, signal) in cases {
         let place = Place::new();
         let more = [&PLAIN[..], &["--to", to, "--seen", "seen", "--delete"]].concat();
@@ -291,6 +329,213 @@ fn an_interrupted_run_keeps_what_is_whole_and_leaves_nothing_else() {
         } else {
             assert!(!place.path("box.lock").exists());
             assert!(!place.read("box").contains("half"), "{}", place.read("box"));
+        }
+    }
+}
+
+#[test]
+fn what_was_fetched_is_noted_whole_or_not_at_all() {
+    const LONG: &str = "+OK\r\n1 one-of-twenty-octets\r\n2 two-of-twenty-octets\r\n.\r\n";
+    let fake = Fake::start(&[("LIST", TWO), ("UIDL", LONG), ("RETR 1", MESSAGE), ("RETR 2", MESSAGE)]);
+    let place = Place::new();
+    // A file takes 512 octets.
+    let before = format!("{}\n", "x".repeat(490));
+    std::fs::write(place.path("seen"), &before).unwrap();
+    let more = [&PLAIN[..], &["--to", "maildir:mail", "--seen", "seen", "--delete"]].concat();
+    let child = place.start_after("trap '' XFSZ; ulimit -f 1", fake.address, &more);
+    let run = Run::from(child.wait_with_output().unwrap());
+    assert_eq!((run.code, run.out.as_str()), (73, "fetched 2 messages, 40 octets\n"), "{}", run.err);
+    assert_eq!(fake.said(), ["LIST", "UIDL", "RETR 1", "RETR 2"]);
+    assert_eq!(place.read("seen"), before);
+}
+
+#[test]
+fn half_a_unique_id_is_none() {
+    let fake = Fake::start(&[("LIST", TWO), ("UIDL", IDS), ("RETR 1", MESSAGE), ("RETR 2", MESSAGE)]);
+    let place = Place::new();
+    std::fs::write(place.path("seen"), "b\na").unwrap();
+    let run = place.plain(fake.address, &["--to", "maildir:mail", "--seen", "seen"]);
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    assert_eq!(fake.said(), ["LIST", "UIDL", "RETR 1", "QUIT"]);
+    assert_eq!(place.read("seen"), "b\na\n");
+}
+
+#[test]
+fn a_file_of_unique_ids_is_used_by_one_program_at_a_time() {
+    let fake = Fake::start(&[("LIST", "-ERR\r\n")]);
+    let place = Place::new();
+    let other = std::fs::File::create(place.path("seen")).unwrap();
+    other.lock().unwrap();
+    let run = place.plain(fake.address, &["--to", "maildir:mail", "--seen", "seen"]);
+    assert_eq!((run.code, run.out.as_str()), (75, ""));
+    assert!(run.err.contains("seen: another program is using it"), "{}", run.err);
+}
+
+#[test]
+fn of_messages_that_did_not_all_find_room_those_that_did_are_noted() {
+    let fake = Fake::start(&[("LIST", TWO), ("UIDL", IDS), ("RETR 1", MESSAGE), ("RETR 2", MESSAGE)]);
+    let place = Place::new();
+    let fetch = ["--to", "maildir:mail", "--seen", "seen", "--delete"];
+    assert_eq!(
+        place.plain(Fake::start(&[("LIST", "+OK\r\n.\r\n")]).address, &["--to", "maildir:mail"]).code,
+        0
+    );
+    std::fs::write(place.path("mail/maildirsize"), "30S\n").unwrap();
+    let run = place.plain(fake.address, &fetch);
+    assert_eq!((run.code, run.out.as_str()), (75, "fetched 1 message, 20 octets\n"), "{}", run.err);
+    assert_eq!((files(&place.path("mail/new")), place.read("seen").as_str()), (1, "a\n"));
+    assert!(!fake.said().contains(&"QUIT".to_owned()));
+}
+
+#[test]
+fn what_stands_in_an_mbox_is_noted_at_once() {
+    let fake =
+        Fake::start(&[("LIST", TWO), ("UIDL", IDS), ("RETR 1", MESSAGE), ("RETR 2", "+OK\r\nhalf\r\n")]);
+    let place = Place::new();
+    let more = [&PLAIN[..], &["--to", "mbox:box", "--seen", "seen"]].concat();
+    let mut child = place.start(fake.address, &more);
+    while !place.path("seen").exists() || place.read("seen") != "a\n" {
+        assert!(child.try_wait().unwrap().is_none());
+        thread::yield_now();
+    }
+    rustix::process::kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn signals_that_were_ignored_stay_so() {
+    let fake = Fake::start(&[("LIST", TWO), ("RETR 1", "+OK\r\nSubject: half\r\n")]);
+    let place = Place::new();
+    let more = [&PLAIN[..], &["--to", "maildir:mail"]].concat();
+    let child = place.start_after("trap '' HUP", fake.address, &more);
+    while !place.path("mail/tmp").exists() || files(&place.path("mail/tmp")) == 0 {
+        thread::yield_now();
+    }
+    for signal in [Signal::HUP, Signal::TERM] {
+        rustix::process::kill_process(Pid::from_child(&child), signal).unwrap();
+    }
+    let run = Run::from(child.wait_with_output().unwrap());
+    assert_eq!((run.code, run.err.as_str()), (75, "pop3-fetch: interrupted by SIGTERM before the end\n"));
+}
+
+#[test]
+fn a_token_logs_in_where_the_server_takes_one() {
+    const XOAUTH2: &str = "AUTH XOAUTH2 dXNlcj1hbGljZQFhdXRoPUJlYXJlciBzZWNyZXQBAQ==";
+    const OAUTHBEARER: &str = "AUTH OAUTHBEARER bixhPWFsaWNlLAFhdXRoPUJlYXJlciBzZWNyZXQBAQ==";
+    const CAPA: (&str, &str) = ("CAPA", "+OK\r\nUSER\r\nSASL PLAIN XOAUTH2 OAUTHBEARER\r\n.\r\n");
+    const NONE: &str = "+OK\r\n.\r\n";
+    const EXPIRED: &str = "+ eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIiwic2NvcGUiOiJtYWlsIn0=\r\n";
+    let place = Place::new();
+    let token = ["--token-file", "password"];
+    let fake = Fake::start(&[CAPA, ("LIST", NONE), ("UIDL", NONE)]);
+    for (auth, command) in [("OAUTHBEARER", OAUTHBEARER), ("XOAUTH2", XOAUTH2)] {
+        let run = place.plain(fake.address, &[&token[..], &["--auth", auth]].concat());
+        assert_eq!((run.code, run.err.as_str()), (0, ""), "{auth}");
+        let said = fake.all();
+        assert_eq!(said[..2], ["CAPA", command], "{auth}");
+        assert!(said.iter().all(|line| !line.starts_with("USER") && !line.starts_with("APOP")), "{said:?}");
+    }
+    let fake = Fake::start(&[
+        CAPA,
+        (XOAUTH2, EXPIRED),
+        (OAUTHBEARER, EXPIRED),
+        ("", "-ERR [AUTH] no\r\n"),
+        ("AQ==", "-ERR no\r\n"),
+    ]);
+    for auth in ["OAUTHBEARER", "XOAUTH2"] {
+        let run = place.plain(fake.address, &[&token[..], &["--auth", auth, "-v"]].concat());
+        assert_eq!(run.code, 77, "{auth}: {}", run.err);
+        assert!(run.err.contains("invalid_token") && !run.err.contains(XOAUTH2), "{}", run.err);
+    }
+    let run = place.run(fake.address, &[&token[..], &["--tls", "never"]].concat());
+    assert_eq!(run.code, 78, "no token in the clear: {}", run.err);
+}
+
+#[test]
+fn a_certificate_logs_in_without_a_password() {
+    let place = Place::new();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    std::fs::write(place.path("authority.pem"), authority.pem()).unwrap();
+    for name in ["alice", "mallory"] {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        std::fs::write(place.path(name), params.signed_by(&key, &authority).unwrap().pem()).unwrap();
+        std::fs::write(place.path(&format!("{name}.key")), key.serialize_pem()).unwrap();
+    }
+    let mut config = Config::default();
+    config.tls.client_ca = Some(place.path("authority.pem"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let builder = PostOffice::builder()
+        .config(config)
+        .domain("localhost")
+        .user("alice", "secret")
+        .user("mallory", "secret")
+        .in_memory()
+        .listen(Service::Pop3, "127.0.0.1:0");
+    let office = runtime.block_on(builder.start()).unwrap();
+    let server = office.addr(Service::Pop3).unwrap();
+    for (file, code) in [("alice", 0), ("mallory", 77)] {
+        let key = format!("{file}.key");
+        let run = place.run(server, &["--insecure", "--certificate", file, "--key", &key]);
+        assert_eq!(run.code, code, "{file}: {}", run.err);
+    }
+    let run = place.run(server, &["--insecure", "--certificate", "alice", "--key", "mallory.key"]);
+    assert_eq!(run.code, 78, "{}", run.err);
+    assert!(run.err.contains("alice") && run.err.contains("mallory.key"), "{}", run.err);
+}
+
+#[test]
+fn a_server_of_another_protocol_is_told_from_a_broken_one() {
+    let place = Place::new();
+    for (greeting, texts) in [
+        ("220 mx.example ESMTP\r\n", ["found \"220 mx.example ESMTP\"", "speak SMTP"]),
+        ("* OK [CAPABILITY IMAP4rev1] hi\r\n", ["found \"* OK [CAPABILITY IMAP4rev1] hi\"", "speak IMAP"]),
+        ("hello\r\n", ["found \"hello\"", "speak another protocol"]),
+        ("+OKAY\r\n", ["expected a space", ""]),
+    ] {
+        let run = place.plain(speaker(greeting), &[]);
+        assert_eq!(run.code, 76, "{greeting}: {}", run.err);
+        for text in texts {
+            assert!(run.err.contains(text), "{text}: {}", run.err);
+        }
+        assert_eq!(run.err.contains("port 110"), !greeting.starts_with('+'), "{}", run.err);
+    }
+    let run = place.plain(speaker(""), &["--timeout", "1s"]);
+    assert_eq!(run.code, 75, "{}", run.err);
+    assert!(run.err.contains("--tls implicit"), "{}", run.err);
+}
+
+#[test]
+fn each_message_is_fetched_once_in_whatever_order_it_is_listed() {
+    const MIXED: &str = "+OK\r\n2 20\r\n1 20\r\n2 20\r\n.\r\n";
+    let fake = Fake::start(&[("LIST", MIXED), ("UIDL", IDS), ("RETR 1", MESSAGE), ("RETR 2", MESSAGE)]);
+    let place = Place::new();
+    let run = place.plain(fake.address, &["--to", "maildir:mail", "--seen", "seen"]);
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    assert_eq!(fake.said(), ["LIST", "UIDL", "RETR 1", "RETR 2", "QUIT"]);
+    assert_eq!(place.read("seen"), "a\nb\n");
+}
+
+#[test]
+fn a_unique_id_that_different_messages_have_is_not_relied_on() {
+    for (sizes, again) in [("+OK\r\n1 20\r\n2 21\r\n.\r\n", 2), (TWO, 0)] {
+        let answers = vec![
+            ("LIST", sizes),
+            ("UIDL", "+OK\r\n1 a\r\n2 a\r\n.\r\n"),
+            ("RETR 1", MESSAGE),
+            ("RETR 2", MESSAGE),
+        ];
+        let fake = Fake::start(answers.leak());
+        let place = Place::new();
+        for fetched in [2, again] {
+            let run = place.plain(fake.address, &["--to", "maildir:mail", "--seen", "seen"]);
+            assert_eq!((run.code, run.err.as_str()), (0, ""));
+            let expected = format!("fetched {fetched} messages, {} octets\n", fetched * 20);
+            assert_eq!(run.out, expected, "{sizes:?}");
         }
     }
 }

@@ -64,14 +64,14 @@ fn a_password_is_not_said_to_a_server_that_is_out_of_step() {
 #[test]
 fn lines_that_are_no_replies_end_the_connection() {
     let cases = [
-        ("hello", "expected +OK, -ERR or +"),
-        ("", "expected +OK, -ERR or +"),
+        ("hello", "expected +OK or -ERR, found \"hello\""),
+        ("", "expected +OK or -ERR, found \"\""),
         ("+ok", "expected a space behind the status indicator"),
         ("+OKAY", "expected a space behind the status indicator"),
         ("+ERR no", "expected a space behind the status indicator"),
-        ("220 mx ESMTP", "expected +OK, -ERR or +"),
-        ("* OK IMAP4rev1", "expected +OK, -ERR or +"),
-        ("HTTP/1.1 400 Bad Request", "expected +OK, -ERR or +"),
+        ("220 mx ESMTP", "expected +OK or -ERR, found \"220 mx ESMTP\""),
+        ("* OK IMAP4rev1", "expected +OK or -ERR, found \"* OK IMAP4rev1\""),
+        ("HTTP/1.1 400 Bad Request", "expected +OK or -ERR, found \"HTTP/1.1 400 Bad Request\""),
         ("+ challenge", "found a challenge where no exchange is under way"),
         ("+OK m\\x00x", "expected a line ended by CRLF, found a NUL"),
         ("+OK m\\rx", "expected a line ended by CRLF, found a bare CR"),
@@ -79,6 +79,11 @@ fn lines_that_are_no_replies_end_the_connection() {
     ];
     for (line, why) in cases {
         play(&config(), &[], &format!("S: {line}\n= failed: waiting for the greeting: {why}"));
+    }
+    let shown = format!("220 {}", "x".repeat(56));
+    for (more, end) in [("", ""), ("x", "...")] {
+        let failed = format!("waiting for the greeting: expected +OK or -ERR, found \"{shown}{end}\"");
+        play(&config(), &[], &format!("S: {shown}{more}\n= failed: {failed}"));
     }
 }
 

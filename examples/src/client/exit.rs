@@ -5,6 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mail_wire::Escaped;
 use pop3_proto::client as pop3;
 use smtp_proto::client as smtp;
 use tokio_rustls::rustls;
@@ -190,7 +191,36 @@ impl From<Closed<smtp::ClientError>> for Failure {
 
 impl From<Closed<pop3::ClientError>> for Failure {
     fn from(closed: Closed<pop3::ClientError>) -> Self {
-        Self::of_closed(&closed, Exit::of_pop3)
+        let mut failure = Self::of_closed(&closed, Exit::of_pop3);
+        if let Closed::Protocol(error) = &closed
+            && let Some(hint) = pop3_hint(error)
+        {
+            failure.text += &format!("\n({hint})");
+        }
+        failure
+    }
+}
+
+/// What would help, or what the server says besides, where that is known.
+fn pop3_hint(error: &pop3::ClientError) -> Option<String> {
+    const GREETINGS: [(&str, &str); 5] =
+        [("220", "SMTP or FTP"), ("* OK", "IMAP"), ("* PREAUTH", "IMAP"), ("HTTP/", "HTTP"), ("SSH-", "SSH")];
+    match error {
+        pop3::ClientError::LoginRefused { token_error: Some(error), .. } => {
+            Some(format!("the server says of the token: {}", Escaped(error.status.as_bytes())))
+        }
+        pop3::ClientError::NotPop3 { greeting } => {
+            let known = GREETINGS.into_iter().find(|(start, _)| greeting.starts_with(start));
+            let found = known.map_or("another protocol".to_owned(), |(_, name)| name.to_owned());
+            Some(format!(
+                "the server seems to speak {found} there: POP3 is at port 110 mostly, with --tls implicit at 995"
+            ))
+        }
+        pop3::ClientError::Timeout { stage: pop3::Stage::Greeting, .. } => Some(
+            "the server may be waiting for TLS, or be speaking another protocol there: POP3 is at port 110 mostly, with --tls implicit at 995"
+                .to_owned(),
+        ),
+        _ => None,
     }
 }
 
@@ -223,7 +253,8 @@ impl From<smtp::BodyError> for Failure {
 
 impl From<maildrop::Error> for Failure {
     fn from(error: maildrop::Error) -> Self {
-        let passes = error.is_storage_full() || error.is_over_quota();
+        let held = matches!(error, maildrop::Error::LockHeld { .. } | maildrop::Error::InUse { .. });
+        let passes = held || error.is_storage_full() || error.is_over_quota();
         Self::new(if passes { Exit::TempFail } else { Exit::CantCreate }, error)
     }
 }
@@ -267,6 +298,14 @@ mod tests {
             assert!(worse.is_worse(other) && !other.is_worse(worse), "{worse:?} {other:?}");
             assert!(!worse.is_worse(worse));
         }
+    }
+
+    #[test]
+    fn a_mailbox_that_another_program_holds_may_be_free_later() {
+        let held = maildrop::Error::LockHeld { path: "box.lock".into(), attempts: 3 };
+        assert_eq!(Failure::from(held).exit, Exit::TempFail);
+        let other = maildrop::Error::NotAFile { path: "box".into() };
+        assert_eq!(Failure::from(other).exit, Exit::CantCreate);
     }
 
     #[test]

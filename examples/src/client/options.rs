@@ -67,6 +67,19 @@ impl Certificates {
     /// # Errors
     /// [`Exit::Config`], if the authorities cannot be read.
     pub fn tls(&self, tls: Tls, host: &str) -> Result<Option<ClientTls>, Failure> {
+        self.tls_with(tls, host, None)
+    }
+
+    /// The same, with a certificate and its key to show to the server.
+    ///
+    /// # Errors
+    /// [`Exit::Config`], if one of the files cannot be read, or certificate and key do not belong together.
+    pub fn tls_with(
+        &self,
+        tls: Tls,
+        host: &str,
+        own: Option<(&Path, &Path)>,
+    ) -> Result<Option<ClientTls>, Failure> {
         let trust = match (tls, &self.ca_file) {
             (Tls::Never, _) => return Ok(None),
             (_, Some(path)) => Trust::CaFile(path.clone()),
@@ -75,7 +88,11 @@ impl Certificates {
             (Tls::Require | Tls::Implicit, None) => Trust::System,
         };
         let name = self.tls_name.as_deref().unwrap_or(host);
-        ClientTls::new(&trust, name).map(Some).map_err(|error| Failure::new(Exit::Config, error))
+        let made = match own {
+            None => ClientTls::new(&trust, name),
+            Some((certificate, key)) => ClientTls::with_certificate(&trust, name, certificate, key),
+        };
+        made.map(Some).map_err(|error| Failure::new(Exit::Config, error))
     }
 }
 
@@ -98,7 +115,10 @@ pub fn settings(tls: Option<ClientTls>, limit: Option<Duration>) -> Settings {
 /// [`Exit::Config`], if it cannot be read, or is empty.
 pub fn first_line(path: &Path) -> Result<Secret, Failure> {
     let failure = |why: &str| {
-        Failure::new(Exit::Config, format!("expected a password in {}, found: {why}", path.display()))
+        Failure::new(
+            Exit::Config,
+            format!("expected a password or a token in {}, found: {why}", path.display()),
+        )
     };
     let content = match path == Path::new("-") {
         true => {

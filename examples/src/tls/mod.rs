@@ -196,6 +196,24 @@ impl ClientTls {
     ///
     /// [`TlsError`], if the CA file cannot be read, the system has no certificate authorities, or the name is none.
     pub fn new(trust: &Trust, name: &str) -> Result<Self, TlsError> {
+        Self::build(trust, name, None)
+    }
+
+    /// Like [`new`](Self::new), with a certificate to show to a server that asks for one, from two PEM files.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`], also if certificate or key cannot be read, or do not belong together.
+    pub fn with_certificate(
+        trust: &Trust,
+        name: &str,
+        certificate: &Path,
+        key: &Path,
+    ) -> Result<Self, TlsError> {
+        Self::build(trust, name, Some((certificate, key)))
+    }
+
+    fn build(trust: &Trust, name: &str, own: Option<(&Path, &Path)>) -> Result<Self, TlsError> {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsError::Client { error })?;
@@ -207,7 +225,15 @@ impl ClientTls {
                 builder.dangerous().with_custom_certificate_verifier(any)
             }
         };
-        let connector = TlsConnector::from(Arc::new(builder.with_no_client_auth()));
+        let config = match own {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                builder.with_client_auth_cert(read_chain(certificate)?, read_key(key)?).map_err(|error| {
+                    TlsError::Rustls { certificate: certificate.into(), key: key.into(), error }
+                })?
+            }
+        };
+        let connector = TlsConnector::from(Arc::new(config));
         Ok(Self { connector, name: server_name(name)? })
     }
 

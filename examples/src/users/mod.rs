@@ -37,6 +37,7 @@ use mail_wire::sasl::{
 use maildrop::{UserName, UserNameError};
 use sha2::Sha256;
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 
 use crate::config::ChallengeResponse;
 use cost::{Cost, MOST_MEMORY};
@@ -263,14 +264,19 @@ impl Users {
         let (user, stored) = self.stored_or_imitated(authcid);
         let Some(stored) = stored else { return Answer::StoredAs(name, Stored::Unknown) };
         let serves = stored.serves(mechanism);
-        if let Some(user) = user.filter(|_| !serves) {
-            tracing::info!(
-                user = %user.name,
-                %mechanism,
-                kept_as = %stored.scheme(),
-                "login must fail: the password is kept in a form that does not serve the mechanism"
-            );
-        }
+        let unserved = user.filter(|_| !serves).map(|user| (user.name.clone(), stored.scheme()));
+        // Not on the way to the answer: the time of a line in the log would tell who is known.
+        let tell = async move {
+            if let Some((user, scheme)) = unserved {
+                tracing::info!(
+                    %user,
+                    %mechanism,
+                    kept_as = %scheme,
+                    "login must fail: the password is kept in a form that does not serve the mechanism"
+                );
+            }
+        };
+        tokio::spawn(tell.in_current_span());
         let known = user.is_some() && serves;
         // Whom the mechanism does not serve gets what a {PLAIN} user with another password would.
         let letters = StoredPassword::plain("").imitation(self.inventor(&name));

@@ -324,3 +324,28 @@ fn names_that_lead_elsewhere_are_refused() {
     users.add("bob@example.test", plain()).unwrap();
     assert_eq!(users.find("bob").unwrap().as_str(), "bob");
 }
+
+#[tokio::test]
+async fn the_line_that_tells_of_a_known_user_comes_behind_the_answer() {
+    use std::io::{Read, Write};
+
+    let crypt = Scheme::Sha512Crypt.hash(&Secret::new("x")).unwrap();
+    let users = users(&[("alice", &crypt)]);
+    // Once before there is a log, as a line that another thread comes to first may not be of interest to it.
+    users.answer(credentials(Mechanism::CramMd5, "alice")).await;
+    tokio::task::yield_now().await;
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let copy = writer.try_clone().unwrap();
+    let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || copy.try_clone().unwrap());
+    let log = tracing::subscriber::set_default(log.finish());
+    for name in ["alice", "nobody"] {
+        users.answer(credentials(Mechanism::CramMd5, name)).await;
+        (&writer).write_all(b"answered\n").unwrap();
+        tokio::task::yield_now().await;
+    }
+    drop((log, writer));
+    let mut told = String::new();
+    reader.read_to_string(&mut told).unwrap();
+    let lines: Vec<_> = told.lines().collect();
+    assert!(matches!(lines[..], ["answered", line, "answered"] if line.contains("user=alice")), "{told}");
+}

@@ -60,6 +60,12 @@ pub enum ClientError {
         /// What is wrong with the line.
         error: ReplyError,
     },
+    /// The server's: what it greets with is no POP3. Another service may be listening there.
+    #[error("waiting for the greeting: expected +OK or -ERR, found \"{greeting}\"")]
+    NotPop3 {
+        /// The greeting, escaped; cut after 60 bytes.
+        greeting: Box<str>,
+    },
     /// The server's: a line of a reply or a listing with a bare CR, a bare LF or a NUL.
     #[error("waiting for {stage}: expected a line ended by CRLF, found a {}", flaw.name())]
     Flaw {

@@ -9,7 +9,7 @@ use super::{ClientConfig, ClientError, CommandId, Event, Request, Stage, TlsPoli
 use crate::codec::LineKind;
 use crate::types::{Command, Reply, Status};
 use core::fmt;
-use mail_wire::{Connection, Io, Layer, LayerInfo, Step};
+use mail_wire::{Connection, Escaped, Io, Layer, LayerInfo, Step};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -209,7 +209,12 @@ impl Client {
             }
         };
         let text = self.channel.text(line);
-        let parsed = reply_line(&self.config, text).map(|reply| match reply.kind() {
+        let parsed = reply_line(&self.config, text).map_err(|error| match (stage, text) {
+            (Stage::Greeting, [b'+' | b'-', ..]) => ClientError::Malformed { stage, error },
+            (Stage::Greeting, _) => ClientError::NotPop3 { greeting: cut(text) },
+            _ => ClientError::Malformed { stage, error },
+        });
+        let parsed = parsed.map(|reply| match reply.kind() {
             LineKind::Challenge => Err(reply.rest().to_vec()),
             LineKind::Status(_) => Ok(reply.to_reply()),
         });
@@ -221,7 +226,7 @@ impl Client {
                 self.on_challenge(&challenge);
             }
             Ok(_) => self.fail(ClientError::UnexpectedChallenge { stage }),
-            Err(error) => self.fail(ClientError::Malformed { stage, error }),
+            Err(error) => self.fail(error),
         }
         true
     }
@@ -439,5 +444,14 @@ impl Connection for Client {
                 self.channel.expect_next(Expect::Greeting);
             }
         }
+    }
+}
+
+/// The beginning of a line, to be shown.
+fn cut(line: &[u8]) -> Box<str> {
+    const SHOWN: usize = 60;
+    match line.get(..SHOWN) {
+        Some(start) if start.len() < line.len() => format!("{}...", Escaped(start)).into(),
+        _ => Escaped(line).to_string().into(),
     }
 }

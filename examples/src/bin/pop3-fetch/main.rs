@@ -2,10 +2,11 @@
 
 mod options;
 mod session;
+mod signals;
 mod store;
 mod transcript;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -13,16 +14,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mailwright::client::exit::{self, Exit, Failure};
 use pop3_proto::client::{CommandId, Event, RefusalKind, Request};
 use pop3_proto::types::{MessageNumber, Reply};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use options::Options;
 use session::Connection;
+use signals::Signals;
 use store::{Incoming, Seen, Store};
 
 /// Commands that wait at a time.
 const AHEAD: usize = 200;
-/// Messages that are made safe together.
-const BATCH: usize = 100;
 
 fn main() -> ExitCode {
     exit::main("pop3-fetch", |options| {
@@ -42,6 +41,9 @@ async fn run(options: &Options) -> Result<Exit, Failure> {
         // UIDL is optional (RFC 1939 §7).
         if let Some(reply) = refusal.filter(|_| seen.is_some()) {
             return Err(refused("UIDL, which --seen needs", &reply));
+        }
+        if seen.is_some() {
+            drop_shared_ids(&mut messages);
         }
     }
     match &mut store {
@@ -77,28 +79,6 @@ async fn run(options: &Options) -> Result<Exit, Failure> {
     }
 }
 
-/// What asks the program to stop. Listened to only where something would be left behind.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::new(Exit::OsErr, error));
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
-    }
-
-    /// Waits for one of them.
-    async fn next(&mut self) -> Failure {
-        let name = tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-        };
-        Failure::new(Exit::TempFail, format!("interrupted by {name} before the end"))
-    }
-}
-
 /// A message on the server.
 struct Message {
     number: MessageNumber,
@@ -114,11 +94,15 @@ async fn listing(conn: &mut Connection) -> Result<Vec<Message>, Failure> {
             Event::Listed { listing, .. } => {
                 messages.push(Message { number: listing.number, octets: listing.octets, id: None });
             }
-            Event::Done { .. } => return Ok(messages),
+            Event::Done { .. } => break,
             Event::Refused { reply, .. } => return Err(refused("LIST", &reply)),
             _ => {}
         }
     }
+    // Each once and in order, whatever the server lists.
+    messages.sort_by_key(|message| message.number);
+    messages.dedup_by_key(|message| message.number);
+    Ok(messages)
 }
 
 /// Asks for the unique-ids. Gives the reply if the server refuses to tell them.
@@ -137,6 +121,23 @@ async fn unique_ids(conn: &mut Connection, messages: &mut [Message]) -> Result<O
             Event::Refused { reply, .. } => return Ok(Some(reply)),
             _ => {}
         }
+    }
+}
+
+/// Takes the unique-ids away that messages of different size have: they cannot be the copies of one message that may share one
+/// (RFC 1939 §7), and one that was fetched must not stand for another that was not.
+fn drop_shared_ids(messages: &mut [Message]) {
+    let mut octets = HashMap::new();
+    let mut shared = HashSet::new();
+    for message in &*messages {
+        if let Some(id) = &message.id
+            && *octets.entry(id.clone()).or_insert(message.octets) != message.octets
+        {
+            shared.insert(id.clone());
+        }
+    }
+    for message in messages {
+        message.id.take_if(|id| shared.contains(id));
     }
 }
 
@@ -227,7 +228,7 @@ impl<'o> Fetch<'o> {
                 let id = submit(conn, Request::Retr(message.number))?;
                 self.asked.push_back((id, message));
             }
-            if self.stored.len() >= BATCH || self.asked.is_empty() {
+            if self.stored.len() >= store.batch() || self.asked.is_empty() {
                 self.commit(store, seen.as_deref_mut())?;
             }
             if self.asked.is_empty() && self.deleting == 0 {
@@ -311,18 +312,17 @@ impl<'o> Fetch<'o> {
 
     /// Makes safe what is stored, then has it deleted.
     fn commit(&mut self, store: &mut Store, seen: Option<&mut Seen>) -> Result<(), Failure> {
-        let stored = std::mem::take(&mut self.stored);
-        store.commit()?;
-        self.fetched += stored.len() as u64;
-        self.octets += stored.iter().map(|message| message.octets).sum::<u64>();
+        let (safe, stored) = store.commit(std::mem::take(&mut self.stored));
+        self.fetched += safe.len() as u64;
+        self.octets += safe.iter().map(|message| message.octets).sum::<u64>();
         if let Some(seen) = seen {
-            stored.iter().filter_map(|message| message.id.clone()).for_each(|id| seen.add(id));
+            safe.iter().filter_map(|message| message.id.clone()).for_each(|id| seen.add(id));
             seen.commit()?;
         }
         if self.options.delete {
-            self.spent.extend(stored.iter().map(|message| message.number));
+            self.spent.extend(safe.iter().map(|message| message.number));
         }
-        Ok(())
+        stored
     }
 }
 

@@ -15,7 +15,7 @@ use pop3_proto::client::Quirks;
 /// as the server takes. A message is deleted only once it is safe on disk here; if anything goes wrong before the end, the
 /// server keeps all, and the next run fetches them again, or with --seen deletes those that were fetched.
 ///
-/// SIGINT and SIGTERM end the run: whole messages are kept, and none are deleted unless QUIT has been sent.
+/// SIGHUP, SIGINT and SIGTERM end the run: whole messages are kept, and none are deleted unless QUIT has been sent.
 ///
 /// With -v the whole conversation is shown on standard error, without passwords and without messages.
 #[derive(Debug, Parser)]
@@ -29,13 +29,27 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME", help_heading = "Logging in")]
     pub(crate) user: String,
     /// File with the password in its first line; - is standard input
-    #[arg(long, value_name = "FILE", help_heading = "Logging in")]
-    pub(crate) password_file: PathBuf,
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present_any = ["token_file", "certificate"],
+        help_heading = "Logging in"
+    )]
+    pub(crate) password_file: Option<PathBuf>,
+    /// File with an OAuth 2.0 access token in its first line, in place of a password; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "password_file", help_heading = "Logging in")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Certificate to show to the server, as PEM. Without password and token it is what the login goes by (EXTERNAL)
+    #[arg(long, value_name = "PEM", requires = "key", help_heading = "Logging in")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// Private key of the certificate, as PEM
+    #[arg(long, value_name = "PEM", requires = "certificate", help_heading = "Logging in")]
+    pub(crate) key: Option<PathBuf>,
     /// SASL mechanism that may be used, such as SCRAM-SHA-256; may be repeated. APOP and USER are not used then [default: all,
     /// the strongest first]
     #[arg(long, value_name = "MECHANISM", value_parser = mechanism, help_heading = "Logging in")]
     pub(crate) auth: Vec<Mechanism>,
-    /// Send the password even where anybody on the way can read it
+    /// Send the password or the token even where anybody on the way can read it
     #[arg(long, help_heading = "Logging in")]
     pub(crate) plaintext_auth: bool,
 
@@ -52,7 +66,8 @@ pub(crate) struct Options {
     #[arg(long, requires = "to")]
     pub(crate) delete: bool,
     /// Fetch only what is not named in this file, one unique-id a line, and add what was fetched. Made if it is not there.
-    /// Odd unique-ids stand there escaped; a message without any is fetched each time
+    /// Odd unique-ids stand there escaped; a message without any, or with that of a message of another size, is fetched
+    /// each time
     #[arg(long, value_name = "FILE", requires = "to")]
     pub(crate) seen: Option<PathBuf>,
     /// Let pass what servers do wrong; may be repeated. Odd unique-ids always are
@@ -76,14 +91,15 @@ const AFTER: &str = "\
 Exit codes are those of sysexits(3):
   0  done                              64  bad usage              68  no such host
   69 the server refuses for good       70  a bug in here          71  the operating system failed
-  73 the Maildir or mbox would not     75  failed for now, or SIGINT or SIGTERM came: try again later
+  73 the Maildir or mbox would not     75  failed for now, or a signal came: try again later
   76 the server broke the protocol, or TLS failed                 77  the login was refused
-  78 bad certificate authorities, password file or policy
+  78 bad certificates, password file or policy
 
 Examples:
   pop3-fetch 127.0.0.1:2110 --user demo --password-file pw --insecure
   pop3-fetch pop.example.org --user alice --password-file pw --to maildir:Maildir --delete
-  pop3-fetch pop.example.org --tls implicit --user alice --password-file pw --to mbox:inbox --seen inbox.seen";
+  pop3-fetch pop.example.org --tls implicit --user alice --password-file pw --to mbox:inbox --seen inbox.seen
+  get-token | pop3-fetch pop.example.org --user alice --token-file - --auth OAUTHBEARER";
 
 /// What servers do wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -19,9 +19,7 @@ pub(crate) type Connection = Conn<Tapped<Client, Tap>, TcpStream>;
 
 /// Connects, and goes as far as the first command.
 pub(crate) async fn open(options: &Options) -> Result<Connection, Failure> {
-    let mut config = ClientConfig::new()
-        .with_tls(options.tls.into())
-        .with_credentials(Credentials::password(options.user.as_str(), first_line(&options.password_file)?));
+    let mut config = ClientConfig::new().with_tls(options.tls.into()).with_credentials(credentials(options)?);
     if !options.auth.is_empty() {
         config.mechanisms = options.auth.iter().copied().collect();
         (config.apop, config.user_pass) = (false, false);
@@ -33,7 +31,8 @@ pub(crate) async fn open(options: &Options) -> Result<Connection, Failure> {
     if let Some(limit) = limit {
         config.timeouts = at_most(config.timeouts, limit);
     }
-    let tls = options.certificates.tls(options.tls, &options.server.host)?;
+    let own = options.certificate.as_deref().zip(options.key.as_deref());
+    let tls = options.certificates.tls_with(options.tls, &options.server.host, own)?;
     let stream = connect(options).await?;
     let mut random = [0; Client::RANDOM];
     getrandom::fill(&mut random).map_err(|error| Failure::new(Exit::OsErr, error))?;
@@ -48,6 +47,15 @@ pub(crate) async fn open(options: &Options) -> Result<Connection, Failure> {
             _ => {}
         }
     }
+}
+
+fn credentials(options: &Options) -> Result<Credentials, Failure> {
+    let user = options.user.as_str();
+    Ok(match (&options.password_file, &options.token_file) {
+        (Some(path), _) => Credentials::password(user, first_line(path)?),
+        (None, Some(path)) => Credentials::token(user, first_line(path)?),
+        (None, None) => Credentials::External { authzid: Some(user.to_owned()) },
+    })
 }
 
 async fn connect(options: &Options) -> Result<TcpStream, Failure> {

@@ -1,8 +1,8 @@
 //! Where messages go: a Maildir or an mbox, and the file of unique-ids that were fetched.
 
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -49,6 +49,14 @@ impl Store {
         })
     }
 
+    /// How many messages to make safe together. What an mbox takes is safe at once, and shall be noted at once.
+    pub(crate) fn batch(&self) -> usize {
+        match self {
+            Self::Maildir { .. } => 100,
+            Self::Mbox(_) => 1,
+        }
+    }
+
     /// Ends a message. It is safe after [`Store::commit`].
     pub(crate) fn end(&mut self, incoming: Incoming) -> Result<(), Failure> {
         match (self, incoming) {
@@ -59,14 +67,19 @@ impl Store {
         Ok(())
     }
 
-    /// Makes all messages safe that were ended.
-    pub(crate) fn commit(&mut self) -> Result<(), Failure> {
-        if let Self::Maildir { staged, .. } = self {
-            for committed in commit_all(std::mem::take(staged)) {
-                committed?;
+    /// Makes safe what was ended, in this order. Gives those that are, and why others are not.
+    pub(crate) fn commit<T>(&mut self, ended: Vec<T>) -> (Vec<T>, Result<(), Failure>) {
+        let Self::Maildir { staged, .. } = self else { return (ended, Ok(())) };
+        let mut result = Ok(());
+        let mut safe = Vec::with_capacity(ended.len());
+        for (message, committed) in ended.into_iter().zip(commit_all(std::mem::take(staged))) {
+            match committed {
+                Ok(_) => safe.push(message),
+                Err(error) if result.is_ok() => result = Err(error.into()),
+                Err(_) => {}
             }
         }
-        Ok(())
+        (safe, result)
     }
 }
 
@@ -92,25 +105,41 @@ impl Incoming {
     }
 }
 
-/// The unique-ids of what was fetched before.
+/// The unique-ids of what was fetched before. The file is locked, so that no two programs fetch the same.
 pub(crate) struct Seen {
     path: PathBuf,
     file: File,
+    /// Octets of the file that are good.
+    length: u64,
     ids: HashSet<String>,
-    /// Of messages that are not safe yet.
+    /// Of messages that are safe, and not noted yet.
     pending: Vec<String>,
 }
 
 impl Seen {
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
-        let failed = |error| Failure::new(Exit::CantCreate, format!("{}: {error}", path.display()));
-        let ids = match File::open(path) {
-            Ok(file) => BufReader::new(file).lines().collect::<Result<_, _>>().map_err(failed)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => HashSet::new(),
-            Err(error) => return Err(failed(error)),
-        };
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), file, ids, pending: Vec::new() })
+        let failed = |error| failure(path, error);
+        let is_new = !path.exists();
+        let mut options = OpenOptions::new();
+        let mut file = options.read(true).append(true).create(true).mode(0o600).open(path).map_err(failed)?;
+        // Where there are no locks, there is nobody to wait for either.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            let text = format!("{}: another program is using it", path.display());
+            return Err(Failure::new(Exit::TempFail, text));
+        }
+        if is_new {
+            sync_folder_of(path).map_err(failed)?;
+        }
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(failed)?;
+        // A line without its end may be the beginning of an id, and equal another one.
+        let whole = text.rfind('\n').map_or(0, |at| at + 1);
+        let ids = text[..whole].lines().map(str::to_owned).collect();
+        let seen = Self { path: path.to_owned(), file, length: whole as u64, ids, pending: Vec::new() };
+        if whole < text.len() {
+            seen.file.set_len(seen.length).map_err(failed)?;
+        }
+        Ok(seen)
     }
 
     pub(crate) fn contains(&self, id: &str) -> bool {
@@ -121,17 +150,32 @@ impl Seen {
         self.pending.push(id);
     }
 
-    /// Writes down what was added.
+    /// Writes down what was added: all of it, or nothing.
     pub(crate) fn commit(&mut self) -> Result<(), Failure> {
         if self.pending.is_empty() {
             return Ok(());
         }
         let mut text = self.pending.join("\n");
         text.push('\n');
-        let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_data());
-        written
-            .map_err(|error| Failure::new(Exit::CantCreate, format!("{}: {error}", self.path.display())))?;
+        if let Err(error) = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_data()) {
+            // Should that fail too, the next run cuts off what is not whole.
+            let _ = self.file.set_len(self.length);
+            return Err(failure(&self.path, error));
+        }
+        self.length += text.len() as u64;
         self.ids.extend(self.pending.drain(..));
         Ok(())
     }
+}
+
+/// Makes the entry of a file durable.
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn failure(path: &Path, error: io::Error) -> Failure {
+    let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+    let exit = if full { Exit::TempFail } else { Exit::CantCreate };
+    Failure::new(exit, format!("{}: {error}", path.display()))
 }

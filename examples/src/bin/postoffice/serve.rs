@@ -140,10 +140,12 @@ fn builder(options: &Serve) -> Result<Builder, Failure> {
     if options.is_demo() {
         builder = builder.user("demo", "demo");
     } else if nobody {
-        return Err(Failure(
-            "there are no users, so there is nobody to get mail: add --user NAME:PASSWORD or --users FILE"
-                .to_owned(),
-        ));
+        let in_file = options.config.as_ref().map_or(String::new(), |path| {
+            format!(", or under [users] in {} a line such as alice = \"PASSWORD\"", path.display())
+        });
+        return Err(Failure(format!(
+            "there are no users, so there is nobody to get mail: add --user NAME:PASSWORD or --users FILE{in_file}"
+        )));
     }
     Ok(builder)
 }
