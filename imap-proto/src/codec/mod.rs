@@ -1,0 +1,54 @@
+//! How it is written: frames, and what is in them, from bytes and to bytes.
+
+mod chars;
+mod cursor;
+mod dialect;
+mod error;
+mod frame;
+mod writer;
+
+pub use chars::is_atom_char;
+pub(crate) use chars::is_tag_char;
+pub(crate) use cursor::{Cursor, Frame, Literal};
+pub use dialect::{Dialect, Quirks};
+pub use error::SyntaxError;
+pub(crate) use error::{Fault, Parse};
+pub use frame::{Announced, Found, FrameScanner, Speaker, announces_content};
+pub(crate) use writer::Writer;
+pub use writer::{Literals, Style};
+
+use crate::types::{NumberSet, SequenceSet};
+
+/// Reads a whole frame of one thing.
+fn whole<T>(
+    bytes: &[u8],
+    dialect: Dialect,
+    read: impl FnOnce(&mut Cursor<'_>) -> Parse<T>,
+) -> Result<T, SyntaxError> {
+    let frame = Frame::new(bytes);
+    let mut cursor = Cursor::new(&frame, dialect);
+    let result = read(&mut cursor).and_then(|value| cursor.end().map(|()| value));
+    result.map_err(|fault| fault.with_tag(None))
+}
+
+impl SequenceSet {
+    /// Reads a set as it is written, such as `2,4:7,*`.
+    ///
+    /// # Errors
+    ///
+    /// If it is none.
+    pub fn parse(text: &[u8]) -> Result<Self, SyntaxError> {
+        whole(text, Dialect::SERVER, |cursor| cursor.sequence_set())
+    }
+}
+
+impl NumberSet {
+    /// Reads a set as it is written, such as `2,4:7`.
+    ///
+    /// # Errors
+    ///
+    /// If it is none.
+    pub fn parse(text: &[u8]) -> Result<Self, SyntaxError> {
+        whole(text, Dialect::SERVER, |cursor| cursor.number_set())
+    }
+}
