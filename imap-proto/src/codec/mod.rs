@@ -1,10 +1,13 @@
 //! How it is written: frames, and what is in them, from bytes and to bytes.
 
+mod body;
 mod chars;
 mod cursor;
 mod dialect;
 mod error;
+mod fetch;
 mod frame;
+mod section;
 mod writer;
 
 pub use chars::is_atom_char;
@@ -17,7 +20,7 @@ pub use frame::{Announced, Found, FrameScanner, Speaker, announces_content};
 pub(crate) use writer::Writer;
 pub use writer::{Literals, Style};
 
-use crate::types::{NumberSet, SequenceSet};
+use crate::types::{Fetch, MessageId, NumberSet, Raw, SequenceSet};
 
 /// Reads a whole frame of one thing.
 fn whole<T>(
@@ -50,5 +53,22 @@ impl NumberSet {
     /// If it is none.
     pub fn parse(text: &[u8]) -> Result<Self, SyntaxError> {
         whole(text, Dialect::SERVER, |cursor| cursor.number_set())
+    }
+}
+
+impl Raw {
+    /// Takes values as they are on the wire, with one space between.
+    ///
+    /// # Errors
+    ///
+    /// If they are no values, or not balanced.
+    pub fn parse(text: &[u8]) -> Result<Self, SyntaxError> {
+        whole(text, Dialect::SERVER, |cursor| {
+            cursor.skip_value()?;
+            while cursor.eat(b' ') {
+                cursor.skip_value()?;
+            }
+            Ok(Self::trusted(cursor.text(0..cursor.at())))
+        })
     }
 }

@@ -1,18 +1,32 @@
 //! What is said: values that are valid by construction, however they are written.
 
+mod body;
 mod date;
+mod envelope;
+mod fetch;
 mod flag;
 mod mailbox;
 mod number;
+mod raw;
+mod section;
 mod sequence;
 mod tag;
 mod text;
 pub mod utf7;
 
+pub use body::{
+    BodyStructure, Disposition, Extension, MessagePart, MultiPart, Parameter, PartKind, SinglePart,
+};
 pub use date::{Date, DateTime};
+pub use envelope::{Address, Envelope};
+pub use fetch::{
+    BinaryContent, Content, Fetch, FetchAttribute, FetchItem, MessageId, Rfc822, SectionContent,
+};
 pub use flag::{Flag, Flags, Keyword, KeywordError, SystemFlag};
 pub use mailbox::{ListPattern, MailboxName, MailboxNameError};
 pub use number::{ModSeq, SeqNum, Uid, UidValidity};
+pub use raw::Raw;
+pub use section::{PartPath, Partial, Section, SectionText};
 pub use sequence::{NumberRange, NumberSet, Position, SequenceRange, SequenceSet};
 pub use tag::Tag;
 pub use text::Text;

@@ -1,0 +1,350 @@
+//! ENVELOPE and BODYSTRUCTURE, from bytes and to bytes.
+
+use super::{Cursor, Parse, Quirks, Writer};
+use crate::types::{
+    Address, BodyStructure, Disposition, Envelope, Extension, MessagePart, MultiPart, Parameter, PartKind,
+    Raw, SinglePart, Text,
+};
+
+impl Cursor<'_> {
+    pub(super) fn envelope(&mut self) -> Parse<Envelope> {
+        self.expect(b'(', "an envelope in parentheses")?;
+        let date = self.nstring()?;
+        self.space()?;
+        let subject = self.nstring()?;
+        self.space()?;
+        let from = self.addresses()?;
+        let sender = self.addresses()?;
+        let reply_to = self.addresses()?;
+        let to = self.addresses()?;
+        let cc = self.addresses()?;
+        let bcc = self.addresses()?;
+        let in_reply_to = self.nstring()?;
+        self.space()?;
+        let message_id = self.nstring()?;
+        self.spaces();
+        self.expect(b')', "the end of the envelope")?;
+        Ok(Envelope { date, subject, from, sender, reply_to, to, cc, bcc, in_reply_to, message_id })
+    }
+
+    /// Addresses in parentheses, or NIL, and the space behind them.
+    fn addresses(&mut self) -> Parse<Vec<Address>> {
+        let mut addresses = Vec::new();
+        if self.eat(b'(') {
+            addresses.reserve_exact(1);
+            self.spaces();
+            while !self.eat(b')') {
+                addresses.push(self.address()?);
+                self.spaces();
+            }
+        } else if !self.eat_nil() {
+            return self.fault("addresses in parentheses, or NIL");
+        }
+        self.space()?;
+        Ok(addresses)
+    }
+
+    fn address(&mut self) -> Parse<Address> {
+        self.expect(b'(', "an address in parentheses")?;
+        let name = self.nstring()?;
+        self.space()?;
+        let route = self.nstring()?;
+        self.space()?;
+        let mailbox = self.nstring()?;
+        self.space()?;
+        let host = self.nstring()?;
+        self.spaces();
+        self.expect(b')', "the end of the address")?;
+        Ok(Address { name, route, mailbox, host })
+    }
+
+    pub(super) fn body_structure(&mut self) -> Parse<BodyStructure> {
+        self.nested(|cursor| {
+            cursor.expect(b'(', "a body in parentheses")?;
+            match cursor.peek() {
+                Some(b'(') => cursor.multi_part().map(|part| BodyStructure::Multi(Box::new(part))),
+                _ => cursor.single_part().map(|part| BodyStructure::Single(Box::new(part))),
+            }
+        })
+    }
+
+    fn multi_part(&mut self) -> Parse<MultiPart> {
+        let mut parts = Vec::with_capacity(2);
+        while self.peek() == Some(b'(') {
+            parts.push(self.body_structure()?);
+            // Exchange puts spaces there.
+            if let [b' ', b'(', ..] = self.rest()
+                && self.dialect.quirks.has(Quirks::SUPERFLUOUS_SPACES)
+            {
+                self.skip(1);
+            }
+        }
+        self.space()?;
+        let subtype = self.string_or_nil()?;
+        let mut extension = Extension::default();
+        let parameters = match self.more(&mut extension)? {
+            true => self.parameters()?,
+            false => Vec::new(),
+        };
+        self.rest_of_extension(&mut extension)?;
+        Ok(MultiPart { parts, subtype, parameters, extension })
+    }
+
+    fn single_part(&mut self) -> Parse<SinglePart> {
+        let media_type = self.string_or_nil()?;
+        self.space()?;
+        let subtype = self.string_or_nil()?;
+        self.space()?;
+        let parameters = self.parameters()?;
+        self.space()?;
+        let id = self.nstring()?;
+        self.space()?;
+        let description = self.nstring()?;
+        self.space()?;
+        let encoding = self.string_or_nil()?;
+        self.space()?;
+        let octets = self.size()?;
+        let kind = self.part_kind(&media_type, &subtype)?;
+        let mut extension = Extension::default();
+        if self.more(&mut extension)? {
+            extension.md5 = self.nstring()?;
+        }
+        self.rest_of_extension(&mut extension)?;
+        Ok(SinglePart { media_type, subtype, parameters, id, description, encoding, octets, kind, extension })
+    }
+
+    fn part_kind(&mut self, media_type: &Text, subtype: &Text) -> Parse<PartKind> {
+        if media_type.eq_ignore_ascii_case(b"text") {
+            self.space()?;
+            return Ok(PartKind::Text { lines: self.size()? });
+        }
+        let is_message = media_type.eq_ignore_ascii_case(b"message")
+            && (subtype.eq_ignore_ascii_case(b"rfc822") || subtype.eq_ignore_ascii_case(b"global"));
+        // Servers that could not parse the message in the part tell as little of it as of any other.
+        if !is_message || !matches!(self.rest(), [b' ', b'(', ..]) {
+            return Ok(PartKind::Basic);
+        }
+        self.space()?;
+        let envelope = self.envelope()?;
+        self.space()?;
+        let body = self.body_structure()?;
+        self.space()?;
+        let lines = self.size()?;
+        Ok(PartKind::Message(Box::new(MessagePart { envelope, body, lines })))
+    }
+
+    /// Whether a further field of extension data follows; if so, the space before it is read and it is counted.
+    fn more(&mut self, extension: &mut Extension) -> Parse<bool> {
+        if !self.eat(b' ') {
+            return Ok(false);
+        }
+        self.spaces();
+        if self.peek() == Some(b')') && self.dialect.quirks.has(Quirks::SUPERFLUOUS_SPACES) {
+            return Ok(false);
+        }
+        extension.fields += 1;
+        Ok(true)
+    }
+
+    /// What follows the first field of extension data, and the parenthesis that closes the part.
+    fn rest_of_extension(&mut self, extension: &mut Extension) -> Parse<()> {
+        if extension.fields > 0 && self.more(extension)? {
+            extension.disposition = self.disposition()?;
+            if self.more(extension)? {
+                extension.language = self.languages()?;
+                if self.more(extension)? {
+                    extension.location = self.nstring()?;
+                    extension.others = self.other_extensions()?;
+                }
+            }
+        }
+        self.spaces();
+        self.expect(b')', "the end of the body part")
+    }
+
+    fn disposition(&mut self) -> Parse<Option<Disposition>> {
+        if self.eat_nil() {
+            return Ok(None);
+        }
+        self.expect(b'(', "a disposition in parentheses, or NIL")?;
+        let kind = self.string_or_nil()?;
+        self.space()?;
+        let parameters = self.parameters()?;
+        self.spaces();
+        self.expect(b')', "the end of the disposition")?;
+        Ok(Some(Disposition { kind, parameters }))
+    }
+
+    fn languages(&mut self) -> Parse<Vec<Text>> {
+        match self.peek() {
+            Some(b'(') => self.list(Cursor::string),
+            _ => Ok(self.nstring()?.into_iter().collect()),
+        }
+    }
+
+    fn other_extensions(&mut self) -> Parse<Option<Raw>> {
+        let start = self.at() + 1;
+        while self.eat(b' ') {
+            if self.peek() == Some(b')') {
+                break;
+            }
+            self.skip_value()?;
+        }
+        Ok((self.at() > start).then(|| Raw::trusted(self.text(start..self.at()))))
+    }
+
+    fn parameters(&mut self) -> Parse<Vec<Parameter>> {
+        let mut parameters = Vec::new();
+        if self.eat_nil() {
+            return Ok(parameters);
+        }
+        self.expect(b'(', "parameters in parentheses, or NIL")?;
+        self.spaces();
+        if self.eat(b')') {
+            return Ok(parameters);
+        }
+        parameters.reserve_exact(1);
+        loop {
+            let name = self.string_or_nil()?;
+            self.space()?;
+            let value = self.string_or_nil()?;
+            parameters.push(Parameter { name, value });
+            if self.close_or_space()? {
+                return Ok(parameters);
+            }
+        }
+    }
+}
+
+impl Writer<'_> {
+    pub(super) fn envelope(&mut self, envelope: &Envelope) {
+        self.byte(b'(');
+        self.nstring(envelope.date.as_deref());
+        self.space();
+        self.nstring(envelope.subject.as_deref());
+        let Envelope { from, sender, reply_to, to, cc, bcc, .. } = envelope;
+        for addresses in [from, sender, reply_to, to, cc, bcc] {
+            self.space();
+            self.addresses(addresses);
+        }
+        self.space();
+        self.nstring(envelope.in_reply_to.as_deref());
+        self.space();
+        self.nstring(envelope.message_id.as_deref());
+        self.byte(b')');
+    }
+
+    fn addresses(&mut self, addresses: &[Address]) {
+        if addresses.is_empty() {
+            return self.raw(b"NIL");
+        }
+        self.byte(b'(');
+        for address in addresses {
+            self.byte(b'(');
+            let Address { name, route, mailbox, host } = address;
+            self.spaced([name, route, mailbox, host], |writer, text| writer.nstring(text.as_deref()));
+            self.byte(b')');
+        }
+        self.byte(b')');
+    }
+
+    pub(super) fn body_structure(&mut self, body: &BodyStructure) {
+        self.byte(b'(');
+        match body {
+            BodyStructure::Single(part) => self.single_part(part),
+            BodyStructure::Multi(part) => self.multi_part(part),
+        }
+        self.byte(b')');
+    }
+
+    fn multi_part(&mut self, part: &MultiPart) {
+        for part in &part.parts {
+            self.body_structure(part);
+        }
+        self.space();
+        self.string(&part.subtype);
+        if part.extension.fields > 0 {
+            self.space();
+            self.parameters(&part.parameters);
+            self.rest_of_extension(&part.extension);
+        }
+    }
+
+    fn single_part(&mut self, part: &SinglePart) {
+        self.string(&part.media_type);
+        self.space();
+        self.string(&part.subtype);
+        self.space();
+        self.parameters(&part.parameters);
+        self.space();
+        self.nstring(part.id.as_deref());
+        self.space();
+        self.nstring(part.description.as_deref());
+        self.space();
+        self.string(&part.encoding);
+        self.space();
+        self.number(part.octets);
+        match &part.kind {
+            PartKind::Basic => {}
+            PartKind::Text { lines } => {
+                self.space();
+                self.number(*lines);
+            }
+            PartKind::Message(message) => {
+                self.space();
+                self.envelope(&message.envelope);
+                self.space();
+                self.body_structure(&message.body);
+                self.space();
+                self.number(message.lines);
+            }
+        }
+        if part.extension.fields > 0 {
+            self.space();
+            self.nstring(part.extension.md5.as_deref());
+            self.rest_of_extension(&part.extension);
+        }
+    }
+
+    fn rest_of_extension(&mut self, extension: &Extension) {
+        if extension.fields > 1 {
+            self.space();
+            match &extension.disposition {
+                None => self.raw(b"NIL"),
+                Some(disposition) => {
+                    self.byte(b'(');
+                    self.string(&disposition.kind);
+                    self.space();
+                    self.parameters(&disposition.parameters);
+                    self.byte(b')');
+                }
+            }
+        }
+        if extension.fields > 2 {
+            self.space();
+            match extension.language.as_slice() {
+                [] => self.raw(b"NIL"),
+                languages => self.list(languages, |writer, language| writer.string(language)),
+            }
+        }
+        if extension.fields > 3 {
+            self.space();
+            self.nstring(extension.location.as_deref());
+            if let Some(others) = &extension.others {
+                self.space();
+                self.raw(others.as_bytes());
+            }
+        }
+    }
+
+    fn parameters(&mut self, parameters: &[Parameter]) {
+        if parameters.is_empty() {
+            return self.raw(b"NIL");
+        }
+        self.list(parameters, |writer, parameter| {
+            writer.string(&parameter.name);
+            writer.space();
+            writer.string(&parameter.value);
+        });
+    }
+}
