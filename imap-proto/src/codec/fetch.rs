@@ -236,7 +236,7 @@ impl Writer<'_> {
             FetchItem::GmailLabels(labels) => {
                 self.raw(b"X-GM-LABELS ");
                 self.list(labels, |writer, label| match label.strip_prefix(b"\\") {
-                    Some(name) if super::writer::is_atom(name) => writer.raw(label),
+                    Some(name) if super::is_atom(name) => writer.raw(label),
                     _ => writer.astring(label),
                 });
             }

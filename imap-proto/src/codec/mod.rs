@@ -17,8 +17,8 @@ pub use dialect::{Dialect, Quirks};
 pub use error::SyntaxError;
 pub(crate) use error::{Fault, Parse};
 pub use frame::{Announced, Found, FrameScanner, Speaker, announces_content};
-pub(crate) use writer::Writer;
 pub use writer::{Literals, Style};
+pub(crate) use writer::{Writer, is_atom};
 
 use crate::types::{Fetch, MessageId, NumberSet, Raw, SequenceSet};
 

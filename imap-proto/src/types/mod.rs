@@ -6,6 +6,7 @@ mod envelope;
 mod fetch;
 mod flag;
 mod mailbox;
+mod name;
 mod number;
 mod raw;
 mod section;
@@ -24,6 +25,7 @@ pub use fetch::{
 };
 pub use flag::{Flag, Flags, Keyword, KeywordError, SystemFlag};
 pub use mailbox::{ListPattern, MailboxName, MailboxNameError};
+pub use name::{EntryName, QuotaResource, Rights, StatusAttribute, ThreadAlgorithm};
 pub use number::{ModSeq, SeqNum, Uid, UidValidity};
 pub use raw::Raw;
 pub use section::{PartPath, Partial, Section, SectionText};
