@@ -354,16 +354,6 @@ impl<'a> Cursor<'a> {
                     return Ok(Text::copy(&text));
                 }
                 (Some(b'\\'), Some(&byte @ (b'"' | b'\\'))) => {
-                    // `"\"` that ends a word is a backslash written as it is.
-                    if odd
-                        && byte == b'"'
-                        && text.is_empty()
-                        && matches!(self.bytes.get(self.at + 2), None | Some(b' ' | b')'))
-                    {
-                        text.push(b'\\');
-                        self.at += 1;
-                        continue;
-                    }
                     text.push(byte);
                     self.at += 2;
                 }

@@ -50,11 +50,13 @@ impl Quirks {
     pub const NIL_STRINGS: Self = Self(8);
     /// A status response without the text that must follow (`* OK [UIDNEXT 4]` of hMailServer, `+` alone of Exchange).
     pub const MISSING_TEXT: Self = Self(16);
-    /// Quoted strings in which a backslash stands before any character, or for itself (`"\"`-delimited names of Windows servers
-    /// written without escaping).
+    /// Quoted strings in which a backslash stands before any character, or for itself (names of Windows servers, and `"\"` as
+    /// the delimiter of a hierarchy, written without escaping).
     pub const ODD_ESCAPES: Self = Self(32);
+    /// Values without the parentheses that belong around them: `MODSEQ 5`, as imap-codec wrote it once.
+    pub const MISSING_PARENTHESES: Self = Self(64);
     /// All of them.
-    pub const ALL: Self = Self(63);
+    pub const ALL: Self = Self(127);
 
     /// Both.
     #[must_use]

@@ -1,6 +1,6 @@
 //! The items of FETCH responses, from bytes and to bytes.
 
-use super::{Cursor, Literal, Parse, Writer};
+use super::{Cursor, Literal, Parse, Quirks, Writer};
 use crate::types::{BinaryContent, Content, Fetch, FetchItem, MessageId, Raw, Rfc822, SectionContent, Text};
 
 impl Cursor<'_> {
@@ -18,7 +18,7 @@ impl Cursor<'_> {
                 Ok(item) if matches!(self.peek(), Some(b' ' | b')')) => items.push(item),
                 _ => {
                     self.rewind(start);
-                    items.push(self.other_item()?);
+                    items.push(FetchItem::Other(self.name_and_value()?));
                 }
             }
             if self.close_or_space()? {
@@ -27,12 +27,13 @@ impl Cursor<'_> {
         }
     }
 
-    fn other_item(&mut self) -> Parse<FetchItem> {
+    /// A name and a value of unknown meaning.
+    pub(super) fn name_and_value(&mut self) -> Parse<Raw> {
         let start = self.at();
         self.skip_value()?;
         self.space()?;
         self.skip_value()?;
-        Ok(FetchItem::Other(Raw::trusted(self.text(start..self.at()))))
+        Ok(Raw::trusted(self.text(start..self.at())))
     }
 
     #[inline]
@@ -59,10 +60,10 @@ impl Cursor<'_> {
             3 if is(b"UID") => FetchItem::Uid(self.uid()?),
             4 if is(b"BODY") => FetchItem::Body(self.body_structure()?),
             5 if is(b"FLAGS") => FetchItem::Flags(self.flags()?),
-            6 if is(b"MODSEQ") => FetchItem::ModSeq(self.in_parentheses(Cursor::mod_seq)?),
+            6 if is(b"MODSEQ") => FetchItem::ModSeq(self.around(Cursor::mod_seq)?),
             6 if is(b"RFC822") => FetchItem::Rfc822(Rfc822::Full, self.content()?),
             7 if is(b"PREVIEW") => FetchItem::Preview(self.nstring()?),
-            7 if is(b"EMAILID") => FetchItem::EmailId(self.in_parentheses(Cursor::object_id)?),
+            7 if is(b"EMAILID") => FetchItem::EmailId(self.around(Cursor::object_id)?),
             8 if is(b"ENVELOPE") => FetchItem::Envelope(Box::new(self.envelope()?)),
             8 if is(b"THREADID") && self.eat_nil() => FetchItem::ThreadId(None),
             8 if is(b"THREADID") => FetchItem::ThreadId(Some(self.in_parentheses(Cursor::object_id)?)),
@@ -81,11 +82,20 @@ impl Cursor<'_> {
         Ok(item)
     }
 
-    fn in_parentheses<T>(&mut self, inner: impl FnOnce(&mut Self) -> Parse<T>) -> Parse<T> {
+    pub(super) fn in_parentheses<T>(&mut self, inner: impl FnOnce(&mut Self) -> Parse<T>) -> Parse<T> {
         self.expect(b'(', "an opening parenthesis")?;
         let value = inner(self)?;
+        self.spaces();
         self.expect(b')', "a closing parenthesis")?;
         Ok(value)
+    }
+
+    /// A value in parentheses, which are missing at times.
+    fn around<T>(&mut self, inner: impl FnOnce(&mut Self) -> Parse<T>) -> Parse<T> {
+        match self.peek() == Some(b'(') || !self.dialect.quirks.has(Quirks::MISSING_PARENTHESES) {
+            true => self.in_parentheses(inner),
+            false => inner(self),
+        }
     }
 
     fn section_item(&mut self) -> Parse<FetchItem> {
@@ -265,7 +275,10 @@ impl Writer<'_> {
                 self.raw(text);
             }
             Content::Inline(text) => self.literal(text),
-            Content::Streamed(len) => self.announce(*len, binary),
+            Content::Streamed(len) => {
+                self.announce(*len, binary);
+                self.stop();
+            }
         }
     }
 }

@@ -165,14 +165,14 @@ impl FrameScanner {
         if self.speaker == Speaker::Client {
             return false;
         }
-        let (tag, rest) = word(frame);
-        if tag == b"+" {
-            return true;
-        }
-        let (status, rest) = word(rest);
-        const STATUSES: [&[u8]; 5] = [b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"];
-        if !STATUSES.iter().any(|known| status.eq_ignore_ascii_case(known)) {
-            return false;
+        let (tag, mut rest) = word(frame);
+        if tag != b"+" {
+            let (status, text) = word(rest);
+            const STATUSES: [&[u8]; 5] = [b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"];
+            if !STATUSES.iter().any(|known| status.eq_ignore_ascii_case(known)) {
+                return false;
+            }
+            rest = text;
         }
         // Before its closing bracket a response code may have literals.
         match rest.first() {
@@ -316,6 +316,7 @@ mod tests {
             (Server, "* OK see section {5}\r\n", &[]),
             (Server, "a NO {5}\r\n", &[]),
             (Server, "+ {5}\r\n", &[]),
+            (Server, "+ [BADCHARSET ({2}\r\n]])] {5}\r\n", &[2]),
             (Server, "* OK [ALERT] {5}\r\n", &[]),
             (Server, "* OK [ALERT \"]\" {2}\r\n]]] {5}\r\n", &[2]),
             (Server, "* BYE [\"\\\"]\"] {5}\r\n", &[]),

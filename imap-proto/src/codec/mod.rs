@@ -2,11 +2,16 @@
 
 mod body;
 mod chars;
+mod code;
 mod cursor;
+mod data;
 mod dialect;
 mod error;
 mod fetch;
 mod frame;
+mod listing;
+mod response;
+mod results;
 mod section;
 mod writer;
 
@@ -20,7 +25,7 @@ pub use frame::{Announced, Found, FrameScanner, Speaker, announces_content};
 pub use writer::{Literals, Style};
 pub(crate) use writer::{Writer, is_atom};
 
-use crate::types::{Fetch, MessageId, NumberSet, Raw, SequenceSet};
+use crate::types::{NumberSet, Raw, SequenceSet};
 
 /// Reads a whole frame of one thing.
 fn whole<T>(

@@ -58,7 +58,12 @@ impl<'a> Writer<'a> {
         Self { out, style, stops: Vec::new() }
     }
 
-    /// The places in the buffer behind which the sender has to wait.
+    /// The bytes that belong here come from elsewhere.
+    pub(crate) fn stop(&mut self) {
+        self.stops.push(self.out.len());
+    }
+
+    /// The places in the buffer behind which the sender has to wait, or has bytes from elsewhere to send.
     pub(crate) fn into_stops(self) -> Vec<usize> {
         self.stops
     }
