@@ -44,7 +44,7 @@ fn is_kept(response: &Response) -> bool {
 }
 
 fn number(number: u32) -> NonZeroU32 {
-    NonZeroU32::new(number).unwrap()
+    NonZeroU32::new(number).expect("not 0")
 }
 
 /// Each is understood in full, and is written as it stands here.

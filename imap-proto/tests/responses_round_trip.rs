@@ -401,7 +401,8 @@ fn access() -> impl Strategy<Value = Data> {
         (namespace(), namespace(), namespace()).prop_map(|(personal, others, shared)| Data::Namespace(
             Box::new(Namespaces { personal, others, shared })
         )),
-        of(vec((text(), of(text())), 0..3)).prop_map(Data::Id),
+        of(vec((text(), of(text())).prop_map(|(name, value)| IdField { name, value }), 0..3))
+            .prop_map(Data::Id),
         vec(text(), 0..3).prop_map(Data::Language),
         (text(), vec(text(), 0..3)).prop_map(|comparator| Data::Comparator(Box::new(comparator))),
         vec((text(), of(text())), 0..3).prop_map(|contents| Data::UrlFetch(

@@ -613,7 +613,7 @@ impl<'a> Cursor<'a> {
                     self.at += 1;
                 }
                 Some(b' ') if depth > 0 => self.at += 1,
-                Some(b'"') => _ = self.skip_quoted()?,
+                Some(b'"') => self.skip_quoted()?,
                 Some(b'{') => _ = self.literal_or_streamed()?,
                 Some(b'~') if announcement_at(self.bytes, self.at).is_some() => {
                     _ = self.literal_or_streamed()?

@@ -2,8 +2,8 @@
 
 use super::{Cursor, Parse, Writer};
 use crate::types::{
-    Acl, Data, EntryName, Flags, ListKind, ListRights, MailboxStatus, MessageId, Metadata, MetadataEntries,
-    MyRights, Quota, QuotaResource, QuotaRoots, QuotaUsage, Rights, StatusItem, Text, UrlContent,
+    Acl, Data, EntryName, Flags, IdField, ListKind, ListRights, MailboxStatus, MessageId, Metadata,
+    MetadataEntries, MyRights, Quota, QuotaResource, QuotaRoots, QuotaUsage, Rights, StatusItem, UrlContent,
 };
 
 impl Cursor<'_> {
@@ -67,13 +67,13 @@ impl Cursor<'_> {
     }
 
     /// Fields and their values in parentheses, or NIL (RFC 2971 §3.3).
-    pub(super) fn id_fields(&mut self) -> Parse<Option<Vec<(Text, Option<Text>)>>> {
+    pub(super) fn id_fields(&mut self) -> Parse<Option<Vec<IdField>>> {
         if self.eat_nil() {
             return Ok(None);
         }
         self.list(|cursor| {
-            let field = cursor.string()?;
-            Ok((field, cursor.behind_space(Cursor::nstring)?))
+            let name = cursor.string()?;
+            Ok(IdField { name, value: cursor.behind_space(Cursor::nstring)? })
         })
         .map(Some)
     }
@@ -338,13 +338,13 @@ impl Writer<'_> {
         self.flags(flags);
     }
 
-    pub(super) fn id_fields(&mut self, fields: Option<&[(Text, Option<Text>)]>) {
+    pub(super) fn id_fields(&mut self, fields: Option<&[IdField]>) {
         match fields {
             None => self.raw(b"NIL"),
-            Some(fields) => self.list(fields, |writer, (field, value)| {
-                writer.string(field);
+            Some(fields) => self.list(fields, |writer, field| {
+                writer.string(&field.name);
                 writer.space();
-                writer.nstring(value.as_deref());
+                writer.nstring(field.value.as_deref());
             }),
         }
     }

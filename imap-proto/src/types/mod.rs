@@ -43,7 +43,7 @@ pub use mailbox::{ListPattern, MailboxName, MailboxNameError};
 pub use name::{EntryName, QuotaResource, Rights, StatusAttribute, ThreadAlgorithm};
 pub use number::{ModSeq, SeqNum, Uid, UidValidity};
 pub use raw::Raw;
-pub use response::{Data, Outcome, Response, ResponseText, Status};
+pub use response::{Data, IdField, Outcome, Response, ResponseText, Status};
 pub use results::{ESearch, ESearchItem, ResultRange, SearchResults, ThreadNode, Threads};
 pub use section::{PartPath, Partial, Section, SectionText};
 pub use sequence::{NumberRange, NumberSet, Position, SequenceRange, SequenceSet};

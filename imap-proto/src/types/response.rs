@@ -125,7 +125,7 @@ pub enum Data {
     /// `NAMESPACE` (RFC 2342)
     Namespace(Box<Namespaces>),
     /// `ID`: fields and their values (RFC 2971)
-    Id(Option<Vec<(Text, Option<Text>)>>),
+    Id(Option<Vec<IdField>>),
     /// `ACL` (RFC 4314)
     Acl(Box<Acl>),
     /// `LISTRIGHTS` (RFC 4314)
@@ -150,6 +150,15 @@ pub enum Data {
     JmapAccess(Text),
     /// Any other, or one of these that misses its grammar: all of the line behind `* `.
     Other(Raw),
+}
+
+/// A field of ID, such as `name`, and its value (RFC 2971 §3.3).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct IdField {
+    /// Its name.
+    pub name: Text,
+    /// Its value, if there is one.
+    pub value: Option<Text>,
 }
 
 #[cfg(test)]
