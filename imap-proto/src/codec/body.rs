@@ -31,11 +31,11 @@ impl Cursor<'_> {
     fn addresses(&mut self) -> Parse<Vec<Address>> {
         let mut addresses = Vec::new();
         if self.eat(b'(') {
-            addresses.reserve_exact(1);
             self.spaces();
             while !self.eat(b')') {
-                addresses.push(self.address()?);
+                let address = self.address()?;
                 self.spaces();
+                self.push(&mut addresses, address);
             }
         } else if !self.eat_nil() {
             return self.fault("addresses in parentheses, or NIL");
@@ -203,16 +203,24 @@ impl Cursor<'_> {
         if self.eat(b')') {
             return Ok(parameters);
         }
-        parameters.reserve_exact(1);
         loop {
             let name = self.string_or_nil()?;
             self.space()?;
             let value = self.string_or_nil()?;
-            parameters.push(Parameter { name, value });
+            self.push(&mut parameters, Parameter { name, value });
             if self.close_or_space()? {
                 return Ok(parameters);
             }
         }
+    }
+
+    /// Adds what was just read. Most lists hold one value; what follows the first tells whether this is one of them.
+    #[inline]
+    fn push<T>(&self, values: &mut Vec<T>, value: T) {
+        if values.capacity() == 0 {
+            values.reserve_exact(if self.peek() == Some(b')') { 1 } else { 4 });
+        }
+        values.push(value);
     }
 }
 

@@ -8,7 +8,7 @@ impl Cursor<'_> {
     pub(super) fn fetch(&mut self, message: MessageId) -> Parse<Fetch> {
         self.expect(b'(', "items in parentheses")?;
         self.spaces();
-        let mut items = Vec::with_capacity(4);
+        let mut items = Vec::with_capacity(8);
         if self.eat(b')') {
             return Ok(Fetch { message, items });
         }
