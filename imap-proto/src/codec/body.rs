@@ -1,30 +1,44 @@
 //! ENVELOPE and BODYSTRUCTURE, from bytes and to bytes.
 
-use super::{Cursor, Parse, Quirks, Writer};
+use super::{Cursor, Parse, Quirks, Span, Writer};
 use crate::types::{
     Address, BodyStructure, Disposition, Envelope, Extension, MessagePart, MultiPart, Parameter, PartKind,
     Raw, SinglePart, Text,
 };
 
 impl Cursor<'_> {
-    pub(super) fn envelope(&mut self) -> Parse<Envelope> {
+    pub(super) fn envelope(&mut self) -> Parse<Box<Envelope>> {
         self.expect(b'(', "an envelope in parentheses")?;
-        let date = self.nstring()?;
+        let date = self.nspan()?;
         self.space()?;
-        let subject = self.nstring()?;
+        let subject = self.nspan()?;
         self.space()?;
+        let start = self.at();
         let from = self.addresses()?;
-        let sender = self.addresses()?;
-        let reply_to = self.addresses()?;
+        // Servers repeat From in place of what the mail does not have.
+        let repeated = self.slice(start..self.at());
+        let sender = self.addresses_or(repeated, &from)?;
+        let reply_to = self.addresses_or(repeated, &from)?;
         let to = self.addresses()?;
         let cc = self.addresses()?;
         let bcc = self.addresses()?;
-        let in_reply_to = self.nstring()?;
+        let in_reply_to = self.nspan()?;
         self.space()?;
-        let message_id = self.nstring()?;
+        let message_id = self.nspan()?;
         self.spaces();
         self.expect(b')', "the end of the envelope")?;
-        Ok(Envelope { date, subject, from, sender, reply_to, to, cc, bcc, in_reply_to, message_id })
+        Ok(Box::new(Envelope {
+            date: self.take_some(date),
+            subject: self.take_some(subject),
+            from,
+            sender,
+            reply_to,
+            to,
+            cc,
+            bcc,
+            in_reply_to: self.take_some(in_reply_to),
+            message_id: self.take_some(message_id),
+        }))
     }
 
     /// Addresses in parentheses, or NIL, and the space behind them.
@@ -33,9 +47,15 @@ impl Cursor<'_> {
         if self.eat(b'(') {
             self.spaces();
             while !self.eat(b')') {
-                let address = self.address()?;
+                let [name, route, mailbox, host] = self.address()?;
                 self.spaces();
-                self.push(&mut addresses, address);
+                self.make_room(&mut addresses);
+                addresses.push(Address {
+                    name: self.take_some(name),
+                    route: self.take_some(route),
+                    mailbox: self.take_some(mailbox),
+                    host: self.take_some(host),
+                });
             }
         } else if !self.eat_nil() {
             return self.fault("addresses in parentheses, or NIL");
@@ -44,31 +64,43 @@ impl Cursor<'_> {
         Ok(addresses)
     }
 
-    fn address(&mut self) -> Parse<Address> {
+    /// Addresses, which may well be these again.
+    #[inline]
+    fn addresses_or(&mut self, wire: &[u8], addresses: &[Address]) -> Parse<Vec<Address>> {
+        if !self.rest().starts_with(wire) {
+            return self.addresses();
+        }
+        self.skip(wire.len());
+        self.spaces();
+        Ok(addresses.to_vec())
+    }
+
+    #[inline]
+    fn address(&mut self) -> Parse<[Span; 4]> {
         self.expect(b'(', "an address in parentheses")?;
-        let name = self.nstring()?;
+        let name = self.nspan()?;
         self.space()?;
-        let route = self.nstring()?;
+        let route = self.nspan()?;
         self.space()?;
-        let mailbox = self.nstring()?;
+        let mailbox = self.nspan()?;
         self.space()?;
-        let host = self.nstring()?;
+        let host = self.nspan()?;
         self.spaces();
         self.expect(b')', "the end of the address")?;
-        Ok(Address { name, route, mailbox, host })
+        Ok([name, route, mailbox, host])
     }
 
     pub(super) fn body_structure(&mut self) -> Parse<BodyStructure> {
         self.nested(|cursor| {
             cursor.expect(b'(', "a body in parentheses")?;
             match cursor.peek() {
-                Some(b'(') => cursor.multi_part().map(|part| BodyStructure::Multi(Box::new(part))),
-                _ => cursor.single_part().map(|part| BodyStructure::Single(Box::new(part))),
+                Some(b'(') => cursor.multi_part().map(BodyStructure::Multi),
+                _ => cursor.single_part().map(BodyStructure::Single),
             }
         })
     }
 
-    fn multi_part(&mut self) -> Parse<MultiPart> {
+    fn multi_part(&mut self) -> Parse<Box<MultiPart>> {
         let mut parts = Vec::with_capacity(2);
         while self.peek() == Some(b'(') {
             parts.push(self.body_structure()?);
@@ -87,37 +119,50 @@ impl Cursor<'_> {
             false => Vec::new(),
         };
         self.rest_of_extension(&mut extension)?;
-        Ok(MultiPart { parts, subtype, parameters, extension })
+        Ok(Box::new(MultiPart { parts, subtype, parameters, extension }))
     }
 
-    fn single_part(&mut self) -> Parse<SinglePart> {
-        let media_type = self.string_or_nil()?;
+    fn single_part(&mut self) -> Parse<Box<SinglePart>> {
+        let media_type = self.span_or_nil()?;
         self.space()?;
-        let subtype = self.string_or_nil()?;
+        let subtype = self.span_or_nil()?;
         self.space()?;
         let parameters = self.parameters()?;
         self.space()?;
-        let id = self.nstring()?;
+        let id = self.nspan()?;
         self.space()?;
-        let description = self.nstring()?;
+        let description = self.nspan()?;
         self.space()?;
-        let encoding = self.string_or_nil()?;
+        let encoding = self.span_or_nil()?;
         self.space()?;
         let octets = self.size()?;
-        let kind = self.part_kind(&media_type, &subtype)?;
-        let mut extension = Extension::default();
-        if self.more(&mut extension)? {
-            extension.md5 = self.nstring()?;
+        let kind = self.part_kind(media_type, subtype)?;
+        let mut part = Box::new(SinglePart {
+            media_type: self.take(media_type),
+            subtype: self.take(subtype),
+            parameters,
+            id: self.take_some(id),
+            description: self.take_some(description),
+            encoding: self.take(encoding),
+            octets,
+            kind,
+            extension: Extension::default(),
+        });
+        if self.more(&mut part.extension)? {
+            let md5 = self.nspan()?;
+            part.extension.md5 = self.take_some(md5);
         }
-        self.rest_of_extension(&mut extension)?;
-        Ok(SinglePart { media_type, subtype, parameters, id, description, encoding, octets, kind, extension })
+        self.rest_of_extension(&mut part.extension)?;
+        Ok(part)
     }
 
-    fn part_kind(&mut self, media_type: &Text, subtype: &Text) -> Parse<PartKind> {
+    fn part_kind(&mut self, media_type: Span, subtype: Span) -> Parse<PartKind> {
+        let media_type = self.look_at(media_type);
         if media_type.eq_ignore_ascii_case(b"text") {
             self.space()?;
             return Ok(PartKind::Text { lines: self.size()? });
         }
+        let subtype = self.look_at(subtype);
         let is_message = media_type.eq_ignore_ascii_case(b"message")
             && (subtype.eq_ignore_ascii_case(b"rfc822") || subtype.eq_ignore_ascii_case(b"global"));
         // Servers that could not parse the message in the part tell as little of it as of any other.
@@ -130,7 +175,7 @@ impl Cursor<'_> {
         let body = self.body_structure()?;
         self.space()?;
         let lines = self.size()?;
-        Ok(PartKind::Message(Box::new(MessagePart { envelope, body, lines })))
+        Ok(PartKind::Message(Box::new(MessagePart { envelope: *envelope, body, lines })))
     }
 
     /// Whether a further field of extension data follows; if so, the space before it is read and it is counted.
@@ -153,7 +198,8 @@ impl Cursor<'_> {
             if self.more(extension)? {
                 extension.language = self.languages()?;
                 if self.more(extension)? {
-                    extension.location = self.nstring()?;
+                    let location = self.nspan()?;
+                    extension.location = self.take_some(location);
                     extension.others = self.other_extensions()?;
                 }
             }
@@ -167,18 +213,19 @@ impl Cursor<'_> {
             return Ok(None);
         }
         self.expect(b'(', "a disposition in parentheses, or NIL")?;
-        let kind = self.string_or_nil()?;
+        let kind = self.span_or_nil()?;
         self.space()?;
         let parameters = self.parameters()?;
         self.spaces();
         self.expect(b')', "the end of the disposition")?;
-        Ok(Some(Disposition { kind, parameters }))
+        Ok(Some(Disposition { kind: self.take(kind), parameters }))
     }
 
     fn languages(&mut self) -> Parse<Vec<Text>> {
         match self.peek() {
             Some(b'(') => self.list(Cursor::string),
-            _ => Ok(self.nstring()?.into_iter().collect()),
+            _ if self.eat_nil() => Ok(Vec::new()),
+            _ => Ok(vec![self.string()?]),
         }
     }
 
@@ -204,23 +251,23 @@ impl Cursor<'_> {
             return Ok(parameters);
         }
         loop {
-            let name = self.string_or_nil()?;
+            let name = self.span_or_nil()?;
             self.space()?;
-            let value = self.string_or_nil()?;
-            self.push(&mut parameters, Parameter { name, value });
+            let value = self.span_or_nil()?;
+            self.make_room(&mut parameters);
+            parameters.push(Parameter { name: self.take(name), value: self.take(value) });
             if self.close_or_space()? {
                 return Ok(parameters);
             }
         }
     }
 
-    /// Adds what was just read. Most lists hold one value; what follows the first tells whether this is one of them.
+    /// Makes room for what was just read. Most lists hold one value; what follows the first tells whether this is one of them.
     #[inline]
-    fn push<T>(&self, values: &mut Vec<T>, value: T) {
+    fn make_room<T>(&self, values: &mut Vec<T>) {
         if values.capacity() == 0 {
             values.reserve_exact(if self.peek() == Some(b')') { 1 } else { 4 });
         }
-        values.push(value);
     }
 }
 

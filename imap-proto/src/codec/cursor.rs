@@ -32,12 +32,21 @@ impl<'a> Frame<'a> {
         Self { bytes, kept: OnceCell::new(), streamed }
     }
 
-    #[inline]
+    #[inline(always)]
     fn text(&self, range: Range<usize>) -> Text {
-        match Text::inline(&self.bytes[range.clone()]) {
-            Some(text) => text,
-            None => Text::part(self.kept.get_or_init(|| self.bytes.into()), range),
+        let len = range.len();
+        if len > Text::INLINE {
+            return self.shared(range);
         }
+        match self.bytes.get(range.start..).and_then(<[u8]>::first_chunk) {
+            Some(chunk) => Text::inline_front(chunk, len),
+            None => Text::copy(&self.bytes[range]),
+        }
+    }
+
+    #[inline(never)]
+    fn shared(&self, range: Range<usize>) -> Text {
+        Text::part(self.kept.get_or_init(|| self.bytes.into()), range)
     }
 }
 
@@ -48,13 +57,38 @@ pub(crate) enum Literal {
     Streamed(u64),
 }
 
+/// Where a string lies that may be NIL. A text is made of it where it is to stay, since a text that has just been made is slow to
+/// move.
+#[derive(Clone, Copy)]
+pub(crate) struct Span {
+    start: u32,
+    len: u32,
+    form: Form,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Nil,
+    Plain,
+    Escaped,
+}
+
 /// A place in a frame.
+#[derive(Clone, Copy)]
 pub(crate) struct Cursor<'a> {
     frame: &'a Frame<'a>,
     bytes: &'a [u8],
     at: usize,
     depth: u16,
     pub(crate) dialect: Dialect,
+}
+
+impl Span {
+    #[inline]
+    fn new(start: usize, len: usize, form: Form) -> Self {
+        // Frames are smaller than 4 GiB.
+        Self { start: start as u32, len: len as u32, form }
+    }
 }
 
 impl<'a> Cursor<'a> {
@@ -156,7 +190,14 @@ impl<'a> Cursor<'a> {
     /// `NIL` in any letter case.
     #[inline]
     pub(crate) fn eat_nil(&mut self) -> bool {
-        matches!(self.peek(), Some(b'N' | b'n')) && self.eat_word(b"NIL")
+        match self.rest() {
+            [b'N', b'I', b'L', b' ' | b')', ..] => {
+                self.at += 3;
+                true
+            }
+            [b'N' | b'n', ..] => self.eat_word(b"NIL"),
+            _ => false,
+        }
     }
 
     fn high(&self) -> u8 {
@@ -294,6 +335,87 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Where a string lies that may be NIL.
+    #[inline]
+    pub(crate) fn nspan(&mut self) -> Parse<Span> {
+        match self.rest() {
+            [b'"', inner @ ..] => {
+                let (start, len) = (self.at + 1, chars::quoted_span(inner));
+                self.at = start + len;
+                match inner.get(len) {
+                    Some(b'"') => {
+                        self.at += 1;
+                        Ok(Span::new(start, len, Form::Plain))
+                    }
+                    Some(b'\\') => {
+                        self.escaped(start, len)?;
+                        Ok(Span::new(start, self.at - 1 - start, Form::Escaped))
+                    }
+                    _ => self.fault("the end of the quoted string"),
+                }
+            }
+            [b'{' | b'~', ..] => self.literal_span(),
+            _ if self.eat_nil() => Ok(Span::new(0, 0, Form::Nil)),
+            _ => self.fault("a string or NIL"),
+        }
+    }
+
+    /// Where a string lies that must be there; NIL is an empty one where that is let pass.
+    #[inline]
+    pub(crate) fn span_or_nil(&mut self) -> Parse<Span> {
+        let start = self.at;
+        let span = self.nspan()?;
+        if span.form == Form::Nil && !self.dialect.quirks.has(Quirks::NIL_STRINGS) {
+            self.at = start;
+            return self.fault("a string");
+        }
+        Ok(span)
+    }
+
+    #[cold]
+    fn literal_span(&mut self) -> Parse<Span> {
+        let start = self.at;
+        match self.literal_or_streamed()? {
+            Literal::Here(text) => Ok(Span::new(self.at - text.len(), text.len(), Form::Plain)),
+            Literal::Streamed(_) => {
+                self.at = start;
+                self.fault("a string in the frame")
+            }
+        }
+    }
+
+    /// The string that lies there; NIL is an empty one.
+    #[inline(always)]
+    pub(crate) fn take(&self, span: Span) -> Text {
+        let start = span.start as usize;
+        match span.form {
+            Form::Escaped => self.take_escaped(start),
+            _ => self.frame.text(start..start + span.len as usize),
+        }
+    }
+
+    /// The string that lies there, if it is not NIL.
+    #[inline(always)]
+    pub(crate) fn take_some(&self, span: Span) -> Option<Text> {
+        match span.form {
+            Form::Nil => None,
+            _ => Some(self.take(span)),
+        }
+    }
+
+    /// The bytes that lie there, as they are on the wire.
+    #[inline]
+    pub(crate) fn look_at(&self, span: Span) -> &'a [u8] {
+        let start = span.start as usize;
+        &self.bytes[start..start + span.len as usize]
+    }
+
+    #[cold]
+    fn take_escaped(&self, start: usize) -> Text {
+        // It has been gone over before, and was found right.
+        Cursor { at: start, ..*self }.escaped(start, 0).unwrap_or_default()
+    }
+
     /// A string that must be there; NIL is an empty one where that is let pass.
     pub(crate) fn string_or_nil(&mut self) -> Parse<Text> {
         if self.dialect.quirks.has(Quirks::NIL_STRINGS) {
@@ -327,7 +449,7 @@ impl<'a> Cursor<'a> {
         let start = self.at;
         let rest = self.rest();
         // 8-bit text between quotes is refused nowhere: it harms nobody, and in a response it must be borne.
-        let len = chars::span(rest, QUOTED | HIGH);
+        let len = chars::quoted_span(rest);
         match rest.get(len) {
             Some(b'"') => {
                 self.at = start + len + 1;
@@ -630,7 +752,7 @@ impl<'a> Cursor<'a> {
     fn skip_quoted(&mut self) -> Parse<()> {
         self.at += 1;
         loop {
-            self.at += chars::span(self.rest(), QUOTED | HIGH);
+            self.at += chars::quoted_span(self.rest());
             match (self.peek(), self.bytes.get(self.at + 1)) {
                 (Some(b'"'), _) => {
                     self.at += 1;

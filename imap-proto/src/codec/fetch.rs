@@ -64,7 +64,7 @@ impl Cursor<'_> {
             6 if is(b"RFC822") => FetchItem::Rfc822(Rfc822::Full, self.content()?),
             7 if is(b"PREVIEW") => FetchItem::Preview(self.nstring()?),
             7 if is(b"EMAILID") => FetchItem::EmailId(self.around(Cursor::object_id)?),
-            8 if is(b"ENVELOPE") => FetchItem::Envelope(Box::new(self.envelope()?)),
+            8 if is(b"ENVELOPE") => FetchItem::Envelope(self.envelope()?),
             8 if is(b"THREADID") && self.eat_nil() => FetchItem::ThreadId(None),
             8 if is(b"THREADID") => FetchItem::ThreadId(Some(self.in_parentheses(Cursor::object_id)?)),
             8 if is(b"SAVEDATE") && self.eat_nil() => FetchItem::SaveDate(None),

@@ -17,7 +17,7 @@ mod writer;
 
 pub use chars::is_atom_char;
 pub(crate) use chars::is_tag_char;
-pub(crate) use cursor::{Cursor, Frame, Literal};
+pub(crate) use cursor::{Cursor, Frame, Literal, Span};
 pub use dialect::{Dialect, Quirks};
 pub use error::SyntaxError;
 pub(crate) use error::{Fault, Parse};

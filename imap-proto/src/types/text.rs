@@ -73,6 +73,32 @@ impl Text {
         Some(Self(Repr::Inline { len: bytes.len() as u8, bytes: inline }))
     }
 
+    /// The first `len` bytes of what is at least as long as a value: without a branch on the length, and nothing of what
+    /// follows them is kept.
+    #[inline(always)]
+    pub(crate) fn inline_front(chunk: &[u8; Self::INLINE], len: usize) -> Self {
+        let len = len.min(Self::INLINE);
+        // As many bytes of the word that begins at `at` as belong to the text.
+        let keep = |word: u64, at: usize| {
+            let beyond = 8 - len.saturating_sub(at).min(8) as u32;
+            word & u64::MAX.checked_shr(beyond * 8).unwrap_or(0)
+        };
+        let [b0, b1, b2, b3, b4, b5, b6, b7, rest @ ..] = *chunk;
+        let first = keep(u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]), 0);
+        let [b0, b1, b2, b3, b4, b5, b6, b7, rest @ ..] = rest;
+        let second = keep(u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]), 8);
+        let [b0, b1, b2, b3, b4, b5, b6, b7, rest @ ..] = rest;
+        let third = keep(u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]), 16);
+        let [b0, b1, b2, b3, b4, b5] = rest;
+        let fourth = keep(u64::from_le_bytes([b0, b1, b2, b3, b4, b5, 0, 0]), 24);
+        let mut bytes = [0; Self::INLINE];
+        bytes[..8].copy_from_slice(&first.to_le_bytes());
+        bytes[8..16].copy_from_slice(&second.to_le_bytes());
+        bytes[16..24].copy_from_slice(&third.to_le_bytes());
+        bytes[24..].copy_from_slice(&fourth.to_le_bytes()[..6]);
+        Self(Repr::Inline { len: len as u8, bytes })
+    }
+
     /// A part of a frame, which is kept in memory.
     #[inline]
     pub(crate) fn part(frame: &Arc<[u8]>, range: Range<usize>) -> Self {
@@ -223,6 +249,11 @@ mod tests {
             for text in [Text::copy(&bytes), Text::copy(&bytes).detach()] {
                 assert_eq!(text.as_bytes(), bytes, "{len}");
                 assert_eq!(matches!(text.0, Repr::Inline { .. }), len <= Text::INLINE);
+            }
+            if let Some(front) =
+                [&bytes[..], &[b'y'; 30]].concat().first_chunk().filter(|_| len <= Text::INLINE)
+            {
+                assert_eq!(Text::inline_front(front, len), Text::copy(&bytes));
             }
             let frame: Arc<[u8]> = [b"ab", &bytes[..], b"c"].concat().into();
             let part = Text::part(&frame, 2..2 + len);
