@@ -101,11 +101,13 @@ fn moment() -> impl Strategy<Value = DateTime> {
 fn envelope() -> impl Strategy<Value = Envelope> {
     let address = (of(text()), of(text()), of(text()), of(text()))
         .prop_map(|(name, route, mailbox, host)| Address { name, route, mailbox, host });
-    (vec(of(text()), 4), vec(vec(address, 0..3), 6)).prop_map(|(texts, addresses)| {
-        let [date, subject, in_reply_to, message_id] = texts.try_into().expect("four");
-        let [from, sender, reply_to, to, cc, bcc] = addresses.try_into().expect("six");
-        Envelope { date, subject, from, sender, reply_to, to, cc, bcc, in_reply_to, message_id }
-    })
+    (vec(of(text()), 4), vec(vec(address, 0..3).prop_map(Addresses::from), 6)).prop_map(
+        |(texts, addresses)| {
+            let [date, subject, in_reply_to, message_id] = texts.try_into().expect("four");
+            let [from, sender, reply_to, to, cc, bcc] = addresses.try_into().expect("six");
+            Envelope { date, subject, from, sender, reply_to, to, cc, bcc, in_reply_to, message_id }
+        },
+    )
 }
 
 fn parameters() -> impl Strategy<Value = Vec<Parameter>> {

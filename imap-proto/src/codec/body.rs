@@ -2,8 +2,8 @@
 
 use super::{Cursor, Parse, Quirks, Span, Writer};
 use crate::types::{
-    Address, BodyStructure, Disposition, Envelope, Extension, MessagePart, MultiPart, Parameter, PartKind,
-    Raw, SinglePart, Text,
+    Address, Addresses, BodyStructure, Disposition, Envelope, Extension, MessagePart, MultiPart, Parameter,
+    PartKind, Raw, SinglePart, Text,
 };
 
 impl Cursor<'_> {
@@ -42,21 +42,19 @@ impl Cursor<'_> {
     }
 
     /// Addresses in parentheses, or NIL, and the space behind them.
-    fn addresses(&mut self) -> Parse<Vec<Address>> {
-        let mut addresses = Vec::new();
+    fn addresses(&mut self) -> Parse<Addresses> {
+        let mut addresses = Addresses::NONE;
         if self.eat(b'(') {
             self.spaces();
-            while !self.eat(b')') {
-                let [name, route, mailbox, host] = self.address()?;
+            if self.peek() != Some(b')') {
+                let first = self.address()?;
                 self.spaces();
-                self.make_room(&mut addresses);
-                addresses.push(Address {
-                    name: self.take_some(name),
-                    route: self.take_some(route),
-                    mailbox: self.take_some(mailbox),
-                    host: self.take_some(host),
-                });
+                addresses = match self.peek() {
+                    Some(b')') => Addresses::one(self.make_address(first)),
+                    _ => self.more_addresses(first)?,
+                };
             }
+            self.expect(b')', "the end of the addresses")?;
         } else if !self.eat_nil() {
             return self.fault("addresses in parentheses, or NIL");
         }
@@ -64,18 +62,39 @@ impl Cursor<'_> {
         Ok(addresses)
     }
 
+    fn more_addresses(&mut self, first: [Span; 4]) -> Parse<Addresses> {
+        let mut addresses = Vec::with_capacity(4);
+        addresses.push(self.make_address(first));
+        while self.peek() != Some(b')') {
+            let address = self.address()?;
+            addresses.push(self.make_address(address));
+            self.spaces();
+        }
+        Ok(addresses.into())
+    }
+
+    #[inline(always)]
+    fn make_address(&self, [name, route, mailbox, host]: [Span; 4]) -> Address {
+        Address {
+            name: self.take_some(name),
+            route: self.take_some(route),
+            mailbox: self.take_some(mailbox),
+            host: self.take_some(host),
+        }
+    }
+
     /// Addresses, which may well be these again.
     #[inline]
-    fn addresses_or(&mut self, wire: &[u8], addresses: &[Address]) -> Parse<Vec<Address>> {
+    fn addresses_or(&mut self, wire: &[u8], addresses: &Addresses) -> Parse<Addresses> {
         if !self.rest().starts_with(wire) {
             return self.addresses();
         }
         self.skip(wire.len());
         self.spaces();
-        Ok(addresses.to_vec())
+        Ok(addresses.clone())
     }
 
-    #[inline]
+    #[inline(always)]
     fn address(&mut self) -> Parse<[Span; 4]> {
         self.expect(b'(', "an address in parentheses")?;
         let name = self.nspan()?;
@@ -123,31 +142,36 @@ impl Cursor<'_> {
     }
 
     fn single_part(&mut self) -> Parse<Box<SinglePart>> {
-        let media_type = self.span_or_nil()?;
-        self.space()?;
-        let subtype = self.span_or_nil()?;
-        self.space()?;
-        let parameters = self.parameters()?;
-        self.space()?;
-        let id = self.nspan()?;
-        self.space()?;
-        let description = self.nspan()?;
-        self.space()?;
-        let encoding = self.span_or_nil()?;
-        self.space()?;
-        let octets = self.size()?;
-        let kind = self.part_kind(media_type, subtype)?;
         let mut part = Box::new(SinglePart {
-            media_type: self.take(media_type),
-            subtype: self.take(subtype),
-            parameters,
-            id: self.take_some(id),
-            description: self.take_some(description),
-            encoding: self.take(encoding),
-            octets,
-            kind,
+            media_type: Text::EMPTY,
+            subtype: Text::EMPTY,
+            parameters: Vec::new(),
+            id: None,
+            description: None,
+            encoding: Text::EMPTY,
+            octets: 0,
+            kind: PartKind::Basic,
             extension: Extension::default(),
         });
+        let media_type = self.span_or_nil()?;
+        part.media_type = self.take(media_type);
+        self.space()?;
+        let subtype = self.span_or_nil()?;
+        part.subtype = self.take(subtype);
+        self.space()?;
+        part.parameters = self.parameters()?;
+        self.space()?;
+        let id = self.nspan()?;
+        part.id = self.take_some(id);
+        self.space()?;
+        let description = self.nspan()?;
+        part.description = self.take_some(description);
+        self.space()?;
+        let encoding = self.span_or_nil()?;
+        part.encoding = self.take(encoding);
+        self.space()?;
+        part.octets = self.size()?;
+        part.kind = self.part_kind(media_type, subtype)?;
         if self.more(&mut part.extension)? {
             let md5 = self.nspan()?;
             part.extension.md5 = self.take_some(md5);
@@ -193,8 +217,15 @@ impl Cursor<'_> {
 
     /// What follows the first field of extension data, and the parenthesis that closes the part.
     fn rest_of_extension(&mut self, extension: &mut Extension) -> Parse<()> {
+        // So it is told of most parts.
+        const NONE: &[u8] = b" NIL NIL NIL)";
+        if extension.fields == 1 && self.rest().starts_with(NONE) {
+            self.skip(NONE.len());
+            extension.fields = Extension::ALL;
+            return Ok(());
+        }
         if extension.fields > 0 && self.more(extension)? {
-            extension.disposition = self.disposition()?;
+            self.disposition(&mut extension.disposition)?;
             if self.more(extension)? {
                 extension.language = self.languages()?;
                 if self.more(extension)? {
@@ -208,9 +239,9 @@ impl Cursor<'_> {
         self.expect(b')', "the end of the body part")
     }
 
-    fn disposition(&mut self) -> Parse<Option<Disposition>> {
+    fn disposition(&mut self, disposition: &mut Option<Disposition>) -> Parse<()> {
         if self.eat_nil() {
-            return Ok(None);
+            return Ok(());
         }
         self.expect(b'(', "a disposition in parentheses, or NIL")?;
         let kind = self.span_or_nil()?;
@@ -218,7 +249,8 @@ impl Cursor<'_> {
         let parameters = self.parameters()?;
         self.spaces();
         self.expect(b')', "the end of the disposition")?;
-        Ok(Some(Disposition { kind: self.take(kind), parameters }))
+        *disposition = Some(Disposition { kind: self.take(kind), parameters });
+        Ok(())
     }
 
     fn languages(&mut self) -> Parse<Vec<Text>> {
@@ -254,19 +286,21 @@ impl Cursor<'_> {
             let name = self.span_or_nil()?;
             self.space()?;
             let value = self.span_or_nil()?;
-            self.make_room(&mut parameters);
-            parameters.push(Parameter { name: self.take(name), value: self.take(value) });
+            match self.peek() {
+                // Most lists hold one. What is made within `vec!` is made where it stays.
+                Some(b')') if parameters.is_empty() => {
+                    parameters = vec![Parameter { name: self.take(name), value: self.take(value) }];
+                }
+                _ => {
+                    if parameters.is_empty() {
+                        parameters.reserve_exact(4);
+                    }
+                    parameters.push(Parameter { name: self.take(name), value: self.take(value) });
+                }
+            }
             if self.close_or_space()? {
                 return Ok(parameters);
             }
-        }
-    }
-
-    /// Makes room for what was just read. Most lists hold one value; what follows the first tells whether this is one of them.
-    #[inline]
-    fn make_room<T>(&self, values: &mut Vec<T>) {
-        if values.capacity() == 0 {
-            values.reserve_exact(if self.peek() == Some(b')') { 1 } else { 4 });
         }
     }
 }
@@ -294,7 +328,7 @@ impl Writer<'_> {
             return self.raw(b"NIL");
         }
         self.byte(b'(');
-        for address in addresses {
+        for address in addresses.iter() {
             self.byte(b'(');
             let Address { name, route, mailbox, host } = address;
             self.spaced([name, route, mailbox, host], |writer, text| writer.nstring(text.as_deref()));

@@ -61,16 +61,20 @@ pub(crate) enum Literal {
 /// move.
 #[derive(Clone, Copy)]
 pub(crate) struct Span {
-    start: u32,
-    len: u32,
-    form: Form,
+    start: usize,
+    /// The length, and which of the forms it has: two words go through registers, where three would not.
+    len: usize,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Nil,
-    Plain,
-    Escaped,
+impl Span {
+    const NIL: Self = Self { start: 0, len: usize::MAX };
+    const BAD: Self = Self { start: 0, len: usize::MAX - 1 };
+    const ESCAPED: usize = 1 << (usize::BITS - 2);
+
+    /// Between quotes and without escapes, or a literal. Nothing in memory is a quarter of it long.
+    fn plain(start: usize, len: usize) -> Self {
+        Self { start, len }
+    }
 }
 
 /// A place in a frame.
@@ -81,14 +85,6 @@ pub(crate) struct Cursor<'a> {
     at: usize,
     depth: u16,
     pub(crate) dialect: Dialect,
-}
-
-impl Span {
-    #[inline]
-    fn new(start: usize, len: usize, form: Form) -> Self {
-        // Frames are smaller than 4 GiB.
-        Self { start: start as u32, len: len as u32, form }
-    }
 }
 
 impl<'a> Cursor<'a> {
@@ -149,7 +145,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// One space; more of them where that is let pass.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn space(&mut self) -> Parse<()> {
         self.expect(b' ', "a space")?;
         self.spaces();
@@ -164,9 +160,16 @@ impl<'a> Cursor<'a> {
     }
 
     /// Spaces that should not be there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn spaces(&mut self) {
-        if self.peek() == Some(b' ') && self.dialect.quirks.has(Quirks::SUPERFLUOUS_SPACES) {
+        if self.peek() == Some(b' ') {
+            self.superfluous_spaces();
+        }
+    }
+
+    #[cold]
+    fn superfluous_spaces(&mut self) {
+        if self.dialect.quirks.has(Quirks::SUPERFLUOUS_SPACES) {
             self.at += self.rest().iter().take_while(|byte| **byte == b' ').count();
         }
     }
@@ -336,36 +339,59 @@ impl<'a> Cursor<'a> {
     }
 
     /// Where a string lies that may be NIL.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn nspan(&mut self) -> Parse<Span> {
-        match self.rest() {
-            [b'"', inner @ ..] => {
-                let (start, len) = (self.at + 1, chars::quoted_span(inner));
-                self.at = start + len;
-                match inner.get(len) {
-                    Some(b'"') => {
-                        self.at += 1;
-                        Ok(Span::new(start, len, Form::Plain))
-                    }
-                    Some(b'\\') => {
-                        self.escaped(start, len)?;
-                        Ok(Span::new(start, self.at - 1 - start, Form::Escaped))
-                    }
-                    _ => self.fault("the end of the quoted string"),
-                }
-            }
-            [b'{' | b'~', ..] => self.literal_span(),
-            _ if self.eat_nil() => Ok(Span::new(0, 0, Form::Nil)),
-            _ => self.fault("a string or NIL"),
+        let span = self.nspan_or_bad();
+        match span.len {
+            len if len == Span::BAD.len => self.no_nspan(),
+            _ => Ok(span),
         }
     }
 
+    /// A span goes through registers; with what can go wrong it would not.
+    fn nspan_or_bad(&mut self) -> Span {
+        match self.rest() {
+            [b'"', inner @ ..] => {
+                let (start, len) = (self.at + 1, chars::quoted_span(inner));
+                match inner.get(len) {
+                    Some(b'"') => {
+                        self.at = start + len + 1;
+                        Span::plain(start, len)
+                    }
+                    Some(b'\\') => self.escaped_span(start, len),
+                    _ => Span::BAD,
+                }
+            }
+            [b'{' | b'~', ..] => self.literal_span(),
+            _ if self.eat_nil() => Span::NIL,
+            _ => Span::BAD,
+        }
+    }
+
+    #[cold]
+    fn no_nspan(&mut self) -> Parse<Span> {
+        match self.nstring() {
+            Err(fault) => Err(fault),
+            Ok(_) => self.fault("a string or NIL"),
+        }
+    }
+
+    #[cold]
+    fn escaped_span(&mut self, start: usize, len: usize) -> Span {
+        let before = self.at;
+        if self.escaped(start, len).is_err() {
+            self.at = before;
+            return Span::BAD;
+        }
+        Span { start, len: (self.at - 1 - start) | Span::ESCAPED }
+    }
+
     /// Where a string lies that must be there; NIL is an empty one where that is let pass.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn span_or_nil(&mut self) -> Parse<Span> {
         let start = self.at;
         let span = self.nspan()?;
-        if span.form == Form::Nil && !self.dialect.quirks.has(Quirks::NIL_STRINGS) {
+        if span.len == Span::NIL.len && !self.dialect.quirks.has(Quirks::NIL_STRINGS) {
             self.at = start;
             return self.fault("a string");
         }
@@ -373,13 +399,13 @@ impl<'a> Cursor<'a> {
     }
 
     #[cold]
-    fn literal_span(&mut self) -> Parse<Span> {
+    fn literal_span(&mut self) -> Span {
         let start = self.at;
-        match self.literal_or_streamed()? {
-            Literal::Here(text) => Ok(Span::new(self.at - text.len(), text.len(), Form::Plain)),
-            Literal::Streamed(_) => {
+        match self.literal_or_streamed() {
+            Ok(Literal::Here(text)) => Span::plain(self.at - text.len(), text.len()),
+            _ => {
                 self.at = start;
-                self.fault("a string in the frame")
+                Span::BAD
             }
         }
     }
@@ -387,33 +413,36 @@ impl<'a> Cursor<'a> {
     /// The string that lies there; NIL is an empty one.
     #[inline(always)]
     pub(crate) fn take(&self, span: Span) -> Text {
-        let start = span.start as usize;
-        match span.form {
-            Form::Escaped => self.take_escaped(start),
-            _ => self.frame.text(start..start + span.len as usize),
+        match span.len < Span::ESCAPED {
+            true => self.frame.text(span.start..span.start + span.len),
+            false => self.take_odd(span),
         }
     }
 
     /// The string that lies there, if it is not NIL.
     #[inline(always)]
     pub(crate) fn take_some(&self, span: Span) -> Option<Text> {
-        match span.form {
-            Form::Nil => None,
-            _ => Some(self.take(span)),
+        match span.len == Span::NIL.len {
+            true => None,
+            false => Some(self.take(span)),
         }
     }
 
     /// The bytes that lie there, as they are on the wire.
     #[inline]
     pub(crate) fn look_at(&self, span: Span) -> &'a [u8] {
-        let start = span.start as usize;
-        &self.bytes[start..start + span.len as usize]
+        let len = if span.len == Span::NIL.len { 0 } else { span.len & !Span::ESCAPED };
+        &self.bytes[span.start..span.start + len]
     }
 
     #[cold]
-    fn take_escaped(&self, start: usize) -> Text {
+    #[inline(never)]
+    fn take_odd(&self, span: Span) -> Text {
+        if span.len == Span::NIL.len {
+            return Text::EMPTY;
+        }
         // It has been gone over before, and was found right.
-        Cursor { at: start, ..*self }.escaped(start, 0).unwrap_or_default()
+        Cursor { at: span.start, ..*self }.escaped(span.start, 0).unwrap_or_default()
     }
 
     /// A string that must be there; NIL is an empty one where that is let pass.

@@ -38,6 +38,27 @@ impl Cursor<'_> {
 
     #[inline]
     fn fetch_item(&mut self) -> Parse<FetchItem> {
+        // The names that are told of many messages, as all servers write them.
+        let rest = self.rest();
+        let behind = |cursor: &mut Self, name: &[u8]| {
+            let found = rest.starts_with(name);
+            cursor.skip(if found { name.len() } else { 0 });
+            found
+        };
+        match rest.first() {
+            Some(b'U') if behind(self, b"UID ") => self.uid().map(FetchItem::Uid),
+            Some(b'F') if behind(self, b"FLAGS ") => self.flags().map(FetchItem::Flags),
+            Some(b'E') if behind(self, b"ENVELOPE ") => self.envelope().map(FetchItem::Envelope),
+            Some(b'B') if behind(self, b"BODYSTRUCTURE ") => {
+                self.body_structure().map(FetchItem::BodyStructure)
+            }
+            Some(b'R') if behind(self, b"RFC822.SIZE ") => self.size().map(FetchItem::Size),
+            Some(b'I') if behind(self, b"INTERNALDATE ") => self.date_time().map(FetchItem::InternalDate),
+            _ => self.named_fetch_item(),
+        }
+    }
+
+    fn named_fetch_item(&mut self) -> Parse<FetchItem> {
         let rest = self.rest();
         let len = rest.iter().position(|byte| matches!(byte, b' ' | b'[' | b')')).unwrap_or(rest.len());
         let name = &rest[..len];

@@ -30,7 +30,7 @@ pub use body::{
 pub use capability::{Capabilities, Capability};
 pub use code::{Code, CopyUid, InProgress, MetadataCode};
 pub use date::{Date, DateTime};
-pub use envelope::{Address, Envelope};
+pub use envelope::{Address, Addresses, Envelope};
 pub use fetch::{
     BinaryContent, Content, Fetch, FetchAttribute, FetchItem, MessageId, Rfc822, SectionContent,
 };
