@@ -3,7 +3,8 @@
 //!
 //! Ours always finds the end of the frame itself, by the scanner that the machines use, and gives values that own what they
 //! hold. The peers are given the whole response at once, in which they find the end as they parse, and their values borrow from
-//! it; `imap-codec, framed` is that crate with its own framer before it, as its readers of streams use it.
+//! it, or are made owned (`owned`); `imap-codec, framed` is that crate with its own framer before it, as its readers of streams
+//! use it.
 //!
 //! How often each of ours allocates is counted before anything is measured.
 
@@ -128,7 +129,7 @@ fn allocations(_: &mut Criterion) {
     let response = ours(listing);
     let mut out = Vec::with_capacity(4096);
     let encoding = count("encode/listing ours", || response.encode(&mut out, &Style::SERVER));
-    assert!(ours_listing <= 25 && encoding == 0, "too many allocations");
+    assert!(ours_listing <= 20 && encoding == 0, "too many allocations");
 }
 
 fn parse(c: &mut Criterion) {
@@ -144,6 +145,12 @@ fn parse(c: &mut Criterion) {
         group.bench_function("imap-codec, framed", |b| b.iter(|| framed(black_box(wire))));
         group.bench_function("imap-proto", |b| {
             b.iter(|| black_box(peer_imap_proto::Response::parse(black_box(wire)).expect("a response")));
+        });
+        group.bench_function("imap-proto, owned", |b| {
+            b.iter(|| {
+                let (_, response) = peer_imap_proto::Response::parse(black_box(wire)).expect("a response");
+                black_box(response.into_owned())
+            });
         });
         group.finish();
     }

@@ -427,6 +427,30 @@ fn content_that_was_streamed_is_told_by_its_size() {
 }
 
 #[test]
+fn moments_are_read_as_all_write_them_and_as_some_do() {
+    let moment = |text: &str| match &items(format!("* 1 FETCH (INTERNALDATE {text})"))[0] {
+        FetchItem::InternalDate(moment) => Some(moment.to_string()),
+        _ => None,
+    };
+    let first = Some(" 1-Feb-1994 12:30:59 +0130".to_owned());
+    for text in ["\" 1-Feb-1994", "\"01-Feb-1994", "\"1-Feb-1994", "\" 1-feb-1994", "\"01-FEB-1994"] {
+        assert_eq!(moment(&format!("{text} 12:30:59 +0130\"")), first, "{text}");
+    }
+    assert_eq!(moment("\"31-Dec-9999 23:59:60 -1400\"").as_deref(), Some("31-Dec-9999 23:59:60 -1400"));
+    for text in [
+        "\"31-Feb-1994 12:30:59 +0130\"",
+        "\"01-Feb-1994 24:30:59 +0130\"",
+        "\"01-Feb-1994 12:30:59 +0160\"",
+        "\"01-Feb-1994 12:30:59 00130\"",
+        "\"01-Feb-1994 12:3x:59 +0130\"",
+        "\"01-Feb-1994 12:30:59 +01300\"",
+        "\"00-Feb-1994 12:30:59 +0130\"",
+    ] {
+        assert_eq!(moment(text), None, "{text}");
+    }
+}
+
+#[test]
 fn threads_are_trees() {
     let Data::Thread(threads) = data("* THREAD (2)(3 6 (4 23)(44 7 96))((8)(9))") else { panic!() };
     let found: Vec<_> =

@@ -715,6 +715,10 @@ impl<'a> Cursor<'a> {
     pub(crate) fn date_time(&mut self) -> Parse<DateTime> {
         const EXPECTED: &str = "a date with its time, such as \"17-Jul-1996 02:44:25 -0700\"";
         let start = self.at;
+        if let Some(moment) = self.rest().first_chunk().and_then(usual_date_time) {
+            self.at += 28;
+            return Ok(moment);
+        }
         self.expect(b'"', EXPECTED)?;
         self.eat(b' ');
         let date = self.bare_date()?;
@@ -811,4 +815,38 @@ impl<'a> Cursor<'a> {
         }
         if self.at == start { self.fault("a value") } else { Ok(()) }
     }
+}
+
+/// A moment as all write it, with each part in its place; what is not is looked at by the grammar.
+fn usual_date_time(text: &[u8; 28]) -> Option<DateTime> {
+    let separators = [0, 3, 7, 12, 15, 18, 21, 27].map(|at| text[at]);
+    if separators != *b"\"-- :: \"" {
+        return None;
+    }
+    let digit = |at: usize| Some(u16::from(text[at].wrapping_sub(b'0'))).filter(|digit| *digit < 10);
+    let two = |at: usize| Some(digit(at)? * 10 + digit(at + 1)?);
+    let day = if text[1] == b' ' { digit(2)? } else { two(1)? };
+    let month = match &text[4..7] {
+        b"Jan" => 1,
+        b"Feb" => 2,
+        b"Mar" => 3,
+        b"Apr" => 4,
+        b"May" => 5,
+        b"Jun" => 6,
+        b"Jul" => 7,
+        b"Aug" => 8,
+        b"Sep" => 9,
+        b"Oct" => 10,
+        b"Nov" => 11,
+        b"Dec" => 12,
+        _ => return None,
+    };
+    let date = Date::new(two(8)? * 100 + two(10)?, month, day as u8)?;
+    let (hours, minutes) = (two(23)?, two(25)?);
+    let zone = match text[22] {
+        b'+' if minutes < 60 => (hours * 60 + minutes) as i16,
+        b'-' if minutes < 60 => -((hours * 60 + minutes) as i16),
+        _ => return None,
+    };
+    DateTime::new(date, (two(13)? as u8, two(16)? as u8, two(19)? as u8), zone)
 }
