@@ -97,7 +97,7 @@ mod tests {
         for len in 0..20 {
             for byte in 0..=255 {
                 for filler in [b'x', b' ', 0x80, 0xff, 0x0e] {
-                    let mut bytes = vec![filler; 20];
+                    let mut bytes = [filler; 20];
                     bytes[len] = byte;
                     for at in 0..=len {
                         let part = &bytes[at..];
