@@ -333,8 +333,10 @@ fn a_text_does_not_become_a_code_and_breaks_no_line() {
     assert_eq!(written(&status("[x")), b"* OK [x");
     assert_eq!(written(&status("a\r\n* BYE\0")), b"* OK a  * BYE ");
     // What is broken by the server is broken no further.
-    let response = parse("* OK [UIDNEXT\r4] x\0y");
-    assert_eq!(parse(written(&response)), response);
+    for line in ["* OK [UIDNEXT\r4] x\0y", "* OK [PERMANENTFLAGS (\\Seen]\\Flagged)] x", "* OK [X\"]a\"] b"] {
+        let response = parse(line);
+        assert_eq!(parse(written(&response)), response, "{line}");
+    }
 }
 
 #[test]

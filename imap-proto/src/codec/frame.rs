@@ -126,7 +126,8 @@ impl FrameScanner {
     /// What the last line of a frame announces, which ends at its last `}`.
     #[inline]
     fn announced(&self, frame: &[u8]) -> Option<Announced> {
-        match frame {
+        // Not the last byte of a literal, with nothing behind it.
+        match &frame[self.line..] {
             [.., b'}'] => self.announcement(frame),
             _ => None,
         }
@@ -304,6 +305,7 @@ mod tests {
             (Client, "a NOOP\r\n", &[]),
             (Client, "a LOGIN {3}\r\nbob {4+}\r\npass\r\n", &[3, 4]),
             (Client, "a APPEND x ~{2}\r\n\r\n\r\n", &[2]),
+            (Client, "a LOGIN x {2}\r\nx}\r\n", &[2]),
             (Client, "a LOGIN {0}\r\n \"\"\r\n", &[0]),
             (Client, "a SEARCH \"{5}\r\n", &[]),
             (Client, "a SEARCH \"\\\"{5}\r\n", &[]),

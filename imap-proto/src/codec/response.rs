@@ -205,6 +205,13 @@ impl Cursor<'_> {
                     return Cursor::new(&frame, self.dialect).response_text();
                 }
                 match split_code(self.rest()) {
+                    // With the space that belongs there it may be another code, and so it will be written.
+                    Some(len) if !matches!(self.rest()[len + 2..], [] | [b' ', ..]) => {
+                        let (code, text) = self.rest().split_at(len + 2);
+                        let text = [code, b" ", text].concat();
+                        let frame = Frame::new(&text);
+                        Cursor::new(&frame, self.dialect).response_text()
+                    }
                     Some(len) => {
                         let code = Code::Other(Raw::trusted(self.text(start + 1..start + 1 + len)));
                         self.skip(len + 2);
