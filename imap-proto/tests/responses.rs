@@ -428,6 +428,118 @@ fn content_that_was_streamed_is_told_by_its_size() {
     assert_eq!(stops, [6 + 26, 6 + binary + 7]);
 }
 
+/// The structure of a mail, as each of these servers told it once, and as it is written.
+#[test]
+fn structures_that_miss_the_grammar_are_read_all_the_same() {
+    for (told, meant) in [
+        // Exchange: spaces between parts, no encoding, and a disposition without parameters.
+        (
+            "((\"text\" \"plain\" NIL NIL NIL NIL 5 1 NIL (\"inline\" NIL) NIL NIL) (\"image\" \"png\" (\"name\" NIL) NIL NIL \"base64\" 9) \"mixed\")",
+            "((\"text\" \"plain\" NIL NIL NIL \"\" 5 1 NIL (\"inline\" NIL) NIL NIL)(\"image\" \"png\" (\"name\" \"\") NIL NIL \"base64\" 9) \"mixed\")",
+        ),
+        // Dovecot with a broken cache: less than no lines; and sizes of more than 64 bits.
+        (
+            "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 99999999999999999999 -1)",
+            "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 0 0)",
+        ),
+        // Gmail: a message that it could not parse has neither envelope nor body nor lines.
+        ("(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 5 NIL (\"attachment\" (\"filename\" \"x\")) NIL)", ""),
+        // iCloud and others: empty parentheses for NIL, a language that is no list, letter case as it comes.
+        (
+            "(\"TEXT\" \"HTML\" () nil Nil \"7BIT\" 5 1 NIL NIL \"de\")",
+            "(\"TEXT\" \"HTML\" NIL NIL NIL \"7BIT\" 5 1 NIL NIL (\"de\"))",
+        ),
+        // Fields of extension data that nobody has written down.
+        ("(\"a\" \"b\" NIL NIL NIL \"7bit\" 5 NIL NIL NIL NIL NIL (\"x\" (1)) {1}\r\n))", ""),
+        ("(\"a\" \"b\" NIL NIL NIL \"7bit\" 5 \"md5\" )", "(\"a\" \"b\" NIL NIL NIL \"7bit\" 5 \"md5\")"),
+    ] {
+        let response = parse(format!("* 1 FETCH (BODYSTRUCTURE {told} UID 7)"));
+        assert!(!format!("{response:?}").contains("Other("), "{response:?}");
+        let meant = if meant.is_empty() { told } else { meant };
+        assert_eq!(
+            written(&response).escape_ascii().to_string(),
+            format!("* 1 FETCH (BODYSTRUCTURE {meant} UID 7)").as_bytes().escape_ascii().to_string()
+        );
+    }
+    let mut strict = Dialect::CLIENT;
+    strict.quirks = Quirks::NONE;
+    for body in [
+        "(\"text\" \"plain\" NIL NIL NIL NIL 5 1)",
+        "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 5 -1)",
+        "((\"a\" \"b\" NIL NIL NIL \"7bit\" 5) (\"a\" \"b\" NIL NIL NIL \"7bit\" 5) \"mixed\")",
+    ] {
+        let line = format!("* 1 FETCH (BODYSTRUCTURE {body})");
+        assert!(is_kept(&Response::parse(line.as_bytes(), &strict).expect("a response")), "{line}");
+    }
+}
+
+#[test]
+fn envelopes_share_what_is_repeated_and_are_read_with_spaces_between() {
+    let address = |name: &str| format!("(\"{name}\" NIL \"m\" \"h.example\")");
+    let (a, b) = (address("A"), address("B"));
+    for (told, meant) in [
+        (format!("({a}) ({a}) ({a}) ({b}) NIL NIL"), None),
+        (format!("({a}) ({b}) ({a}{b}) ({a}{b}{a}{b}{a}) NIL NIL"), None),
+        (format!("NIL NIL NIL ({b}) ({a}) NIL"), None),
+        (
+            format!("({a}) ({a})  ({a}) ({b} {a}) ( {b} ) ()"),
+            Some(format!("({a}) ({a}) ({a}) ({b}{a}) ({b}) NIL")),
+        ),
+        (
+            "((NIL NIL \"friends\" NIL)(NIL NIL \"f\" \"h\")(NIL NIL NIL NIL)) NIL NIL NIL NIL NIL"
+                .to_owned(),
+            None,
+        ),
+        (
+            "((\"\\\"q\\\" \\\\\" NIL \"f\" \"h\")) ((\"\\\"q\\\" \\\\\" NIL \"f\" \"h\")) NIL NIL NIL NIL"
+                .to_owned(),
+            None,
+        ),
+    ] {
+        let response = parse(format!("* 1 FETCH (ENVELOPE (NIL NIL {told} NIL NIL))"));
+        assert!(!is_kept(&response), "{response:?}");
+        let meant = meant.unwrap_or(told);
+        assert_eq!(
+            String::from_utf8(written(&response)).unwrap(),
+            format!("* 1 FETCH (ENVELOPE (NIL NIL {meant} NIL NIL))")
+        );
+    }
+    let found = items(
+        "* 1 FETCH (ENVELOPE (NIL NIL ((NIL NIL \"list\" NIL)(NIL NIL NIL NIL)) NIL NIL NIL NIL NIL NIL NIL))",
+    );
+    let FetchItem::Envelope(envelope) = &found[0] else { panic!("{found:?}") };
+    assert!(envelope.from[0].is_group_start() && envelope.from[1].is_group_end());
+}
+
+#[test]
+fn sections_are_what_was_asked_for() {
+    let sections = [
+        ("[]", true),
+        ("[1]", true),
+        ("[1.2.3]", true),
+        ("[HEADER]", true),
+        ("[1.HEADER]", true),
+        ("[4.2.TEXT]", true),
+        ("[1.MIME]", true),
+        ("[MIME]", false),
+        ("[1.]", false),
+        ("[0]", false),
+        ("[HEADER.FIELDS ()]", false),
+        ("[HEADER.FIELDS (A B)]", true),
+        ("[2.HEADER.FIELDS.NOT (A)]", true),
+        ("[HEADER.FIELDS (\"A]B\")]", true),
+        ("[X]", false),
+    ];
+    for (section, exists) in sections {
+        for origin in ["", "<0>", "<1024>"] {
+            let line = format!("* 1 FETCH (BODY{section}{origin} NIL UID 4)");
+            let response = parse(&line);
+            assert_eq!(is_kept(&response), !exists, "{response:?}");
+            assert_eq!(String::from_utf8(written(&response)).unwrap(), line);
+        }
+    }
+}
+
 #[test]
 fn moments_are_read_as_all_write_them_and_as_some_do() {
     let moment = |text: &str| match &items(format!("* 1 FETCH (INTERNALDATE {text})"))[0] {
@@ -491,7 +603,7 @@ fn values_are_what_was_said() {
     let Data::ESearch(found) = data("* ESEARCH (TAG \"A\") UID PARTIAL (-1:-100 7) COUNT 0") else {
         panic!()
     };
-    let range = ResultRange::FromLast(number(1), number(100));
+    let range = PartialRange::FromLast(number(1), number(100));
     let partial = ESearchItem::Partial(range, Some(NumberSet::single(number(7))));
     assert_eq!((found.uid, found.items), (true, vec![partial, ESearchItem::Count(0)]));
 }

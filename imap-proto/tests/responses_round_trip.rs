@@ -343,8 +343,8 @@ fn status() -> impl Strategy<Value = Data> {
 
 fn esearch() -> impl Strategy<Value = Data> {
     let range = (any::<bool>(), number(), number()).prop_map(|(from_last, first, last)| match from_last {
-        true => ResultRange::FromLast(first, last),
-        false => ResultRange::FromFirst(first, last),
+        true => PartialRange::FromLast(first, last),
+        false => PartialRange::FromFirst(first, last),
     });
     let item = prop_oneof![
         number().prop_map(ESearchItem::Min),

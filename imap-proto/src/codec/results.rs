@@ -1,8 +1,7 @@
 //! SEARCH, SORT, THREAD and ESEARCH, from bytes and to bytes.
 
 use super::{Cursor, Parse, Quirks, Writer};
-use crate::types::{ESearch, ESearchItem, NumberSet, ResultRange, SearchResults, ThreadNode, Threads};
-use core::num::NonZeroU32;
+use crate::types::{ESearch, ESearchItem, NumberSet, PartialRange, SearchResults, ThreadNode, Threads};
 
 impl Cursor<'_> {
     /// Numbers, each with a space before it, and the modification sequence in parentheses, if it is told.
@@ -119,7 +118,7 @@ impl Cursor<'_> {
             5 if is(b"ADDTO") => ESearchItem::AddTo(self.list_of_changes()?),
             6 if is(b"MODSEQ") => ESearchItem::ModSeq(self.mod_seq()?),
             7 if is(b"PARTIAL") => self.in_parentheses(|cursor| {
-                let range = cursor.result_range()?;
+                let range = cursor.partial_range()?;
                 cursor.space()?;
                 let set = if cursor.eat_nil() { None } else { Some(cursor.number_set()?) };
                 Ok(ESearchItem::Partial(range, set))
@@ -149,15 +148,15 @@ impl Cursor<'_> {
     }
 
     /// `1:100`, or `-1:-100`.
-    pub(super) fn result_range(&mut self) -> Parse<ResultRange> {
+    pub(super) fn partial_range(&mut self) -> Parse<PartialRange> {
         let from_last = self.eat(b'-');
         let first = self.nonzero()?;
         self.expect(b':', "a colon")?;
         if from_last {
             self.expect(b'-', "a minus")?;
-            return Ok(ResultRange::FromLast(first, self.nonzero()?));
+            return Ok(PartialRange::FromLast(first, self.nonzero()?));
         }
-        Ok(ResultRange::FromFirst(first, self.nonzero()?))
+        Ok(PartialRange::FromFirst(first, self.nonzero()?))
     }
 }
 
@@ -250,7 +249,7 @@ impl Writer<'_> {
             ESearchItem::ModSeq(mod_seq) => self.numbered(b"MODSEQ ", mod_seq.get()),
             ESearchItem::Partial(range, set) => {
                 self.raw(b"PARTIAL (");
-                self.result_range(*range);
+                self.display(range);
                 self.space();
                 match set {
                     Some(set) => self.number_set(set),
@@ -280,18 +279,6 @@ impl Writer<'_> {
             writer.space();
             writer.number_set(set);
         });
-    }
-
-    pub(super) fn result_range(&mut self, range: ResultRange) {
-        let (first, last, sign): (NonZeroU32, NonZeroU32, &[u8]) = match range {
-            ResultRange::FromFirst(first, last) => (first, last, b""),
-            ResultRange::FromLast(first, last) => (first, last, b"-"),
-        };
-        self.raw(sign);
-        self.number(first.get());
-        self.byte(b':');
-        self.raw(sign);
-        self.number(last.get());
     }
 }
 

@@ -1,6 +1,6 @@
 //! What SEARCH, SORT and THREAD found.
 
-use super::{MailboxName, ModSeq, NumberSet, Raw, Text, UidValidity};
+use super::{MailboxName, ModSeq, NumberSet, PartialRange, Raw, Text, UidValidity};
 use core::num::NonZeroU32;
 
 /// A SEARCH or SORT response: sequence numbers or UIDs, as the command asked for (RFC 3501 §7.2.5, RFC 5256).
@@ -104,7 +104,7 @@ pub enum ESearchItem {
     /// `MODSEQ`: the highest modification sequence among them (RFC 7162)
     ModSeq(ModSeq),
     /// `PARTIAL`: those in a range of the result, if there are any (RFC 9394)
-    Partial(ResultRange, Option<NumberSet>),
+    Partial(PartialRange, Option<NumberSet>),
     /// `ADDTO`: these come in at these positions of the result (RFC 5267)
     AddTo(Vec<(u32, NumberSet)>),
     /// `REMOVEFROM`: these go from these positions of the result (RFC 5267)
@@ -113,15 +113,6 @@ pub enum ESearchItem {
     Relevancy(Vec<u8>),
     /// Any other, or one of these that misses its grammar: its name and its value.
     Other(Raw),
-}
-
-/// A range of a result: from its first message on, or from its last one back (RFC 9394 §3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ResultRange {
-    /// `1:100`
-    FromFirst(NonZeroU32, NonZeroU32),
-    /// `-1:-100`
-    FromLast(NonZeroU32, NonZeroU32),
 }
 
 #[cfg(test)]
