@@ -367,6 +367,7 @@ fn what_is_made_to_hurt_does_not() {
         format!("* NAMESPACE {deep}"),
         format!("* OK [X {}] x", "\"".repeat(100_001)),
         format!("* CAPABILITY{}", " X".repeat(100_000)),
+        format!("* FLAGS ({})", (0..100_000).map(|at| format!("k{at}")).collect::<Vec<_>>().join(" ")),
         format!("* SEARCH{}", " 4294967295".repeat(100_000)),
         format!("* 1 FETCH (BODY[] {{{}}}\r\n)", u64::MAX),
         format!("* 1 FETCH (BODY[] {{{}}}\r\n)", 1 << 30),
@@ -561,6 +562,19 @@ fn moments_are_read_as_all_write_them_and_as_some_do() {
         "\"00-Feb-1994 12:30:59 +0130\"",
     ] {
         assert_eq!(moment(text), None, "{text}");
+    }
+}
+
+#[test]
+fn of_flags_that_are_told_twice_the_first_is_kept() {
+    for (told, kept) in [
+        ("a A b a", "a b"),
+        ("b a B A", "b a"),
+        ("\\Seen x \\SEEN X", "\\Seen x"),
+        ("a b c", "a b c"),
+        ("a a a", "a"),
+    ] {
+        assert_eq!(written(&parse(format!("* FLAGS ({told})"))), format!("* FLAGS ({kept})").as_bytes());
     }
 }
 

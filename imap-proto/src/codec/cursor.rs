@@ -633,14 +633,17 @@ impl<'a> Cursor<'a> {
     pub(crate) fn flags(&mut self) -> Parse<Flags> {
         self.expect(b'(', "an opening parenthesis")?;
         self.spaces();
-        let mut flags = Flags::EMPTY;
+        let (mut system, mut keywords) = (0, Vec::new());
         if self.eat(b')') {
-            return Ok(flags);
+            return Ok(Flags::EMPTY);
         }
         loop {
-            flags.insert(self.flag()?);
+            match self.flag()? {
+                Flag::System(flag) => system |= flag as u8,
+                Flag::Keyword(keyword) => keywords.push(keyword),
+            }
             if self.close_or_space()? {
-                return Ok(flags);
+                return Ok(Flags::found(system, keywords));
             }
         }
     }

@@ -202,6 +202,26 @@ impl Flags {
     /// No flags.
     pub const EMPTY: Self = Self { system: 0, keywords: Vec::new() };
 
+    /// What the parser has found: of each keyword the first is kept. However many there are, this takes no time to speak of.
+    pub(crate) fn found(system: u8, mut keywords: Vec<Keyword>) -> Self {
+        if keywords.len() > 1 {
+            let folded = |at: &usize| keywords[*at].0.iter().map(u8::to_ascii_lowercase);
+            let mut order: Vec<usize> = (0..keywords.len()).collect();
+            order.sort_by(|a, b| folded(a).cmp(folded(b)).then(a.cmp(b)));
+            let mut again: Vec<usize> = order
+                .windows(2)
+                .filter(|pair| keywords[pair[0]] == keywords[pair[1]])
+                .map(|pair| pair[1])
+                .collect();
+            if !again.is_empty() {
+                again.sort_unstable();
+                let mut at = 0..;
+                keywords.retain(|_| at.next().is_none_or(|at| again.binary_search(&at).is_err()));
+            }
+        }
+        Self { system, keywords }
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.system == 0 && self.keywords.is_empty()
