@@ -81,7 +81,11 @@ fn imap(seeds: &mut Vec<Seed>) -> io::Result<()> {
     for (number, lines) in
         responses.split_inclusive(|b| *b == b'\n').collect::<Vec<_>>().chunks(6).enumerate()
     {
-        seeds.push(("imap_response", format!("dovecot-{number}"), [&[number as u8], &*lines.concat()].concat()));
+        seeds.push((
+            "imap_response",
+            format!("dovecot-{number}"),
+            [&[number as u8], &*lines.concat()].concat(),
+        ));
     }
     Ok(())
 }
