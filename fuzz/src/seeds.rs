@@ -20,6 +20,7 @@ const LONGEST_RC: usize = 3000;
 pub fn all() -> io::Result<Vec<Seed>> {
     let mut seeds = Vec::new();
     pop3(&mut seeds)?;
+    imap(&mut seeds)?;
     for path in transcripts("smtp-proto")? {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let (client, server) = sides(&fs::read_to_string(&path)?);
@@ -71,6 +72,22 @@ pub fn all() -> io::Result<Vec<Seed>> {
         }
     }
     Ok(seeds)
+}
+
+/// What Dovecot said: each line with the literals in it, and a few frames together.
+fn imap(seeds: &mut Vec<Seed>) -> io::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let responses = fs::read(root.join("imap-proto/tests/data/dovecot-2.3"))?;
+    for (number, lines) in
+        responses.split_inclusive(|b| *b == b'\n').collect::<Vec<_>>().chunks(6).enumerate()
+    {
+        seeds.push((
+            "imap_response",
+            format!("dovecot-{number}"),
+            [&[number as u8], &*lines.concat()].concat(),
+        ));
+    }
+    Ok(())
 }
 
 /// The sessions of POP3, as its server machine plays them.

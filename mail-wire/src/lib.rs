@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`connection`] | [`Connection`], the one trait that a driver needs to know to run any of the machines |
 //! | [`buffer`] | the receive and send buffers that a machine owns: bounded, small when idle |
+//! | [`decimal`] | decimal numbers, written |
 //! | [`keyword`] | keywords at the front of a text, compared without regard to case by whole machine words |
 //! | [`mod@line`] | the one line scanner: strict CRLF, limits while reading, flaws reported as what they are |
 //! | [`dot`] | the body codec: dot-stuffing both ways, streaming, with detection of bare CR, bare LF and NUL |
@@ -42,6 +43,7 @@
 
 pub mod buffer;
 pub mod connection;
+pub mod decimal;
 pub mod dot;
 pub mod keyword;
 pub mod line;

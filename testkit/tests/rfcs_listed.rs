@@ -32,6 +32,7 @@ fn every_cited_rfc_stands_in_the_list() {
         "mail-wire",
         "smtp-proto",
         "pop3-proto",
+        "imap-proto",
         "maildrop",
         "procmail-engine",
         "examples",
