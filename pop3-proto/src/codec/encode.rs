@@ -1,8 +1,8 @@
 //! Commands and replies to bytes.
 
-use super::{MAX_REPLY, encode_number};
+use super::MAX_REPLY;
 use crate::types::{Command, Refusal, ResponseCode, Status};
-use mail_wire::ReplyText;
+use mail_wire::{ReplyText, decimal};
 
 impl Command {
     /// Appends the command with its CRLF. What is appended holds no other line break, whatever the arguments are.
@@ -62,7 +62,7 @@ fn word(out: &mut Vec<u8>, text: &[u8]) {
 
 fn argument(out: &mut Vec<u8>, number: u64) {
     out.push(b' ');
-    encode_number(out, number);
+    decimal::encode(out, number);
 }
 
 impl Refusal {

@@ -1,11 +1,11 @@
 //! The lines of STAT, LIST, UIDL and LANG.
 
+use super::ReplyError;
 use super::decimal::{Digits, digits};
-use super::{ReplyError, encode_number};
 use crate::types::{
     DropListing, LanguageListing, LanguageTag, MessageNumber, ScanListing, UniqueId, UniqueIdListing,
 };
-use mail_wire::ReplyText;
+use mail_wire::{ReplyText, decimal};
 
 impl DropListing {
     /// Reads the text of a positive reply to STAT. What follows the two numbers is ignored (RFC 1939 §5).
@@ -21,9 +21,9 @@ impl DropListing {
 
     /// Appends the text, without line end.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        encode_number(out, self.messages.into());
+        decimal::encode(out, self.messages.into());
         out.push(b' ');
-        encode_number(out, self.octets);
+        decimal::encode(out, self.octets);
     }
 }
 
@@ -42,9 +42,9 @@ impl ScanListing {
 
     /// Appends the listing, without line end.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        encode_number(out, self.number.get().into());
+        decimal::encode(out, self.number.get().into());
         out.push(b' ');
-        encode_number(out, self.octets);
+        decimal::encode(out, self.octets);
     }
 }
 
@@ -75,7 +75,7 @@ impl UniqueIdListing {
 
     /// Appends the listing, without line end.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        encode_number(out, self.number.get().into());
+        decimal::encode(out, self.number.get().into());
         out.push(b' ');
         out.extend_from_slice(self.id.as_str().as_bytes());
     }

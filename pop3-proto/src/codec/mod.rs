@@ -35,7 +35,6 @@ mod listing;
 mod parse;
 mod reply;
 
-pub use decimal::encode_number;
 pub use encode::encode_reply;
 pub use error::{CommandError, CommandErrorKind, ReplyError};
 pub use reply::{LineKind, ReplyLine};

@@ -3,9 +3,9 @@
 use super::event::ServerError;
 use super::language::Phrase;
 use super::machine::Server;
-use crate::codec::{encode_number, encode_reply};
+use crate::codec::encode_reply;
 use crate::types::{Refusal, Status};
-use mail_wire::ReplyText;
+use mail_wire::{ReplyText, decimal};
 
 impl Server {
     /// The words for a phrase in the language of the session.
@@ -41,7 +41,7 @@ impl Server {
         out.extend_from_slice(b"+OK");
         for number in numbers {
             out.push(b' ');
-            encode_number(out, *number);
+            decimal::encode(out, *number);
         }
     }
 

@@ -5,9 +5,8 @@ use super::event::{Event, ServerError};
 use super::language::Phrase;
 use super::machine::{Asked, Server, State, Timer};
 use super::maildrop::Opened;
-use crate::codec::encode_number;
 use crate::types::{MessageNumber, Refusal};
-use mail_wire::Step;
+use mail_wire::{Step, decimal};
 
 type Next = Option<Step<Event, ServerError>>;
 
@@ -149,10 +148,10 @@ impl Server {
                 continue;
             };
             let out = self.send.tail();
-            encode_number(out, number.get().into());
+            decimal::encode(out, number.get().into());
             out.push(b' ');
             match listing.kind {
-                Kind::Sizes => encode_number(out, size),
+                Kind::Sizes => decimal::encode(out, size),
                 Kind::UniqueIds => {
                     let id = ids.and_then(|ids| ids.get(index)).unwrap_or_default();
                     out.extend_from_slice(id.as_bytes());
