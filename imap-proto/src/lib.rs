@@ -13,8 +13,8 @@
 //! let mut responses = Vec::new();
 //! while !received.is_empty() {
 //!     match scanner.scan(received, 65_536) {
-//!         Found::Frame { total, .. } => {
-//!             responses.push(Response::parse(&received[..total], &Dialect::CLIENT)?);
+//!         Found::Frame { total, ending, .. } => {
+//!             responses.push(Response::parse(&received[..total - ending], &Dialect::CLIENT)?);
 //!             received = &received[total..];
 //!         }
 //!         Found::Literal { literal, .. } => scanner.literal(literal.len as usize),
