@@ -307,8 +307,8 @@ fn an_interrupted_run_keeps_what_is_whole_and_leaves_nothing_else() {
     ]);
     let cases = [
         ("maildir:mail", "mail/tmp", Signal::INT),
-        ("mbox:box", "box.lock", Signal::TERM),
-        ("mbox:box", "box.lock", Signal::HUP),
+        ("mbox:box", "box", Signal::TERM),
+        ("mbox:box", "box", Signal::HUP),
     ];
     for (to, begun, signal) in cases {
         let place = Place::new();
@@ -398,8 +398,40 @@ fn what_stands_in_an_mbox_is_noted_at_once() {
         assert!(child.try_wait().unwrap().is_none());
         thread::yield_now();
     }
+    // Others can use it while the server takes its time.
+    maildrop::Mbox::new(place.path("box")).append(b"From x\nSubject: other\n\n").unwrap();
+    assert!(!place.path("box.lock").exists());
     rustix::process::kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn locks_of_others_are_waited_for_until_a_signal_or_the_time_ends_that() {
+    let fake = Fake::start(&[
+        ("LIST", "+OK\r\n1 20\r\n.\r\n"),
+        ("UIDL", "+OK\r\n1 a\r\n.\r\n"),
+        ("RETR 1", MESSAGE),
+    ]);
+    let more = [&PLAIN[..], &["--to", "mbox:box", "--seen", "seen", "--delete"]].concat();
+    for signal in [None, Some(Signal::INT), Some(Signal::TERM)] {
+        let place = Place::new();
+        std::fs::write(place.path("box.lock"), "0").unwrap();
+        let limit: &[&str] = if signal.is_none() { &["--timeout", "1s"] } else { &[] };
+        let child = place.start(fake.address, &[&more[..], limit].concat());
+        if let Some(signal) = signal {
+            while !fake.said.lock().unwrap().iter().any(|line| line == "RETR 1") {
+                thread::yield_now();
+            }
+            rustix::process::kill_process(Pid::from_child(&child), signal).unwrap();
+        }
+        let run = Run::from(child.wait_with_output().unwrap());
+        assert_eq!((run.code, run.out.as_str()), (75, ""), "{}", run.err);
+        let why =
+            if signal.is_none() { "box.lock, but other programs held it for 1 s" } else { "interrupted by" };
+        assert!(run.err.contains(why), "{}", run.err);
+        assert_eq!(fake.said(), ["LIST", "UIDL", "RETR 1"]);
+        assert_eq!((place.path("box").exists(), place.read("seen").as_str()), (false, ""));
+    }
 }
 
 #[test]

@@ -32,7 +32,8 @@ fn main() -> ExitCode {
 
 async fn run(options: &Options) -> Result<Exit, Failure> {
     // What cannot be written to is better known before anything is fetched.
-    let mut store = options.to.as_ref().map(Store::open).transpose()?;
+    let limit = options.timeout.map(|limit| limit.0);
+    let mut store = options.to.as_ref().map(|place| Store::open(place, limit)).transpose()?;
     let mut seen = options.seen.as_deref().map(Seen::open).transpose()?;
     let mut conn = session::open(options).await?;
     let mut messages = listing(&mut conn).await?;
@@ -253,7 +254,7 @@ impl<'o> Fetch<'o> {
                     if let (Some(incoming), Some((_, mut message))) =
                         (incoming.take(), self.asked.pop_front())
                     {
-                        store.end(incoming)?;
+                        store.end(incoming).await?;
                         message.octets = std::mem::take(&mut octets);
                         self.stored.push(message);
                     }

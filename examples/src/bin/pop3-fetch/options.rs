@@ -76,7 +76,8 @@ pub(crate) struct Options {
     /// Wait for each reply before the next command, even where the server offers PIPELINING
     #[arg(long)]
     pub(crate) no_pipelining: bool,
-    /// Give up on a connection or a reply after that long, such as 30s [default: 5 minutes mostly]
+    /// Give up on a connection, a reply or the lock of an mbox after that long, such as 30s [default: 5 minutes mostly, for
+    /// locks 1 minute, and that at most]
     #[arg(long, value_name = "TIME", value_parser = limit)]
     pub(crate) timeout: Option<Span>,
     /// Show the conversation

@@ -2,35 +2,59 @@
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use maildrop::{
-    Delivery, DeliveryOptions, FromLine, LineEndings, Maildir, Mbox, MboxAppend, Staged, commit_all,
+    Delivery, DeliveryOptions, DotLockOptions, Error, FromLine, LineEndings, Maildir, Mbox, MboxAppend,
+    MboxOptions, Staged, commit_all,
 };
 use mailwright::client::exit::{Exit, Failure};
+use tempfile::SpooledTempFile;
 
 use crate::options::Place;
 
+/// Octets of a message for an mbox that are kept in memory; what is longer goes to a file.
+const IN_MEMORY: usize = 1 << 20;
+/// Octets that are read at a time.
+const CHUNK: u64 = 64 << 10;
+/// Between two looks at a lock.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long the locks of an mbox, or the reader of a pipe, are waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A Maildir or an mbox that takes messages.
 pub(crate) enum Store {
-    Maildir { maildir: Maildir, staged: Vec<Staged> },
-    Mbox(Mbox),
+    Maildir {
+        maildir: Maildir,
+        staged: Vec<Staged>,
+    },
+    Mbox {
+        mbox: Mbox,
+        /// How long its locks are waited for.
+        patience: Duration,
+    },
 }
 
 /// A message that is being written.
 pub(crate) enum Incoming {
     Maildir(Box<Delivery>),
-    Mbox { append: Box<MboxAppend>, last: Option<u8> },
+    /// Kept apart until it is whole: an mbox is not to be kept locked while a server takes its time.
+    Mbox(SpooledTempFile),
 }
 
 impl Store {
-    pub(crate) fn open(place: &Place) -> Result<Self, Failure> {
+    /// Waits for locks no longer than `limit`, if there is one.
+    pub(crate) fn open(place: &Place, limit: Option<Duration>) -> Result<Self, Failure> {
+        let patience = limit.map_or(PATIENCE, |limit| limit.min(PATIENCE));
         Ok(match place {
             Place::Maildir(path) => Self::Maildir { maildir: Maildir::create(path)?, staged: Vec::new() },
-            Place::Mbox(path) => Self::Mbox(Mbox::new(path)),
+            Place::Mbox(path) => {
+                let mbox = Mbox::with_options(path, options().waiting(move |waited| waited < patience));
+                Self::Mbox { mbox, patience }
+            }
         })
     }
 
@@ -40,12 +64,7 @@ impl Store {
             Self::Maildir { maildir, .. } => {
                 Incoming::Maildir(Box::new(maildir.deliver(&DeliveryOptions::new())?))
             }
-            Self::Mbox(mbox) => {
-                let mut append = mbox.begin()?;
-                // POP3 does not tell the sender, nor the time zone of the mailbox.
-                append.append(FromLine::new(b"MAILER-DAEMON", SystemTime::now(), 0).as_bytes())?;
-                Incoming::Mbox { append: Box::new(append), last: None }
-            }
+            Self::Mbox { .. } => Incoming::Mbox(SpooledTempFile::new(IN_MEMORY)),
         })
     }
 
@@ -53,16 +72,18 @@ impl Store {
     pub(crate) fn batch(&self) -> usize {
         match self {
             Self::Maildir { .. } => 100,
-            Self::Mbox(_) => 1,
+            Self::Mbox { .. } => 1,
         }
     }
 
-    /// Ends a message. It is safe after [`Store::commit`].
-    pub(crate) fn end(&mut self, incoming: Incoming) -> Result<(), Failure> {
+    /// Ends a message. It is safe after [`Store::commit`]; where this is given up while it waits, nothing was stored.
+    pub(crate) async fn end(&mut self, incoming: Incoming) -> Result<(), Failure> {
         match (self, incoming) {
             (Self::Maildir { staged, .. }, Incoming::Maildir(delivery)) => staged.push(delivery.stage()?),
-            (_, Incoming::Mbox { append, .. }) => drop(append.commit()?),
-            (Self::Mbox(_), Incoming::Maildir(_)) => unreachable!("a store takes messages that it has begun"),
+            (Self::Mbox { mbox, patience }, Incoming::Mbox(message)) => {
+                append(locked(mbox, *patience).await?, message)?;
+            }
+            _ => unreachable!("a store takes messages that it has begun"),
         }
         Ok(())
     }
@@ -88,21 +109,63 @@ impl Incoming {
     pub(crate) fn append(&mut self, chunk: &[u8]) -> Result<(), Failure> {
         match self {
             Self::Maildir(delivery) => delivery.append(chunk)?,
-            Self::Mbox { append, last } => {
-                // A CR that ended the chunk before may belong to an LF.
-                let (held, next) = (last.take(), chunk.last().copied());
-                let mut text = Vec::with_capacity(chunk.len() + 1);
-                text.extend(held);
-                text.extend_from_slice(chunk);
-                if next == Some(b'\r') {
-                    text.pop();
-                    *last = next;
-                }
-                append.append(&LineEndings::ToLf.apply(&text))?;
-            }
+            Self::Mbox(message) => message.write_all(chunk).map_err(not_kept)?,
         }
         Ok(())
     }
+}
+
+/// How an mbox is written. Its locks are tried without waiting: see [`locked`].
+fn options() -> MboxOptions {
+    let dot_lock = DotLockOptions::new().tell_owner().sleep(PAUSE).suspend(PAUSE).retries(0);
+    MboxOptions::new().dot_lock(Some(dot_lock)).kernel_lock(Some(Duration::ZERO))
+}
+
+/// Locks an mbox. Signals come through meanwhile, as a thread that waits for a lock could not be stopped.
+async fn locked(mbox: &Mbox, patience: Duration) -> Result<MboxAppend, Failure> {
+    let start = Instant::now();
+    loop {
+        match mbox.begin() {
+            Err(Error::LockHeld { .. }) if start.elapsed() < patience => tokio::time::sleep(PAUSE).await,
+            Err(Error::LockHeld { path, .. }) => {
+                let text = format!(
+                    "expected to get the lock {}, but other programs held it for {} s",
+                    path.display(),
+                    patience.as_secs_f32()
+                );
+                return Err(Failure::new(Exit::TempFail, text));
+            }
+            begun => return Ok(begun?),
+        }
+    }
+}
+
+/// Appends a whole message.
+fn append(mut append: MboxAppend, mut message: SpooledTempFile) -> Result<(), Failure> {
+    message.rewind().map_err(not_kept)?;
+    // POP3 does not tell the sender, nor the time zone of the mailbox.
+    append.append(FromLine::new(b"MAILER-DAEMON", SystemTime::now(), 0).as_bytes())?;
+    let mut text = Vec::new();
+    loop {
+        // A CR at the end may belong to an LF.
+        let held = text.last() == Some(&b'\r');
+        text.clear();
+        text.extend(held.then_some(b'\r'));
+        if (&mut message).take(CHUNK).read_to_end(&mut text).map_err(not_kept)? == 0 {
+            append.append(&text)?;
+            append.commit()?;
+            return Ok(());
+        }
+        let whole = text.strip_suffix(b"\r").unwrap_or(&text);
+        append.append(&LineEndings::ToLf.apply(whole))?;
+    }
+}
+
+fn not_kept(error: io::Error) -> Failure {
+    Failure::new(
+        exit_of(&error),
+        format!("expected room for a message in the folder for temporary files: {error}"),
+    )
 }
 
 /// The unique-ids of what was fetched before. The file is locked, so that no two programs fetch the same.
@@ -174,8 +237,13 @@ fn sync_folder_of(path: &Path) -> io::Result<()> {
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
+fn exit_of(error: &io::Error) -> Exit {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Exit::TempFail,
+        _ => Exit::CantCreate,
+    }
+}
+
 fn failure(path: &Path, error: io::Error) -> Failure {
-    let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-    let exit = if full { Exit::TempFail } else { Exit::CantCreate };
-    Failure::new(exit, format!("{}: {error}", path.display()))
+    Failure::new(exit_of(&error), format!("{}: {error}", path.display()))
 }
