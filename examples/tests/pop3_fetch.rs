@@ -435,6 +435,19 @@ fn locks_of_others_are_waited_for_until_a_signal_or_the_time_ends_that() {
 }
 
 #[test]
+fn a_sender_hides_no_other_message_of_an_mbox() {
+    const LYING: &str =
+        "+OK\r\nX-IMAP: 1 2\r\nContent-Length: 5000\r\nStatus: RO\r\nSubject: lies\r\n\r\ntext\r\n.\r\n";
+    let fake = Fake::start(&[("LIST", TWO), ("RETR 1", LYING), ("RETR 2", MESSAGE)]);
+    let place = Place::new();
+    let run = place.plain(fake.address, &["--to", "mbox:box"]);
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    let text = place.read("box");
+    let lines: Vec<_> = text.lines().filter(|line| !line.starts_with("From MAILER-DAEMON ")).collect();
+    assert_eq!(lines, ["Subject: lies", "", "text", "", "Subject: x", "", "text", ""]);
+}
+
+#[test]
 fn signals_that_were_ignored_stay_so() {
     let fake = Fake::start(&[("LIST", TWO), ("RETR 1", "+OK\r\nSubject: half\r\n")]);
     let place = Place::new();

@@ -27,7 +27,8 @@ use smtp_proto::types::Refusal;
 use tokio::sync::Semaphore;
 
 pub(crate) use boxes::Boxes;
-use header::{HELD, HeaderFilter, Nowhere};
+pub(crate) use header::HeaderFilter;
+use header::{HELD, Nowhere};
 pub(crate) use maildirs::Maildirs;
 pub use rules::RulesError;
 pub(crate) use rules::{Rules, given};

@@ -2,24 +2,20 @@
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use maildrop::{
-    Delivery, DeliveryOptions, DotLockOptions, Error, FromLine, LineEndings, Maildir, Mbox, MboxAppend,
-    MboxOptions, Staged, commit_all,
+    Delivery, DeliveryOptions, DotLockOptions, Error, Maildir, Mbox, MboxAppend, MboxOptions, Staged,
+    commit_all,
 };
 use mailwright::client::exit::{Exit, Failure};
-use tempfile::SpooledTempFile;
+use mailwright::client::mbox::MboxMessage;
 
 use crate::options::Place;
 
-/// Octets of a message for an mbox that are kept in memory; what is longer goes to a file.
-const IN_MEMORY: usize = 1 << 20;
-/// Octets that are read at a time.
-const CHUNK: u64 = 64 << 10;
 /// Between two looks at a lock.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long the locks of an mbox, or the reader of a pipe, are waited for.
@@ -41,8 +37,7 @@ pub(crate) enum Store {
 /// A message that is being written.
 pub(crate) enum Incoming {
     Maildir(Box<Delivery>),
-    /// Kept apart until it is whole: an mbox is not to be kept locked while a server takes its time.
-    Mbox(SpooledTempFile),
+    Mbox(Box<MboxMessage>),
 }
 
 impl Store {
@@ -64,7 +59,7 @@ impl Store {
             Self::Maildir { maildir, .. } => {
                 Incoming::Maildir(Box::new(maildir.deliver(&DeliveryOptions::new())?))
             }
-            Self::Mbox { .. } => Incoming::Mbox(SpooledTempFile::new(IN_MEMORY)),
+            Self::Mbox { .. } => Incoming::Mbox(Box::default()),
         })
     }
 
@@ -81,7 +76,7 @@ impl Store {
         match (self, incoming) {
             (Self::Maildir { staged, .. }, Incoming::Maildir(delivery)) => staged.push(delivery.stage()?),
             (Self::Mbox { mbox, patience }, Incoming::Mbox(message)) => {
-                append(locked(mbox, *patience).await?, message)?;
+                message.append_to(locked(mbox, *patience).await?)?;
             }
             _ => unreachable!("a store takes messages that it has begun"),
         }
@@ -109,7 +104,7 @@ impl Incoming {
     pub(crate) fn append(&mut self, chunk: &[u8]) -> Result<(), Failure> {
         match self {
             Self::Maildir(delivery) => delivery.append(chunk)?,
-            Self::Mbox(message) => message.write_all(chunk).map_err(not_kept)?,
+            Self::Mbox(message) => message.push(chunk)?,
         }
         Ok(())
     }
@@ -138,34 +133,6 @@ async fn locked(mbox: &Mbox, patience: Duration) -> Result<MboxAppend, Failure> 
             begun => return Ok(begun?),
         }
     }
-}
-
-/// Appends a whole message.
-fn append(mut append: MboxAppend, mut message: SpooledTempFile) -> Result<(), Failure> {
-    message.rewind().map_err(not_kept)?;
-    // POP3 does not tell the sender, nor the time zone of the mailbox.
-    append.append(FromLine::new(b"MAILER-DAEMON", SystemTime::now(), 0).as_bytes())?;
-    let mut text = Vec::new();
-    loop {
-        // A CR at the end may belong to an LF.
-        let held = text.last() == Some(&b'\r');
-        text.clear();
-        text.extend(held.then_some(b'\r'));
-        if (&mut message).take(CHUNK).read_to_end(&mut text).map_err(not_kept)? == 0 {
-            append.append(&text)?;
-            append.commit()?;
-            return Ok(());
-        }
-        let whole = text.strip_suffix(b"\r").unwrap_or(&text);
-        append.append(&LineEndings::ToLf.apply(whole))?;
-    }
-}
-
-fn not_kept(error: io::Error) -> Failure {
-    Failure::new(
-        exit_of(&error),
-        format!("expected room for a message in the folder for temporary files: {error}"),
-    )
 }
 
 /// The unique-ids of what was fetched before. The file is locked, so that no two programs fetch the same.
@@ -237,13 +204,8 @@ fn sync_folder_of(path: &Path) -> io::Result<()> {
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-fn exit_of(error: &io::Error) -> Exit {
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Exit::TempFail,
-        _ => Exit::CantCreate,
-    }
-}
-
 fn failure(path: &Path, error: io::Error) -> Failure {
-    Failure::new(exit_of(&error), format!("{}: {error}", path.display()))
+    let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+    let exit = if full { Exit::TempFail } else { Exit::CantCreate };
+    Failure::new(exit, format!("{}: {error}", path.display()))
 }
