@@ -66,8 +66,10 @@ pub(crate) struct Options {
     #[arg(long, requires = "to")]
     pub(crate) delete: bool,
     /// Fetch only what is not named in this file, one unique-id a line, and add what was fetched. Made if it is not there.
-    /// Odd unique-ids stand there escaped; a message without any, or with that of a message of another size, is fetched
-    /// each time
+    /// Its first line tells user and server, and it is of no use for others; a file without that line becomes the first
+    /// user's. What the server does not list any more is dropped at the end. Odd unique-ids stand there escaped; a message without
+    /// any, or with that of a message of another size, is fetched each time, and one with that of any other is never deleted
+    /// for standing there
     #[arg(long, value_name = "FILE", requires = "to")]
     pub(crate) seen: Option<PathBuf>,
     /// Let pass what servers do wrong; may be repeated. Odd unique-ids always are
@@ -94,7 +96,7 @@ Exit codes are those of sysexits(3):
   69 the server refuses for good       70  a bug in here          71  the operating system failed
   73 the Maildir or mbox would not     75  failed for now, or a signal came: try again later
   76 the server broke the protocol, or TLS failed                 77  the login was refused
-  78 bad certificates, password file or policy
+  78 bad certificates, password file or policy, or the file of --seen is another user's
 
 Examples:
   pop3-fetch 127.0.0.1:2110 --user demo --password-file pw --insecure
@@ -148,6 +150,16 @@ impl Options {
             }
         }
         quirks
+    }
+
+    /// Who collects mail where. It is the same with TLS on connect and without.
+    pub(crate) fn account(&self) -> String {
+        let host = self.server.host.to_ascii_lowercase();
+        let port = match self.port() {
+            110 | 995 => String::new(),
+            port => format!(":{port}"),
+        };
+        format!("{} at {host}{port}", self.user.escape_debug())
     }
 
     /// The port, given or not.

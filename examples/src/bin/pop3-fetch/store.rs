@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -135,10 +135,16 @@ async fn locked(mbox: &Mbox, patience: Duration) -> Result<MboxAppend, Failure> 
     }
 }
 
-/// The unique-ids of what was fetched before. The file is locked, so that no two programs fetch the same.
+/// What the first line of a file of unique-ids begins with. A unique-id has no spaces in it, as a rule.
+const OWNER: &str = "# pop3-fetch: ";
+
+/// The unique-ids of what was fetched before, by one user from one server. The file is locked, so that no two programs fetch
+/// the same.
 pub(crate) struct Seen {
     path: PathBuf,
     file: File,
+    /// The line that tells whose they are.
+    owner: String,
     /// Octets of the file that are good.
     length: u64,
     ids: HashSet<String>,
@@ -147,16 +153,23 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+    /// Opens the file of this user of a server, and makes one that tells no owner theirs.
+    pub(crate) fn open(path: &Path, account: &str) -> Result<Self, Failure> {
         let failed = |error| failure(path, error);
-        let is_new = !path.exists();
-        let mut options = OpenOptions::new();
-        let mut file = options.read(true).append(true).create(true).mode(0o600).open(path).map_err(failed)?;
-        // Where there are no locks, there is nobody to wait for either.
-        if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            let text = format!("{}: another program is using it", path.display());
-            return Err(Failure::new(Exit::TempFail, text));
-        }
+        let (mut file, is_new) = loop {
+            let is_new = !path.exists();
+            let mut options = OpenOptions::new();
+            let file = options.read(true).append(true).create(true).mode(0o600).open(path).map_err(failed)?;
+            // Where there are no locks, there is nobody to wait for either.
+            if let Err(TryLockError::WouldBlock) = file.try_lock() {
+                let text = format!("{}: another program is using it", path.display());
+                return Err(Failure::new(Exit::TempFail, text));
+            }
+            // Another program may have put another in its place meanwhile.
+            if is_at(&file, path).map_err(failed)? {
+                break (file, is_new);
+            }
+        };
         if is_new {
             sync_folder_of(path).map_err(failed)?;
         }
@@ -164,9 +177,26 @@ impl Seen {
         file.read_to_string(&mut text).map_err(failed)?;
         // A line without its end may be the beginning of an id, and equal another one.
         let whole = text.rfind('\n').map_or(0, |at| at + 1);
-        let ids = text[..whole].lines().map(str::to_owned).collect();
-        let seen = Self { path: path.to_owned(), file, length: whole as u64, ids, pending: Vec::new() };
-        if whole < text.len() {
+        let owner = format!("{OWNER}{account}");
+        let mut lines = text[..whole].lines();
+        let found = lines.clone().next().filter(|line| line.starts_with(OWNER));
+        if let Some(found) = found {
+            lines.next();
+            if found != owner {
+                let text = format!(
+                    "{}: expected the unique-ids of {account}, found those of {}",
+                    path.display(),
+                    &found[OWNER.len()..]
+                );
+                return Err(Failure::new(Exit::Config, text));
+            }
+        }
+        let ids = lines.map(str::to_owned).collect();
+        let path = path.canonicalize().map_err(failed)?;
+        let mut seen = Self { path, file, owner, length: whole as u64, ids, pending: Vec::new() };
+        if found.is_none() {
+            seen.rewrite()?;
+        } else if whole < text.len() {
             seen.file.set_len(seen.length).map_err(failed)?;
         }
         Ok(seen)
@@ -196,12 +226,59 @@ impl Seen {
         self.ids.extend(self.pending.drain(..));
         Ok(())
     }
+
+    /// Forgets all that the server does not list: it may give their ids to other messages.
+    pub(crate) fn keep(&mut self, listed: &HashSet<String>) -> Result<(), Failure> {
+        let before = self.ids.len();
+        self.ids.retain(|id| listed.contains(id));
+        if self.ids.len() < before { self.rewrite() } else { Ok(()) }
+    }
+
+    /// Puts a file in place of this one that has the owner and the ids.
+    fn rewrite(&mut self) -> Result<(), Failure> {
+        let mut ids: Vec<&str> = self.ids.iter().map(String::as_str).collect();
+        ids.sort_unstable();
+        ids.insert(0, &self.owner);
+        let text = ids.join("\n") + "\n";
+        self.file = self.replaced(text.as_bytes()).map_err(|error| failure(&self.path, error))?;
+        self.length = text.len() as u64;
+        Ok(())
+    }
+
+    fn replaced(&self, text: &[u8]) -> io::Result<File> {
+        let mut made = tempfile::Builder::new()
+            .prefix(".pop3-fetch.")
+            .append(true)
+            .tempfile_in(folder_of(&self.path))?;
+        made.as_file().set_permissions(self.file.metadata()?.permissions())?;
+        made.write_all(text)?;
+        made.as_file().sync_all()?;
+        // Nobody else knows it; and where there are no locks, there is nobody to wait for.
+        let _ = made.as_file().try_lock();
+        let file = made.persist(&self.path)?;
+        sync_folder_of(&self.path)?;
+        Ok(file)
+    }
+}
+
+/// Whether the file stands there still.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let own = file.metadata()?;
+    match std::fs::metadata(path) {
+        Ok(there) => Ok((own.dev(), own.ino()) == (there.dev(), there.ino())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes the entry of a file durable.
 fn sync_folder_of(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    folder.unwrap_or(Path::new("."))
 }
 
 fn failure(path: &Path, error: io::Error) -> Failure {
