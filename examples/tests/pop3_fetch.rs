@@ -617,6 +617,14 @@ fn a_server_of_another_protocol_is_told_from_a_broken_one() {
 }
 
 #[test]
+fn sizes_that_a_server_makes_up_do_no_harm() {
+    const HUGE: &str = "+OK\r\n1 18446744073709551615\r\n2 18446744073709551615\r\n.\r\n";
+    let fake = Fake::start(&[("LIST", HUGE), ("RETR 1", MESSAGE), ("RETR 2", MESSAGE)]);
+    let run = Place::new().plain(fake.address, &["--to", "maildir:mail"]);
+    assert_eq!((run.code, run.err.as_str(), run.out.as_str()), (0, "", "fetched 2 messages, 40 octets\n"));
+}
+
+#[test]
 fn each_message_is_fetched_once_in_whatever_order_it_is_listed() {
     const MIXED: &str = "+OK\r\n2 20\r\n1 20\r\n2 20\r\n.\r\n";
     let fake = Fake::start(&[("LIST", MIXED), ("UIDL", IDS), ("RETR 1", MESSAGE), ("RETR 2", MESSAGE)]);

@@ -203,7 +203,8 @@ impl<'o> Fetch<'o> {
     /// Fetches what is `wanted`. What is `known` was made safe by a run that may have ended before it was deleted; save what
     /// shares its unique-id, of which perhaps only another one was.
     fn new(options: &'o Options, wanted: Vec<Message>, known: Vec<Message>) -> Self {
-        let octets = wanted.iter().map(|message| message.octets).sum();
+        // What servers tell of sizes may be anything.
+        let octets = wanted.iter().fold(0_u64, |sum, message| sum.saturating_add(message.octets));
         let shown = !options.quiet && !options.verbose && std::io::stderr().is_terminal();
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(octets), target).with_style(
