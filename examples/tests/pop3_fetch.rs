@@ -510,6 +510,17 @@ fn a_sender_hides_no_other_message_of_an_mbox() {
 }
 
 #[test]
+fn what_was_sent_is_known_again_from_an_mbox() {
+    const QUOTED: &str = "+OK\r\nSubject: x\r\n\r\nFrom a\r\n>From b\r\n.\r\n";
+    let fake = Fake::start(&[("LIST", "+OK\r\n1 20\r\n.\r\n"), ("RETR 1", QUOTED)]);
+    let place = Place::new();
+    let run = place.plain(fake.address, &["--to", "mbox:box"]);
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    let text = place.read("box");
+    assert!(text.ends_with("\nSubject: x\n\n>From a\n>>From b\n\n"), "{text}");
+}
+
+#[test]
 fn signals_that_were_ignored_stay_so() {
     let fake = Fake::start(&[("LIST", TWO), ("RETR 1", "+OK\r\nSubject: half\r\n")]);
     let place = Place::new();

@@ -2,7 +2,8 @@
 //!
 //! It is kept apart until it is whole, as an mbox is not to be kept locked while a server takes its time. The fields in which
 //! mail readers keep their notes in an mbox (`Status`, `X-IMAP`, `Content-Length`, …) are taken out, as `postoffice` does when
-//! it delivers: a sender could have mail shown as read, or hidden, by them.
+//! it delivers: a sender could have mail shown as read, or hidden, by them. Lines that begin with `From `, or with some `>` and
+//! that, get one `>` more (mboxrd), so that what was sent is known again.
 
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::time::SystemTime;
@@ -11,7 +12,7 @@ use maildrop::{FromLine, LineEndings, MboxAppend};
 use tempfile::SpooledTempFile;
 
 use super::exit::{Exit, Failure};
-use crate::delivery::HeaderFilter;
+use crate::delivery::{HeaderFilter, Requoter};
 
 /// Octets of a message that are kept in memory; what is longer goes to a file.
 const IN_MEMORY: usize = 1 << 20;
@@ -67,14 +68,15 @@ impl MboxMessage {
         append.append(FromLine::new(b"MAILER-DAEMON", SystemTime::now(), 0).as_bytes())?;
         let mut text = self.passed;
         text.clear();
-        let mut last = b'\n';
+        let (mut requoter, mut last) = (Requoter::default(), b'\n');
         loop {
             // A CR at the end may belong to an LF.
             let held = text.last() == Some(&b'\r');
             text.clear();
             text.extend(held.then_some(b'\r'));
             if (&mut self.text).take(CHUNK).read_to_end(&mut text).map_err(not_kept)? == 0 {
-                append.append(&text)?;
+                requoter.push(&text, |text| append.append(text))?;
+                requoter.finish(|text| append.append(text))?;
                 // The empty line that readers take for the end of a message, whatever lines it ends with itself.
                 append.append(if last == b'\n' { b"\n" } else { b"\n\n" })?;
                 append.commit()?;
@@ -82,7 +84,7 @@ impl MboxMessage {
             }
             last = text.last().copied().unwrap_or(last);
             let whole = text.strip_suffix(b"\r").unwrap_or(&text);
-            append.append(&LineEndings::ToLf.apply(whole))?;
+            requoter.push(&LineEndings::ToLf.apply(whole), |text| append.append(text))?;
         }
     }
 }
@@ -121,6 +123,10 @@ mod tests {
                 "Return-Path: <a@b>\nSubject: x\n\nStatus: here\n\n",
             ),
             ("From x\r\nSubject: x\r\n\r\n\ra\r\r", "X-Mailbox-Line: From x\nSubject: x\n\n\ra\r\r\n\n"),
+            (
+                "A: b\r\n\r\nFrom a\r\n>From b\r\n> From\r\n>From",
+                "A: b\n\n>From a\n>>From b\n> From\n>From\n\n",
+            ),
             ("no field\r\n", "\nno field\n\n"),
             ("A: b\r\n\r\n\r\n", "A: b\n\n\n\n"),
         ] {

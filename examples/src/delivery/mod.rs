@@ -30,6 +30,7 @@ pub(crate) use boxes::Boxes;
 pub(crate) use header::HeaderFilter;
 use header::{HELD, Nowhere};
 pub(crate) use maildirs::Maildirs;
+pub(crate) use requote::Requoter;
 pub use rules::RulesError;
 pub(crate) use rules::{Rules, given};
 pub(crate) use store::{Copy, MailStore};

@@ -59,7 +59,8 @@ pub(crate) struct Options {
     #[command(flatten)]
     pub(crate) certificates: Certificates,
 
-    /// Fetch the messages to maildir:DIR, which is made if it is not there, or to mbox:FILE
+    /// Fetch the messages to maildir:DIR, which is made if it is not there, or to mbox:FILE, where one > more is put before
+    /// From_ lines in them (mboxrd), and notes of mail readers such as Status are taken out
     #[arg(long, value_name = "FORMAT:PATH")]
     pub(crate) to: Option<Place>,
     /// Delete on the server what was fetched, and with --seen also what is named in its file
