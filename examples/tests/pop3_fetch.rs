@@ -289,11 +289,25 @@ fn a_handshake_that_fails_says_what_would_help() {
     let office = runtime.block_on(builder.start()).unwrap();
     let place = Place::new();
     std::fs::write(place.path("ca.pem"), office.certificate_pem().unwrap()).unwrap();
+    // Authorities that have the name of the server's own certificate.
+    for (file, algorithm) in [("same.pem", &rcgen::PKCS_ECDSA_P256_SHA256), ("ed.pem", &rcgen::PKCS_ED25519)]
+    {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "example.test");
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        std::fs::write(place.path(file), params.self_signed(&key).unwrap().pem()).unwrap();
+    }
+    let same = ["--tls-name", "example.test", "--ca-file", "same.pem"];
+    let same_ed = ["--tls-name", "example.test", "--ca-file", "ed.pem"];
     let other = ["--ca-file", "ca.pem", "--tls-name", "other.example"];
     let cases: &[(Service, &[&str], &[&str])] = &[
         (Service::Pop3, &[], &["UnknownIssuer", "--ca-file", "--insecure"]),
         (Service::Pop3s, &["--tls", "implicit"], &["UnknownIssuer", "--ca-file", "--insecure"]),
         (Service::Pop3, &other, &["other.example", "--tls-name"]),
+        (Service::Pop3, &same, &["BadSignature", "same name", "--ca-file", "--insecure"]),
+        (Service::Pop3, &same_ed, &["another kind of key", "same name", "--ca-file", "--insecure"]),
         (Service::Pop3, &["--tls", "implicit"], &["plain text", "--tls require"]),
     ];
     for (service, more, texts) in cases {
