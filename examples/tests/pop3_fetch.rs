@@ -252,6 +252,26 @@ fn odd_unique_ids_are_as_good_as_others() {
 }
 
 #[test]
+fn a_server_that_closes_after_the_login_is_heard_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let answers = ["+OK\r\n", "+OK\r\nUSER\r\n.\r\n", "+OK\r\n", "+OK\r\n", "-ERR mailbox is broken\r\n"];
+        for (at, answer) in answers.iter().enumerate() {
+            if at > 0 {
+                reader.read_line(&mut String::new()).unwrap();
+            }
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let run = Place::new().plain(server, &[]);
+    assert_eq!((run.code, run.out.as_str()), (75, ""), "{}", run.err);
+    assert!(run.err.contains("the server said before: -ERR mailbox is broken"), "{}", run.err);
+}
+
+#[test]
 fn other_quirks_are_let_pass_where_asked_for() {
     const SPACED: &str = "+OK\r\n1  20\r\n.\r\n";
     let fake = Fake::start(&[("LIST", SPACED), ("UIDL", "+OK\r\n1 a\r\n.\r\n")]);
@@ -410,7 +430,8 @@ fn what_the_server_lists_no_more_is_forgotten_when_all_went_well() {
         place.plain(fake.address, &["--to", "maildir:mail", "--seen", "seen", "--delete"]);
         let mut lines: Vec<_> = place.seen().lines().map(str::to_owned).collect();
         let mut expected: Vec<_> = kept.lines().map(str::to_owned).collect();
-        (lines.sort(), expected.sort());
+        lines.sort();
+        expected.sort();
         assert_eq!(lines, expected, "{quit}");
     }
 }

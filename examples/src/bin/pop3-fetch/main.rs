@@ -99,7 +99,7 @@ async fn listing(conn: &mut Connection) -> Result<Vec<Message>, Failure> {
     submit(conn, Request::List(None))?;
     let mut messages = Vec::new();
     loop {
-        match conn.next().await? {
+        match conn.next().await.map_err(|closed| session::failure(conn, closed))? {
             Event::Listed { listing, .. } => {
                 messages.push(Message {
                     number: listing.number,
