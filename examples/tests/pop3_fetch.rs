@@ -65,7 +65,10 @@ impl Place {
     }
 
     fn start_by(&self, command: &mut Command, server: SocketAddr, more: &[&str]) -> Child {
-        command.args([&server.to_string(), "--user", "alice"]);
+        command.arg(server.to_string());
+        if !more.contains(&"--user") {
+            command.args(["--user", "alice"]);
+        }
         if !more.iter().any(|option| ["--token-file", "--certificate"].contains(option)) {
             command.args(["--password-file", "password"]);
         }
@@ -86,6 +89,14 @@ impl Place {
     /// In the clear, as the scripted servers have it.
     fn plain(&self, server: SocketAddr, more: &[&str]) -> Run {
         self.run(server, &[&PLAIN[..], more].concat())
+    }
+
+    /// The unique-ids in the file `seen`, behind the line that tells whose they are.
+    fn seen(&self) -> String {
+        let text = self.read("seen");
+        let (owner, ids) = text.split_once('\n').unwrap_or_default();
+        assert!(text.is_empty() || owner.starts_with("# pop3-fetch: alice at 127.0.0.1:"), "{text}");
+        ids.to_owned()
     }
 
     fn read(&self, name: &str) -> String {
@@ -187,7 +198,7 @@ fn what_was_noted_before_is_deleted_too() {
     assert_eq!(fake.said(), ["LIST", "UIDL", "DELE 1", "RETR 2", "DELE 2", "QUIT"]);
     assert!(run.out.starts_with("fetched 1 "), "{}", run.out);
     assert_eq!(files(&place.path("mail/new")), 1);
-    assert_eq!(place.read("seen"), "a\nb\n");
+    assert_eq!(place.seen(), "a\nb\n");
     let run = place.plain(fake.address, &fetch);
     assert_eq!((run.code, run.err.as_str()), (0, ""));
     assert_eq!(fake.said(), ["LIST", "UIDL", "QUIT"]);
@@ -237,7 +248,27 @@ fn odd_unique_ids_are_as_good_as_others() {
         let run = place.plain(fake.address, &fetch);
         assert_eq!((run.code, run.err.as_str(), run.out.as_str()), (0, "", fetched));
     }
-    assert_eq!(place.read("seen"), format!("a b\n{long}\na\\xc3\\xa9\n"));
+    assert_eq!(place.seen(), format!("a b\n{long}\na\\xc3\\xa9\n"));
+}
+
+#[test]
+fn a_server_that_closes_after_the_login_is_heard_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let answers = ["+OK\r\n", "+OK\r\nUSER\r\n.\r\n", "+OK\r\n", "+OK\r\n", "-ERR mailbox is broken\r\n"];
+        for (at, answer) in answers.iter().enumerate() {
+            if at > 0 {
+                reader.read_line(&mut String::new()).unwrap();
+            }
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let run = Place::new().plain(server, &[]);
+    assert_eq!((run.code, run.out.as_str()), (75, ""), "{}", run.err);
+    assert!(run.err.contains("the server said before: -ERR mailbox is broken"), "{}", run.err);
 }
 
 #[test]
@@ -278,11 +309,25 @@ fn a_handshake_that_fails_says_what_would_help() {
     let office = runtime.block_on(builder.start()).unwrap();
     let place = Place::new();
     std::fs::write(place.path("ca.pem"), office.certificate_pem().unwrap()).unwrap();
+    // Authorities that have the name of the server's own certificate.
+    for (file, algorithm) in [("same.pem", &rcgen::PKCS_ECDSA_P256_SHA256), ("ed.pem", &rcgen::PKCS_ED25519)]
+    {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "example.test");
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        std::fs::write(place.path(file), params.self_signed(&key).unwrap().pem()).unwrap();
+    }
+    let same = ["--tls-name", "example.test", "--ca-file", "same.pem"];
+    let same_ed = ["--tls-name", "example.test", "--ca-file", "ed.pem"];
     let other = ["--ca-file", "ca.pem", "--tls-name", "other.example"];
     let cases: &[(Service, &[&str], &[&str])] = &[
         (Service::Pop3, &[], &["UnknownIssuer", "--ca-file", "--insecure"]),
         (Service::Pop3s, &["--tls", "implicit"], &["UnknownIssuer", "--ca-file", "--insecure"]),
         (Service::Pop3, &other, &["other.example", "--tls-name"]),
+        (Service::Pop3, &same, &["BadSignature", "same name", "--ca-file", "--insecure"]),
+        (Service::Pop3, &same_ed, &["another kind of key", "same name", "--ca-file", "--insecure"]),
         (Service::Pop3, &["--tls", "implicit"], &["plain text", "--tls require"]),
     ];
     for (service, more, texts) in cases {
@@ -307,8 +352,8 @@ fn an_interrupted_run_keeps_what_is_whole_and_leaves_nothing_else() {
     ]);
     let cases = [
         ("maildir:mail", "mail/tmp", Signal::INT),
-        ("mbox:box", "box.lock", Signal::TERM),
-        ("mbox:box", "box.lock", Signal::HUP),
+        ("mbox:box", "box", Signal::TERM),
+        ("mbox:box", "box", Signal::HUP),
     ];
     for (to, begun, signal) in cases {
         let place = Place::new();
@@ -323,7 +368,7 @@ fn an_interrupted_run_keeps_what_is_whole_and_leaves_nothing_else() {
         assert_eq!((run.code, run.out.as_str()), (75, "fetched 1 message, 20 octets\n"), "{}", run.err);
         assert!(run.err.contains("interrupted"), "{}", run.err);
         assert_eq!(fake.said(), ["LIST", "UIDL", "RETR 1", "RETR 2"]);
-        assert_eq!(place.read("seen"), "a\n");
+        assert_eq!(place.seen(), "a\n");
         if to.starts_with("maildir") {
             assert_eq!((files(&place.path("mail/tmp")), files(&place.path("mail/new"))), (0, 1));
         } else {
@@ -339,14 +384,66 @@ fn what_was_fetched_is_noted_whole_or_not_at_all() {
     let fake = Fake::start(&[("LIST", TWO), ("UIDL", LONG), ("RETR 1", MESSAGE), ("RETR 2", MESSAGE)]);
     let place = Place::new();
     // A file takes 512 octets.
-    let before = format!("{}\n", "x".repeat(490));
-    std::fs::write(place.path("seen"), &before).unwrap();
+    let before = format!("{}\n", "x".repeat(450));
+    let owner = format!("# pop3-fetch: alice at {}\n", fake.address);
+    std::fs::write(place.path("seen"), owner + &before).unwrap();
     let more = [&PLAIN[..], &["--to", "maildir:mail", "--seen", "seen", "--delete"]].concat();
     let child = place.start_after("trap '' XFSZ; ulimit -f 1", fake.address, &more);
     let run = Run::from(child.wait_with_output().unwrap());
     assert_eq!((run.code, run.out.as_str()), (73, "fetched 2 messages, 40 octets\n"), "{}", run.err);
     assert_eq!(fake.said(), ["LIST", "UIDL", "RETR 1", "RETR 2"]);
-    assert_eq!(place.read("seen"), before);
+    assert_eq!(place.seen(), before);
+}
+
+#[test]
+fn unique_ids_are_those_of_one_user_of_one_server() {
+    const ONE: Answers =
+        &[("LIST", "+OK\r\n1 20\r\n.\r\n"), ("UIDL", "+OK\r\n1 a\r\n.\r\n"), ("RETR 1", MESSAGE)];
+    let place = Place::new();
+    let fetch = ["--to", "maildir:mail", "--seen", "seen", "--delete"];
+    // One that was written before whose it is stood there.
+    std::fs::write(place.path("seen"), "b\n").unwrap();
+    let first = Fake::start(ONE);
+    assert_eq!(
+        place.plain(first.address, &fetch).out,
+        "fetched 1 message, 20 octets, 1 deleted on the server\n"
+    );
+    let other = Fake::start(ONE);
+    for (fake, user) in [(&other, "alice"), (&first, "bob")] {
+        fake.all();
+        let run = place.plain(fake.address, &[&fetch[..], &["--user", user]].concat());
+        assert_eq!((run.code, run.out.as_str()), (78, ""), "{}", run.err);
+        let expected = format!("of {user} at {}, found those of alice at {}", fake.address, first.address);
+        assert!(run.err.contains(&expected), "{}", run.err);
+        assert!(fake.all().is_empty());
+    }
+    assert_eq!(place.read("seen"), format!("# pop3-fetch: alice at {}\na\n", first.address));
+}
+
+#[test]
+fn what_the_server_lists_no_more_is_forgotten_when_all_went_well() {
+    for (quit, kept) in [("+OK\r\n", "b\na\n"), ("-ERR not removed\r\n", "b\nc\na\n")] {
+        let answers = vec![("LIST", TWO), ("UIDL", IDS), ("RETR 1", MESSAGE), ("QUIT", quit)];
+        let fake = Fake::start(answers.leak());
+        let place = Place::new();
+        std::fs::write(place.path("seen"), "b\nc\n").unwrap();
+        place.plain(fake.address, &["--to", "maildir:mail", "--seen", "seen", "--delete"]);
+        let mut lines: Vec<_> = place.seen().lines().map(str::to_owned).collect();
+        let mut expected: Vec<_> = kept.lines().map(str::to_owned).collect();
+        lines.sort();
+        expected.sort();
+        assert_eq!(lines, expected, "{quit}");
+    }
+}
+
+#[test]
+fn a_message_is_not_deleted_for_a_unique_id_that_another_has_too() {
+    let fake = Fake::start(&[("LIST", TWO), ("UIDL", "+OK\r\n1 a\r\n2 a\r\n.\r\n")]);
+    let place = Place::new();
+    std::fs::write(place.path("seen"), "a\n").unwrap();
+    let run = place.plain(fake.address, &["--to", "maildir:mail", "--seen", "seen", "--delete"]);
+    assert_eq!((run.code, run.err.as_str(), run.out.as_str()), (0, "", "fetched 0 messages, 0 octets\n"));
+    assert_eq!(fake.said(), ["LIST", "UIDL", "QUIT"]);
 }
 
 #[test]
@@ -357,7 +454,7 @@ fn half_a_unique_id_is_none() {
     let run = place.plain(fake.address, &["--to", "maildir:mail", "--seen", "seen"]);
     assert_eq!((run.code, run.err.as_str()), (0, ""));
     assert_eq!(fake.said(), ["LIST", "UIDL", "RETR 1", "QUIT"]);
-    assert_eq!(place.read("seen"), "b\na\n");
+    assert_eq!(place.seen(), "b\na\n");
 }
 
 #[test]
@@ -383,7 +480,7 @@ fn of_messages_that_did_not_all_find_room_those_that_did_are_noted() {
     std::fs::write(place.path("mail/maildirsize"), "30S\n").unwrap();
     let run = place.plain(fake.address, &fetch);
     assert_eq!((run.code, run.out.as_str()), (75, "fetched 1 message, 20 octets\n"), "{}", run.err);
-    assert_eq!((files(&place.path("mail/new")), place.read("seen").as_str()), (1, "a\n"));
+    assert_eq!((files(&place.path("mail/new")), place.seen().as_str()), (1, "a\n"));
     assert!(!fake.said().contains(&"QUIT".to_owned()));
 }
 
@@ -394,12 +491,68 @@ fn what_stands_in_an_mbox_is_noted_at_once() {
     let place = Place::new();
     let more = [&PLAIN[..], &["--to", "mbox:box", "--seen", "seen"]].concat();
     let mut child = place.start(fake.address, &more);
-    while !place.path("seen").exists() || place.read("seen") != "a\n" {
+    while !place.path("seen").exists() || place.seen() != "a\n" {
         assert!(child.try_wait().unwrap().is_none());
         thread::yield_now();
     }
+    // Others can use it while the server takes its time.
+    maildrop::Mbox::new(place.path("box")).append(b"From x\nSubject: other\n\n").unwrap();
+    assert!(!place.path("box.lock").exists());
     rustix::process::kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn locks_of_others_are_waited_for_until_a_signal_or_the_time_ends_that() {
+    let fake = Fake::start(&[
+        ("LIST", "+OK\r\n1 20\r\n.\r\n"),
+        ("UIDL", "+OK\r\n1 a\r\n.\r\n"),
+        ("RETR 1", MESSAGE),
+    ]);
+    let more = [&PLAIN[..], &["--to", "mbox:box", "--seen", "seen", "--delete"]].concat();
+    for signal in [None, Some(Signal::INT), Some(Signal::TERM)] {
+        let place = Place::new();
+        std::fs::write(place.path("box.lock"), "0").unwrap();
+        let limit: &[&str] = if signal.is_none() { &["--timeout", "1s"] } else { &[] };
+        let child = place.start(fake.address, &[&more[..], limit].concat());
+        if let Some(signal) = signal {
+            while !fake.said.lock().unwrap().iter().any(|line| line == "RETR 1") {
+                thread::yield_now();
+            }
+            rustix::process::kill_process(Pid::from_child(&child), signal).unwrap();
+        }
+        let run = Run::from(child.wait_with_output().unwrap());
+        assert_eq!((run.code, run.out.as_str()), (75, ""), "{}", run.err);
+        let why =
+            if signal.is_none() { "box.lock, but other programs held it for 1 s" } else { "interrupted by" };
+        assert!(run.err.contains(why), "{}", run.err);
+        assert_eq!(fake.said(), ["LIST", "UIDL", "RETR 1"]);
+        assert_eq!((place.path("box").exists(), place.seen().as_str()), (false, ""));
+    }
+}
+
+#[test]
+fn a_sender_hides_no_other_message_of_an_mbox() {
+    const LYING: &str =
+        "+OK\r\nX-IMAP: 1 2\r\nContent-Length: 5000\r\nStatus: RO\r\nSubject: lies\r\n\r\ntext\r\n.\r\n";
+    let fake = Fake::start(&[("LIST", TWO), ("RETR 1", LYING), ("RETR 2", MESSAGE)]);
+    let place = Place::new();
+    let run = place.plain(fake.address, &["--to", "mbox:box"]);
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    let text = place.read("box");
+    let lines: Vec<_> = text.lines().filter(|line| !line.starts_with("From MAILER-DAEMON ")).collect();
+    assert_eq!(lines, ["Subject: lies", "", "text", "", "Subject: x", "", "text", ""]);
+}
+
+#[test]
+fn what_was_sent_is_known_again_from_an_mbox() {
+    const QUOTED: &str = "+OK\r\nSubject: x\r\n\r\nFrom a\r\n>From b\r\n.\r\n";
+    let fake = Fake::start(&[("LIST", "+OK\r\n1 20\r\n.\r\n"), ("RETR 1", QUOTED)]);
+    let place = Place::new();
+    let run = place.plain(fake.address, &["--to", "mbox:box"]);
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    let text = place.read("box");
+    assert!(text.ends_with("\nSubject: x\n\n>From a\n>>From b\n\n"), "{text}");
 }
 
 #[test]
@@ -510,6 +663,14 @@ fn a_server_of_another_protocol_is_told_from_a_broken_one() {
 }
 
 #[test]
+fn sizes_that_a_server_makes_up_do_no_harm() {
+    const HUGE: &str = "+OK\r\n1 18446744073709551615\r\n2 18446744073709551615\r\n.\r\n";
+    let fake = Fake::start(&[("LIST", HUGE), ("RETR 1", MESSAGE), ("RETR 2", MESSAGE)]);
+    let run = Place::new().plain(fake.address, &["--to", "maildir:mail"]);
+    assert_eq!((run.code, run.err.as_str(), run.out.as_str()), (0, "", "fetched 2 messages, 40 octets\n"));
+}
+
+#[test]
 fn each_message_is_fetched_once_in_whatever_order_it_is_listed() {
     const MIXED: &str = "+OK\r\n2 20\r\n1 20\r\n2 20\r\n.\r\n";
     let fake = Fake::start(&[("LIST", MIXED), ("UIDL", IDS), ("RETR 1", MESSAGE), ("RETR 2", MESSAGE)]);
@@ -517,7 +678,7 @@ fn each_message_is_fetched_once_in_whatever_order_it_is_listed() {
     let run = place.plain(fake.address, &["--to", "maildir:mail", "--seen", "seen"]);
     assert_eq!((run.code, run.err.as_str()), (0, ""));
     assert_eq!(fake.said(), ["LIST", "UIDL", "RETR 1", "RETR 2", "QUIT"]);
-    assert_eq!(place.read("seen"), "a\nb\n");
+    assert_eq!(place.seen(), "a\nb\n");
 }
 
 #[test]

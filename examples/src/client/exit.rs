@@ -143,23 +143,28 @@ impl Failure {
     /// With a line about what would help, where that is known.
     fn of_handshake(error: &io::Error) -> Self {
         use rustls::CertificateError::{
-            Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer,
+            BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer,
             UnsupportedSignatureAlgorithmContext, UnsupportedSignatureAlgorithmForPublicKeyContext,
         };
         use rustls::{Error, InvalidMessage};
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
         let mut found = error.to_string();
+        // Issuers are looked for by their names.
+        const SAME_NAME: &str = "a trusted authority may have the same name as the issuer and another key: --ca-file names the right one, or the server's own certificate; --insecure takes any";
         let hint = match inner {
+            Some(Error::InvalidCertificate(BadSignature)) => SAME_NAME,
+            Some(Error::InvalidCertificate(UnsupportedSignatureAlgorithmForPublicKeyContext { .. })) => {
+                "invalid peer certificate: signed by another kind of key than its issuer has"
+                    .clone_into(&mut found);
+                SAME_NAME
+            }
             Some(Error::InvalidCertificate(UnknownIssuer)) => {
                 "--ca-file names the authority, or the server's own certificate; --insecure takes any"
             }
             Some(Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
                 "--tls-name gives the name that the certificate has; --insecure takes any certificate"
             }
-            Some(Error::InvalidCertificate(
-                UnsupportedSignatureAlgorithmContext { .. }
-                | UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
-            )) => {
+            Some(Error::InvalidCertificate(UnsupportedSignatureAlgorithmContext { .. })) => {
                 // The error lists the algorithms, byte by byte.
                 "invalid peer certificate: signed by an algorithm that is not supported"
                     .clone_into(&mut found);

@@ -42,6 +42,8 @@ pub(crate) struct HeaderFilter {
     state: State,
     /// Whether [`MBOX_NOTES`] are taken out.
     drops_notes: bool,
+    /// Whether `Return-Path` fields are taken out.
+    drops_return_path: bool,
     /// The beginning of the message, while it is not known whether that is a field.
     first: Vec<u8>,
     /// The beginning of a line whose kind is not known yet.
@@ -94,12 +96,18 @@ impl HeaderFilter {
         Self {
             state: State::First,
             drops_notes: for_mbox,
+            drops_return_path: true,
             first: Vec::new(),
             held: [0; LOOK],
             len: 0,
             dropped: false,
             received: 0,
         }
+    }
+
+    /// For messages that were delivered before, whose `Return-Path` is the true one.
+    pub(crate) fn keeping_return_path(self) -> Self {
+        Self { drops_return_path: false, ..self }
     }
 
     /// How many `Received` fields there were so far.
@@ -187,7 +195,7 @@ impl HeaderFilter {
         let keep = match kind {
             Line::Unknown => return,
             Line::Continuation => !self.dropped,
-            Line::ReturnPath => false,
+            Line::ReturnPath => !self.drops_return_path,
             Line::Note => !self.drops_notes,
             Line::Received => {
                 self.received = self.received.saturating_add(1);

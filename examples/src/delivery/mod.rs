@@ -27,8 +27,10 @@ use smtp_proto::types::Refusal;
 use tokio::sync::Semaphore;
 
 pub(crate) use boxes::Boxes;
-use header::{HELD, HeaderFilter, Nowhere};
+pub(crate) use header::HeaderFilter;
+use header::{HELD, Nowhere};
 pub(crate) use maildirs::Maildirs;
+pub(crate) use requote::Requoter;
 pub use rules::RulesError;
 pub(crate) use rules::{Rules, given};
 pub(crate) use store::{Copy, MailStore};

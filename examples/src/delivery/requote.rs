@@ -7,7 +7,7 @@ const MARK: &[u8] = b"From ";
 
 /// Adds a `>` to each line that begins with some of them and `From `. The text may come in chunks of any size.
 #[derive(Debug, Default)]
-pub(super) struct Requoter {
+pub(crate) struct Requoter {
     place: Place,
 }
 
@@ -22,7 +22,7 @@ enum Place {
 
 impl Requoter {
     /// Takes a chunk and gives what is to be written for it.
-    pub(super) fn push<E>(
+    pub(crate) fn push<E>(
         &mut self,
         mut chunk: &[u8],
         mut write: impl FnMut(&[u8]) -> Result<(), E>,
@@ -62,7 +62,7 @@ impl Requoter {
     }
 
     /// Gives what was held back: the text ends here.
-    pub(super) fn finish<E>(self, mut write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn finish<E>(self, mut write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         match self.place {
             Place::Quoted(held @ 1..) => write(&MARK[..held]),
             _ => Ok(()),

@@ -54,7 +54,12 @@ impl Client {
         self.channel.met();
         match expect {
             Expect::Greeting => self.on_greeting(reply),
-            Expect::Capa => self.after_capabilities(),
+            Expect::Capa => {
+                if matches!(&self.phase, Phase::Login(login) if login.complete) {
+                    self.session.capa_refusal = Some(reply);
+                }
+                self.after_capabilities();
+            }
             Expect::Stls => self.on_stls(reply),
             Expect::Utf8 => {
                 self.session.utf8 = accepted;

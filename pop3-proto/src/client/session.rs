@@ -14,6 +14,8 @@ pub(super) struct Session {
     pub(super) timestamp: Option<ApopTimestamp>,
     /// `None` where the server knows no CAPA.
     pub(super) capabilities: Option<Box<Capabilities>>,
+    /// How CAPA was refused after the login.
+    pub(super) capa_refusal: Option<Reply>,
     /// What AUTH without argument has told, where it was asked.
     pub(super) listed: Option<MechanismSet>,
     pub(super) tls: Option<Box<TlsInfo>>,
@@ -77,6 +79,12 @@ impl Client {
     /// was asked.
     pub fn capabilities(&self) -> Option<&Capabilities> {
         self.session.capabilities.as_deref()
+    }
+
+    /// How the server refused CAPA after the login, if it did. That does no harm of itself; but where the connection is lost
+    /// next, it may tell why.
+    pub fn capabilities_refusal(&self) -> Option<&Reply> {
+        self.session.capa_refusal.as_ref()
     }
 
     /// The mechanisms that the server offers.

@@ -32,8 +32,9 @@ fn main() -> ExitCode {
 
 async fn run(options: &Options) -> Result<Exit, Failure> {
     // What cannot be written to is better known before anything is fetched.
-    let mut store = options.to.as_ref().map(Store::open).transpose()?;
-    let mut seen = options.seen.as_deref().map(Seen::open).transpose()?;
+    let limit = options.timeout.map(|limit| limit.0);
+    let mut store = options.to.as_ref().map(|place| Store::open(place, limit)).transpose()?;
+    let mut seen = options.seen.as_deref().map(|path| Seen::open(path, &options.account())).transpose()?;
     let mut conn = session::open(options).await?;
     let mut messages = listing(&mut conn).await?;
     if seen.is_some() || store.is_none() {
@@ -43,7 +44,7 @@ async fn run(options: &Options) -> Result<Exit, Failure> {
             return Err(refused("UIDL, which --seen needs", &reply));
         }
         if seen.is_some() {
-            drop_shared_ids(&mut messages);
+            mark_shared_ids(&mut messages);
         }
     }
     match &mut store {
@@ -53,6 +54,7 @@ async fn run(options: &Options) -> Result<Exit, Failure> {
             Ok(Exit::Ok)
         }
         Some(store) => {
+            let listed: HashSet<String> = messages.iter().filter_map(|message| message.id.clone()).collect();
             let noted = |message: &Message| {
                 seen.as_ref().zip(message.id.as_ref()).is_some_and(|(seen, id)| seen.contains(id))
             };
@@ -63,6 +65,7 @@ async fn run(options: &Options) -> Result<Exit, Failure> {
                 ended = fetch.run(&mut conn, store, seen.as_mut()) => ended,
                 failure = signals.next() => Err(failure),
             };
+            let mut agreed = false;
             if ended.is_err() {
                 // What is whole is kept, so that it need not come again.
                 let kept = fetch.commit(store, seen.as_mut());
@@ -72,8 +75,12 @@ async fn run(options: &Options) -> Result<Exit, Failure> {
                     ended = quit(&mut conn) => ended,
                     failure = signals.next() => Err(failure),
                 };
+                agreed = ended.is_ok();
+                if agreed && let Some(seen) = &mut seen {
+                    ended = seen.keep(&listed);
+                }
             }
-            fetch.tell(ended.is_ok());
+            fetch.tell(agreed);
             ended.map(|()| fetch.worst)
         }
     }
@@ -84,15 +91,22 @@ struct Message {
     number: MessageNumber,
     octets: u64,
     id: Option<String>,
+    /// Whether another has the same unique-id.
+    shared: bool,
 }
 
 async fn listing(conn: &mut Connection) -> Result<Vec<Message>, Failure> {
     submit(conn, Request::List(None))?;
     let mut messages = Vec::new();
     loop {
-        match conn.next().await? {
+        match conn.next().await.map_err(|closed| session::failure(conn, closed))? {
             Event::Listed { listing, .. } => {
-                messages.push(Message { number: listing.number, octets: listing.octets, id: None });
+                messages.push(Message {
+                    number: listing.number,
+                    octets: listing.octets,
+                    id: None,
+                    shared: false,
+                });
             }
             Event::Done { .. } => break,
             Event::Refused { reply, .. } => return Err(refused("LIST", &reply)),
@@ -124,20 +138,25 @@ async fn unique_ids(conn: &mut Connection, messages: &mut [Message]) -> Result<O
     }
 }
 
-/// Takes the unique-ids away that messages of different size have: they cannot be the copies of one message that may share one
-/// (RFC 1939 §7), and one that was fetched must not stand for another that was not.
-fn drop_shared_ids(messages: &mut [Message]) {
-    let mut octets = HashMap::new();
-    let mut shared = HashSet::new();
+/// Marks messages whose unique-ids others have too, and takes them away from those that are of different size: they cannot be
+/// the copies of one message that may share one (RFC 1939 §7), and one that was fetched must not stand for another that was
+/// not.
+fn mark_shared_ids(messages: &mut [Message]) {
+    // Of what size all with an id are, if of one; and how many there are.
+    let mut found: HashMap<String, (Option<u64>, u64)> = HashMap::new();
     for message in &*messages {
-        if let Some(id) = &message.id
-            && *octets.entry(id.clone()).or_insert(message.octets) != message.octets
-        {
-            shared.insert(id.clone());
+        if let Some(id) = &message.id {
+            let (octets, count) = found.entry(id.clone()).or_insert((Some(message.octets), 0));
+            octets.take_if(|octets| *octets != message.octets);
+            *count += 1;
         }
     }
     for message in messages {
-        message.id.take_if(|id| shared.contains(id));
+        let Some((octets, count)) = message.id.as_ref().and_then(|id| found.get(id)) else { continue };
+        message.shared = *count > 1;
+        if octets.is_none() {
+            message.id = None;
+        }
     }
 }
 
@@ -150,7 +169,7 @@ fn name(messages: &mut [Message], number: MessageNumber, id: String) {
 
 fn tell(messages: &[Message]) {
     let mut out = std::io::stdout().lock();
-    for Message { number, octets, id } in messages {
+    for Message { number, octets, id, .. } in messages {
         // Whoever stops reading has seen enough.
         if writeln!(out, "{number} {octets} {}", id.as_deref().unwrap_or("-")).is_err() {
             return;
@@ -181,9 +200,11 @@ struct Fetch<'o> {
 }
 
 impl<'o> Fetch<'o> {
-    /// Fetches what is `wanted`. What is `known` was made safe by a run that may have ended before it was deleted.
+    /// Fetches what is `wanted`. What is `known` was made safe by a run that may have ended before it was deleted; save what
+    /// shares its unique-id, of which perhaps only another one was.
     fn new(options: &'o Options, wanted: Vec<Message>, known: Vec<Message>) -> Self {
-        let octets = wanted.iter().map(|message| message.octets).sum();
+        // What servers tell of sizes may be anything.
+        let octets = wanted.iter().fold(0_u64, |sum, message| sum.saturating_add(message.octets));
         let shown = !options.quiet && !options.verbose && std::io::stderr().is_terminal();
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(octets), target).with_style(
@@ -196,7 +217,11 @@ impl<'o> Fetch<'o> {
             wanted: wanted.into(),
             asked: VecDeque::new(),
             stored: Vec::new(),
-            spent: spent.into_iter().map(|message| message.number).collect(),
+            spent: spent
+                .into_iter()
+                .filter(|message| !message.shared)
+                .map(|message| message.number)
+                .collect(),
             deleting: 0,
             marked: 0,
             fetched: 0,
@@ -253,7 +278,7 @@ impl<'o> Fetch<'o> {
                     if let (Some(incoming), Some((_, mut message))) =
                         (incoming.take(), self.asked.pop_front())
                     {
-                        store.end(incoming)?;
+                        store.end(incoming).await?;
                         message.octets = std::mem::take(&mut octets);
                         self.stored.push(message);
                     }

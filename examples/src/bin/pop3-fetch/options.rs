@@ -59,15 +59,18 @@ pub(crate) struct Options {
     #[command(flatten)]
     pub(crate) certificates: Certificates,
 
-    /// Fetch the messages to maildir:DIR, which is made if it is not there, or to mbox:FILE
+    /// Fetch the messages to maildir:DIR, which is made if it is not there, or to mbox:FILE, where one > more is put before
+    /// From_ lines in them (mboxrd), and notes of mail readers such as Status are taken out
     #[arg(long, value_name = "FORMAT:PATH")]
     pub(crate) to: Option<Place>,
     /// Delete on the server what was fetched, and with --seen also what is named in its file
     #[arg(long, requires = "to")]
     pub(crate) delete: bool,
     /// Fetch only what is not named in this file, one unique-id a line, and add what was fetched. Made if it is not there.
-    /// Odd unique-ids stand there escaped; a message without any, or with that of a message of another size, is fetched
-    /// each time
+    /// Its first line tells user and server, and it is of no use for others; a file without that line becomes the first
+    /// user's. What the server does not list any more is dropped at the end. Odd unique-ids stand there escaped; a message without
+    /// any, or with that of a message of another size, is fetched each time, and one with that of any other is never deleted
+    /// for standing there
     #[arg(long, value_name = "FILE", requires = "to")]
     pub(crate) seen: Option<PathBuf>,
     /// Let pass what servers do wrong; may be repeated. Odd unique-ids always are
@@ -76,7 +79,8 @@ pub(crate) struct Options {
     /// Wait for each reply before the next command, even where the server offers PIPELINING
     #[arg(long)]
     pub(crate) no_pipelining: bool,
-    /// Give up on a connection or a reply after that long, such as 30s [default: 5 minutes mostly]
+    /// Give up on a connection, a reply or the lock of an mbox after that long, such as 30s [default: 5 minutes mostly, for
+    /// locks 1 minute, and that at most]
     #[arg(long, value_name = "TIME", value_parser = limit)]
     pub(crate) timeout: Option<Span>,
     /// Show the conversation
@@ -93,7 +97,7 @@ Exit codes are those of sysexits(3):
   69 the server refuses for good       70  a bug in here          71  the operating system failed
   73 the Maildir or mbox would not     75  failed for now, or a signal came: try again later
   76 the server broke the protocol, or TLS failed                 77  the login was refused
-  78 bad certificates, password file or policy
+  78 bad certificates, password file or policy, or the file of --seen is another user's
 
 Examples:
   pop3-fetch 127.0.0.1:2110 --user demo --password-file pw --insecure
@@ -147,6 +151,16 @@ impl Options {
             }
         }
         quirks
+    }
+
+    /// Who collects mail where. It is the same with TLS on connect and without.
+    pub(crate) fn account(&self) -> String {
+        let host = self.server.host.to_ascii_lowercase();
+        let port = match self.port() {
+            110 | 995 => String::new(),
+            port => format!(":{port}"),
+        };
+        format!("{} at {host}{port}", self.user.escape_debug())
     }
 
     /// The port, given or not.

@@ -8,8 +8,8 @@ use mailwright::client::connect::{self, look_up};
 use mailwright::client::exit::{Exit, Failure};
 use mailwright::client::options::{first_line, settings};
 use mailwright::client::transcript::Tapped;
-use mailwright::driver::Conn;
-use pop3_proto::client::{Client, ClientConfig, Event, Timeouts};
+use mailwright::driver::{Closed, Conn};
+use pop3_proto::client::{Client, ClientConfig, ClientError, Event, Timeouts};
 use tokio::net::TcpStream;
 
 use crate::options::Options;
@@ -39,7 +39,7 @@ pub(crate) async fn open(options: &Options) -> Result<Connection, Failure> {
     let tapped = Tapped::new(Client::new(config, random, Instant::now()), options.verbose);
     let mut conn = Conn::new(tapped, stream, Arc::new(settings(tls, limit)));
     loop {
-        match conn.next().await? {
+        match conn.next().await.map_err(|closed| failure(&conn, closed))? {
             Event::Ready => return Ok(conn),
             Event::Unencrypted { .. } if !options.quiet => {
                 eprintln!("pop3-fetch: no TLS, as --tls try allows")
@@ -65,6 +65,15 @@ async fn connect(options: &Options) -> Result<TcpStream, Failure> {
     // Commands gather before they are written, so there is nothing that Nagle's algorithm could gather.
     stream.set_nodelay(true).map_err(|error| Failure::new(Exit::OsErr, error))?;
     Ok(stream)
+}
+
+/// Why the connection ended, with what the server said right before, as far as that was of no other use.
+pub(crate) fn failure(conn: &Connection, closed: Closed<ClientError>) -> Failure {
+    let mut failure = Failure::from(closed);
+    if let Some(reply) = conn.client.capabilities_refusal() {
+        failure.text += &format!("\n(the server said before: {reply})");
+    }
+    failure
 }
 
 /// No wait longer than `limit`.

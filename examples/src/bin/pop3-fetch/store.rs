@@ -3,34 +3,53 @@
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant};
 
 use maildrop::{
-    Delivery, DeliveryOptions, FromLine, LineEndings, Maildir, Mbox, MboxAppend, Staged, commit_all,
+    Delivery, DeliveryOptions, DotLockOptions, Error, Maildir, Mbox, MboxAppend, MboxOptions, Staged,
+    commit_all,
 };
 use mailwright::client::exit::{Exit, Failure};
+use mailwright::client::mbox::MboxMessage;
 
 use crate::options::Place;
 
+/// Between two looks at a lock.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long the locks of an mbox, or the reader of a pipe, are waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A Maildir or an mbox that takes messages.
 pub(crate) enum Store {
-    Maildir { maildir: Maildir, staged: Vec<Staged> },
-    Mbox(Mbox),
+    Maildir {
+        maildir: Maildir,
+        staged: Vec<Staged>,
+    },
+    Mbox {
+        mbox: Mbox,
+        /// How long its locks are waited for.
+        patience: Duration,
+    },
 }
 
 /// A message that is being written.
 pub(crate) enum Incoming {
     Maildir(Box<Delivery>),
-    Mbox { append: Box<MboxAppend>, last: Option<u8> },
+    Mbox(Box<MboxMessage>),
 }
 
 impl Store {
-    pub(crate) fn open(place: &Place) -> Result<Self, Failure> {
+    /// Waits for locks no longer than `limit`, if there is one.
+    pub(crate) fn open(place: &Place, limit: Option<Duration>) -> Result<Self, Failure> {
+        let patience = limit.map_or(PATIENCE, |limit| limit.min(PATIENCE));
         Ok(match place {
             Place::Maildir(path) => Self::Maildir { maildir: Maildir::create(path)?, staged: Vec::new() },
-            Place::Mbox(path) => Self::Mbox(Mbox::new(path)),
+            Place::Mbox(path) => {
+                let mbox = Mbox::with_options(path, options().waiting(move |waited| waited < patience));
+                Self::Mbox { mbox, patience }
+            }
         })
     }
 
@@ -40,12 +59,7 @@ impl Store {
             Self::Maildir { maildir, .. } => {
                 Incoming::Maildir(Box::new(maildir.deliver(&DeliveryOptions::new())?))
             }
-            Self::Mbox(mbox) => {
-                let mut append = mbox.begin()?;
-                // POP3 does not tell the sender, nor the time zone of the mailbox.
-                append.append(FromLine::new(b"MAILER-DAEMON", SystemTime::now(), 0).as_bytes())?;
-                Incoming::Mbox { append: Box::new(append), last: None }
-            }
+            Self::Mbox { .. } => Incoming::Mbox(Box::default()),
         })
     }
 
@@ -53,16 +67,18 @@ impl Store {
     pub(crate) fn batch(&self) -> usize {
         match self {
             Self::Maildir { .. } => 100,
-            Self::Mbox(_) => 1,
+            Self::Mbox { .. } => 1,
         }
     }
 
-    /// Ends a message. It is safe after [`Store::commit`].
-    pub(crate) fn end(&mut self, incoming: Incoming) -> Result<(), Failure> {
+    /// Ends a message. It is safe after [`Store::commit`]; where this is given up while it waits, nothing was stored.
+    pub(crate) async fn end(&mut self, incoming: Incoming) -> Result<(), Failure> {
         match (self, incoming) {
             (Self::Maildir { staged, .. }, Incoming::Maildir(delivery)) => staged.push(delivery.stage()?),
-            (_, Incoming::Mbox { append, .. }) => drop(append.commit()?),
-            (Self::Mbox(_), Incoming::Maildir(_)) => unreachable!("a store takes messages that it has begun"),
+            (Self::Mbox { mbox, patience }, Incoming::Mbox(message)) => {
+                message.append_to(locked(mbox, *patience).await?)?;
+            }
+            _ => unreachable!("a store takes messages that it has begun"),
         }
         Ok(())
     }
@@ -88,27 +104,47 @@ impl Incoming {
     pub(crate) fn append(&mut self, chunk: &[u8]) -> Result<(), Failure> {
         match self {
             Self::Maildir(delivery) => delivery.append(chunk)?,
-            Self::Mbox { append, last } => {
-                // A CR that ended the chunk before may belong to an LF.
-                let (held, next) = (last.take(), chunk.last().copied());
-                let mut text = Vec::with_capacity(chunk.len() + 1);
-                text.extend(held);
-                text.extend_from_slice(chunk);
-                if next == Some(b'\r') {
-                    text.pop();
-                    *last = next;
-                }
-                append.append(&LineEndings::ToLf.apply(&text))?;
-            }
+            Self::Mbox(message) => message.push(chunk)?,
         }
         Ok(())
     }
 }
 
-/// The unique-ids of what was fetched before. The file is locked, so that no two programs fetch the same.
+/// How an mbox is written. Its locks are tried without waiting: see [`locked`].
+fn options() -> MboxOptions {
+    let dot_lock = DotLockOptions::new().tell_owner().sleep(PAUSE).suspend(PAUSE).retries(0);
+    MboxOptions::new().dot_lock(Some(dot_lock)).kernel_lock(Some(Duration::ZERO))
+}
+
+/// Locks an mbox. Signals come through meanwhile, as a thread that waits for a lock could not be stopped.
+async fn locked(mbox: &Mbox, patience: Duration) -> Result<MboxAppend, Failure> {
+    let start = Instant::now();
+    loop {
+        match mbox.begin() {
+            Err(Error::LockHeld { .. }) if start.elapsed() < patience => tokio::time::sleep(PAUSE).await,
+            Err(Error::LockHeld { path, .. }) => {
+                let text = format!(
+                    "expected to get the lock {}, but other programs held it for {} s",
+                    path.display(),
+                    patience.as_secs_f32()
+                );
+                return Err(Failure::new(Exit::TempFail, text));
+            }
+            begun => return Ok(begun?),
+        }
+    }
+}
+
+/// What the first line of a file of unique-ids begins with. A unique-id has no spaces in it, as a rule.
+const OWNER: &str = "# pop3-fetch: ";
+
+/// The unique-ids of what was fetched before, by one user from one server. The file is locked, so that no two programs fetch
+/// the same.
 pub(crate) struct Seen {
     path: PathBuf,
     file: File,
+    /// The line that tells whose they are.
+    owner: String,
     /// Octets of the file that are good.
     length: u64,
     ids: HashSet<String>,
@@ -117,16 +153,23 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+    /// Opens the file of this user of a server, and makes one that tells no owner theirs.
+    pub(crate) fn open(path: &Path, account: &str) -> Result<Self, Failure> {
         let failed = |error| failure(path, error);
-        let is_new = !path.exists();
-        let mut options = OpenOptions::new();
-        let mut file = options.read(true).append(true).create(true).mode(0o600).open(path).map_err(failed)?;
-        // Where there are no locks, there is nobody to wait for either.
-        if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            let text = format!("{}: another program is using it", path.display());
-            return Err(Failure::new(Exit::TempFail, text));
-        }
+        let (mut file, is_new) = loop {
+            let is_new = !path.exists();
+            let mut options = OpenOptions::new();
+            let file = options.read(true).append(true).create(true).mode(0o600).open(path).map_err(failed)?;
+            // Where there are no locks, there is nobody to wait for either.
+            if let Err(TryLockError::WouldBlock) = file.try_lock() {
+                let text = format!("{}: another program is using it", path.display());
+                return Err(Failure::new(Exit::TempFail, text));
+            }
+            // Another program may have put another in its place meanwhile.
+            if is_at(&file, path).map_err(failed)? {
+                break (file, is_new);
+            }
+        };
         if is_new {
             sync_folder_of(path).map_err(failed)?;
         }
@@ -134,9 +177,26 @@ impl Seen {
         file.read_to_string(&mut text).map_err(failed)?;
         // A line without its end may be the beginning of an id, and equal another one.
         let whole = text.rfind('\n').map_or(0, |at| at + 1);
-        let ids = text[..whole].lines().map(str::to_owned).collect();
-        let seen = Self { path: path.to_owned(), file, length: whole as u64, ids, pending: Vec::new() };
-        if whole < text.len() {
+        let owner = format!("{OWNER}{account}");
+        let mut lines = text[..whole].lines();
+        let found = lines.clone().next().filter(|line| line.starts_with(OWNER));
+        if let Some(found) = found {
+            lines.next();
+            if found != owner {
+                let text = format!(
+                    "{}: expected the unique-ids of {account}, found those of {}",
+                    path.display(),
+                    &found[OWNER.len()..]
+                );
+                return Err(Failure::new(Exit::Config, text));
+            }
+        }
+        let ids = lines.map(str::to_owned).collect();
+        let path = path.canonicalize().map_err(failed)?;
+        let mut seen = Self { path, file, owner, length: whole as u64, ids, pending: Vec::new() };
+        if found.is_none() {
+            seen.rewrite()?;
+        } else if whole < text.len() {
             seen.file.set_len(seen.length).map_err(failed)?;
         }
         Ok(seen)
@@ -166,12 +226,59 @@ impl Seen {
         self.ids.extend(self.pending.drain(..));
         Ok(())
     }
+
+    /// Forgets all that the server does not list: it may give their ids to other messages.
+    pub(crate) fn keep(&mut self, listed: &HashSet<String>) -> Result<(), Failure> {
+        let before = self.ids.len();
+        self.ids.retain(|id| listed.contains(id));
+        if self.ids.len() < before { self.rewrite() } else { Ok(()) }
+    }
+
+    /// Puts a file in place of this one that has the owner and the ids.
+    fn rewrite(&mut self) -> Result<(), Failure> {
+        let mut ids: Vec<&str> = self.ids.iter().map(String::as_str).collect();
+        ids.sort_unstable();
+        ids.insert(0, &self.owner);
+        let text = ids.join("\n") + "\n";
+        self.file = self.replaced(text.as_bytes()).map_err(|error| failure(&self.path, error))?;
+        self.length = text.len() as u64;
+        Ok(())
+    }
+
+    fn replaced(&self, text: &[u8]) -> io::Result<File> {
+        let mut made = tempfile::Builder::new()
+            .prefix(".pop3-fetch.")
+            .append(true)
+            .tempfile_in(folder_of(&self.path))?;
+        made.as_file().set_permissions(self.file.metadata()?.permissions())?;
+        made.write_all(text)?;
+        made.as_file().sync_all()?;
+        // Nobody else knows it; and where there are no locks, there is nobody to wait for.
+        let _ = made.as_file().try_lock();
+        let file = made.persist(&self.path)?;
+        sync_folder_of(&self.path)?;
+        Ok(file)
+    }
+}
+
+/// Whether the file stands there still.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let own = file.metadata()?;
+    match std::fs::metadata(path) {
+        Ok(there) => Ok((own.dev(), own.ino()) == (there.dev(), there.ino())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes the entry of a file durable.
 fn sync_folder_of(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    folder.unwrap_or(Path::new("."))
 }
 
 fn failure(path: &Path, error: io::Error) -> Failure {
