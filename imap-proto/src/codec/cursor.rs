@@ -8,7 +8,7 @@ use crate::types::{
     Date, DateTime, Flag, Flags, Keyword, ListPattern, MailboxName, ModSeq, NumberRange, NumberSet, Position,
     SeqNum, SequenceRange, SequenceSet, SystemFlag, Tag, Text, Uid,
 };
-use core::cell::OnceCell;
+use core::cell::{Cell, OnceCell};
 use core::num::NonZeroU32;
 use core::ops::Range;
 use mail_wire::Secret;
@@ -20,16 +20,24 @@ pub(crate) struct Frame<'a> {
     kept: OnceCell<Arc<[u8]>>,
     /// Where literals are announced that were streamed, and do not lie in the frame; ascending.
     streamed: &'a [usize],
+    /// Whether texts are copied one by one, since the frame holds what must not be kept.
+    piecewise: Cell<bool>,
 }
 
 impl<'a> Frame<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, kept: OnceCell::new(), streamed: &[] }
+        Self::with_streamed(bytes, &[])
     }
 
     /// A frame from which literals were taken out.
     pub(crate) fn with_streamed(bytes: &'a [u8], streamed: &'a [usize]) -> Self {
-        Self { bytes, kept: OnceCell::new(), streamed }
+        Self { bytes, kept: OnceCell::new(), streamed, piecewise: Cell::new(false) }
+    }
+
+    /// Texts are copied one by one from here on, and the frame is not kept: it holds a password, or is longer than what is read of
+    /// it.
+    pub(crate) fn copy_piecewise(&self) {
+        self.piecewise.set(true);
     }
 
     #[inline(always)]
@@ -46,14 +54,17 @@ impl<'a> Frame<'a> {
 
     #[inline(never)]
     fn shared(&self, range: Range<usize>) -> Text {
+        if self.piecewise.get() {
+            return Text::copy(&self.bytes[range]);
+        }
         Text::part(self.kept.get_or_init(|| self.bytes.into()), range)
     }
 }
 
 /// A literal's content, or that it was streamed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Literal {
-    Here(Text),
+pub(crate) enum Literal<T = Text> {
+    Here(T),
     Streamed(u64),
 }
 
@@ -94,6 +105,10 @@ impl<'a> Cursor<'a> {
 
     pub(crate) fn at(&self) -> usize {
         self.at
+    }
+
+    pub(crate) fn frame(&self) -> &'a Frame<'a> {
+        self.frame
     }
 
     /// Goes back to a place, to read it another way.
@@ -535,6 +550,13 @@ impl<'a> Cursor<'a> {
 
     /// A literal, of which the content may have been taken out of the frame.
     pub(crate) fn literal_or_streamed(&mut self) -> Parse<Literal> {
+        Ok(match self.literal_range()? {
+            Literal::Here(range) => Literal::Here(self.text(range)),
+            Literal::Streamed(len) => Literal::Streamed(len),
+        })
+    }
+
+    fn literal_range(&mut self) -> Parse<Literal<Range<usize>>> {
         let Some((announced, start)) = announcement_at(self.bytes, self.at) else {
             return self.fault("a literal");
         };
@@ -546,7 +568,7 @@ impl<'a> Cursor<'a> {
         match end.filter(|end| *end <= self.bytes.len()) {
             Some(end) => {
                 self.at = end;
-                Ok(Literal::Here(self.text(start..end)))
+                Ok(Literal::Here(start..end))
             }
             None => self.fault("a literal that is in the frame"),
         }
@@ -563,11 +585,39 @@ impl<'a> Cursor<'a> {
             .into())
     }
 
-    /// A string with a password. The frame that it came in is wiped by who owns it.
+    /// A string with a password, of which no copy is left but the one that is returned. The frame that it came in is wiped by
+    /// who owns it.
     pub(crate) fn secret(&mut self) -> Parse<Secret> {
         let start = self.at;
         match self.peek() {
-            Some(b'"' | b'{') => self.string().map(|text| Secret::new(text.as_bytes())),
+            Some(b'"') => {
+                self.skip_quoted()?;
+                let mut rest = &self.bytes[start + 1..self.at - 1];
+                let mut secret = Vec::with_capacity(rest.len());
+                while let Some((byte, after)) = rest.split_first() {
+                    let (byte, after) = match (byte, after) {
+                        (b'\\', [escaped @ (b'"' | b'\\'), after @ ..]) => (escaped, after),
+                        (b'\\', _) => {
+                            drop(Secret::new(secret));
+                            self.at -= rest.len() + 1;
+                            return self.fault("a backslash or a quote behind a backslash");
+                        }
+                        plain => plain,
+                    };
+                    secret.push(*byte);
+                    rest = after;
+                }
+                Ok(Secret::new(secret))
+            }
+            Some(b'{' | b'~') if announcement_at(self.bytes, start).is_some() => {
+                match self.literal_range()? {
+                    Literal::Here(range) => Ok(Secret::new(&self.bytes[range])),
+                    Literal::Streamed(_) => {
+                        self.at = start;
+                        self.fault("a string in the frame")
+                    }
+                }
+            }
             _ => {
                 self.run(ASTRING | self.high(), "a password")?;
                 Ok(Secret::new(&self.bytes[start..self.at]))
@@ -656,7 +706,9 @@ impl<'a> Cursor<'a> {
         if self.peek() != Some(b',') {
             return Ok(SequenceSet::single(first));
         }
-        let mut members = vec![first];
+        let end = chars::span(self.rest(), LIST);
+        let mut members = Vec::with_capacity(1 + memchr::memchr_iter(b',', &self.rest()[..end]).count());
+        members.push(first);
         while self.eat(b',') {
             members.push(self.sequence_range()?);
         }
@@ -852,4 +904,25 @@ fn usual_date_time(text: &[u8; 28]) -> Option<DateTime> {
         _ => return None,
     };
     DateTime::new(date, (two(13)? as u8, two(16)? as u8, two(19)? as u8), zone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_with_a_password_is_not_kept() {
+        let line = b"a-user-whose-name-is-longer-than-a-value secret";
+        for piecewise in [false, true] {
+            let frame = Frame::new(line);
+            if piecewise {
+                frame.copy_piecewise();
+            }
+            let mut cursor = Cursor::new(&frame, Dialect::SERVER);
+            assert_eq!(cursor.astring().map(|text| text.len()), Ok(40));
+            assert_eq!(cursor.space(), Ok(()));
+            assert_eq!(cursor.secret().as_ref().map(Secret::expose), Ok(&b"secret"[..]));
+            assert_eq!(frame.kept.get().is_none(), piecewise);
+        }
+    }
 }

@@ -16,6 +16,30 @@ pub struct SyntaxError {
     pub expected: &'static str,
 }
 
+/// Why a frame is no command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// A command that is not known here, though it may be one elsewhere.
+    #[error("expected a command that is known here")]
+    Unknown {
+        /// Its tag.
+        tag: Tag,
+    },
+    /// It breaks the grammar.
+    #[error(transparent)]
+    Syntax(#[from] SyntaxError),
+}
+
+impl CommandError {
+    /// The tag, where one could be read: what a server answers BAD to (RFC 9051 §7.1.3).
+    pub fn tag(&self) -> Option<&Tag> {
+        match self {
+            CommandError::Unknown { tag } => Some(tag),
+            CommandError::Syntax(error) => error.tag.as_ref(),
+        }
+    }
+}
+
 /// A [`SyntaxError`] on its way up to where the tag is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fault {

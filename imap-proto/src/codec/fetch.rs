@@ -164,7 +164,7 @@ impl Cursor<'_> {
     }
 
     /// A label of Gmail: an astring, or a name with a backslash before it, such as `\Inbox`.
-    fn label(&mut self) -> Parse<Text> {
+    pub(super) fn label(&mut self) -> Parse<Text> {
         let start = self.at();
         if self.eat(b'\\') {
             self.atom("a label")?;
@@ -266,12 +266,16 @@ impl Writer<'_> {
             }
             FetchItem::GmailLabels(labels) => {
                 self.raw(b"X-GM-LABELS ");
-                self.list(labels, |writer, label| match label.strip_prefix(b"\\") {
-                    Some(name) if super::is_atom(name) => writer.raw(label),
-                    _ => writer.astring(label),
-                });
+                self.list(labels, Writer::label);
             }
             FetchItem::Other(raw) => self.raw(raw.as_bytes()),
+        }
+    }
+
+    pub(super) fn label(&mut self, label: &Text) {
+        match label.strip_prefix(b"\\") {
+            Some(name) if super::is_atom(name) => self.raw(label),
+            _ => self.astring(label),
         }
     }
 
@@ -297,8 +301,7 @@ impl Writer<'_> {
             }
             Content::Inline(text) => self.literal(text),
             Content::Streamed(len) => {
-                self.announce(*len, binary);
-                self.stop();
+                self.announce_streamed(*len, binary);
             }
         }
     }

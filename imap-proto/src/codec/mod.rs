@@ -3,6 +3,7 @@
 mod body;
 mod chars;
 mod code;
+mod command;
 mod cursor;
 mod data;
 mod dialect;
@@ -17,12 +18,14 @@ mod writer;
 
 pub use chars::is_atom_char;
 pub(crate) use chars::is_tag_char;
+pub(crate) use command::parameter;
+pub use command::{AppendHead, AppendReader, AppendStep, Bytes, Head, MessageHead};
 pub(crate) use cursor::{Cursor, Frame, Literal, Span};
 pub use dialect::{Dialect, Quirks};
-pub use error::SyntaxError;
+pub use error::{CommandError, SyntaxError};
 pub(crate) use error::{Fault, Parse};
 pub use frame::{Announced, Found, FrameScanner, Speaker, announces_content};
-pub use writer::{Literals, Style};
+pub use writer::{Literals, Stop, Style};
 pub(crate) use writer::{Writer, is_atom};
 
 use crate::types::{NumberSet, Raw, SequenceSet};

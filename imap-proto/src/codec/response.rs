@@ -61,7 +61,7 @@ impl Response {
     pub fn encode_streamed(&self, out: &mut Vec<u8>, style: &Style) -> Vec<usize> {
         let mut writer = Writer::new(out, Style { literals: Literals::Plain, ..*style });
         writer.response(self);
-        writer.into_stops()
+        writer.into_stops().into_iter().map(|stop| stop.at).collect()
     }
 }
 

@@ -42,6 +42,17 @@ impl Style {
     pub const CLIENT: Self = Self { utf8: false, literals: Literals::Synchronizing, binary: false };
 }
 
+/// A place in what was written where it does not just go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop {
+    /// Where, in bytes from the start of the buffer: right behind the announcement of a literal.
+    pub at: usize,
+    /// Whether the other side has to ask for the literal first, with a continuation request.
+    pub waits: bool,
+    /// How many bytes of a message are to be sent from elsewhere here, before the buffer goes on.
+    pub streamed: Option<u64>,
+}
+
 /// Longest string that is written between quotes: lines are limited by many, and literals are not.
 const QUOTED_MAX: usize = 1024;
 
@@ -49,8 +60,8 @@ const QUOTED_MAX: usize = 1024;
 pub(crate) struct Writer<'a> {
     out: &'a mut Vec<u8>,
     pub(crate) style: Style,
-    /// Places in `out` behind which the sender has to wait for a continuation request.
-    stops: Vec<usize>,
+    /// Places in `out` behind which the sender has to wait, or to send something else.
+    stops: Vec<Stop>,
 }
 
 impl<'a> Writer<'a> {
@@ -58,13 +69,8 @@ impl<'a> Writer<'a> {
         Self { out, style, stops: Vec::new() }
     }
 
-    /// The bytes that belong here come from elsewhere.
-    pub(crate) fn stop(&mut self) {
-        self.stops.push(self.out.len());
-    }
-
-    /// The places in the buffer behind which the sender has to wait, or has bytes from elsewhere to send.
-    pub(crate) fn into_stops(self) -> Vec<usize> {
+    /// The places in the buffer behind which the sender has to wait, or to send something else.
+    pub(crate) fn into_stops(self) -> Vec<Stop> {
         self.stops
     }
 
@@ -180,7 +186,17 @@ impl<'a> Writer<'a> {
         }
         self.raw(b"}\r\n");
         if waits {
-            self.stops.push(self.out.len());
+            self.stops.push(Stop { at: self.out.len(), waits, streamed: None });
+        }
+    }
+
+    /// Announces a literal, of which the bytes come from elsewhere.
+    pub(crate) fn announce_streamed(&mut self, len: u64, binary: bool) {
+        self.announce(len, binary);
+        let at = self.out.len();
+        match self.stops.last_mut() {
+            Some(stop) if stop.at == at => stop.streamed = Some(len),
+            _ => self.stops.push(Stop { at, waits: false, streamed: Some(len) }),
         }
     }
 

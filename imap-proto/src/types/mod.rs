@@ -1,9 +1,11 @@
 //! What is said: values that are valid by construction, however they are written.
 
 mod access;
+mod atom;
 mod body;
 mod capability;
 mod code;
+pub mod command;
 mod date;
 mod envelope;
 mod fetch;
@@ -11,6 +13,7 @@ mod flag;
 mod listing;
 mod mailbox;
 mod name;
+mod nonempty;
 mod number;
 mod partial_range;
 mod raw;
@@ -25,6 +28,7 @@ pub mod utf7;
 pub use access::{
     Acl, ListRights, Metadata, MetadataEntries, MyRights, Quota, QuotaRoots, QuotaUsage, UrlContent,
 };
+pub use atom::Atom;
 pub use body::{
     BodyStructure, Disposition, Extension, MessagePart, MultiPart, Parameter, PartKind, SinglePart,
 };
@@ -42,6 +46,7 @@ pub use listing::{
 };
 pub use mailbox::{ListPattern, MailboxName, MailboxNameError};
 pub use name::{EntryName, QuotaResource, Rights, StatusAttribute, ThreadAlgorithm};
+pub use nonempty::NonEmpty;
 pub use number::{ModSeq, SeqNum, Uid, UidValidity};
 pub use partial_range::PartialRange;
 pub use raw::Raw;
