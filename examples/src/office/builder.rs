@@ -128,8 +128,8 @@ impl Builder {
     /// (`mail/USER/Mail/inbox`) of the [data folder](Self::data), without which the start fails with
     /// [`StartError::NoData`]; or in memory.
     ///
-    /// Mboxes and MH folders have no quotas and keep lines with LF only, and in MH folders no mail [expires](Expire::Days): the
-    /// start fails where the configuration or the Maildir of a user has it otherwise.
+    /// Mboxes and MH folders have no quotas and keep lines with LF only, and in MH folders no mail
+    /// [expires](crate::config::Expire::Days): the start fails where the configuration or the Maildir of a user has it otherwise.
     ///
     /// ```
     /// use mailwright::{PostOffice, Service, StoreFormat};
