@@ -342,6 +342,15 @@ fn a_handshake_that_fails_says_what_would_help() {
     assert_eq!((run.code, run.err.as_str()), (0, ""));
 }
 
+/// A signal that ends a program which is started here: this one, unless it is ignored here, as a shell sets it for what runs
+/// in the background. What is ignored stays ignored in children.
+fn heeded(signal: Signal) -> Signal {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).map_or("0", str::trim);
+    let ignored = u64::from_str_radix(ignored, 16).unwrap();
+    if ignored >> (signal.as_raw() - 1) & 1 == 1 { Signal::TERM } else { signal }
+}
+
 #[test]
 fn an_interrupted_run_keeps_what_is_whole_and_leaves_nothing_else() {
     let fake = Fake::start(&[
@@ -363,7 +372,7 @@ fn an_interrupted_run_keeps_what_is_whole_and_leaves_nothing_else() {
         while !half_way() || !place.path(begun).exists() {
             thread::yield_now();
         }
-        rustix::process::kill_process(Pid::from_child(&child), signal).unwrap();
+        rustix::process::kill_process(Pid::from_child(&child), heeded(signal)).unwrap();
         let run = Run::from(child.wait_with_output().unwrap());
         assert_eq!((run.code, run.out.as_str()), (75, "fetched 1 message, 20 octets\n"), "{}", run.err);
         assert!(run.err.contains("interrupted"), "{}", run.err);
@@ -519,7 +528,7 @@ fn locks_of_others_are_waited_for_until_a_signal_or_the_time_ends_that() {
             while !fake.said.lock().unwrap().iter().any(|line| line == "RETR 1") {
                 thread::yield_now();
             }
-            rustix::process::kill_process(Pid::from_child(&child), signal).unwrap();
+            rustix::process::kill_process(Pid::from_child(&child), heeded(signal)).unwrap();
         }
         let run = Run::from(child.wait_with_output().unwrap());
         assert_eq!((run.code, run.out.as_str()), (75, ""), "{}", run.err);
