@@ -4,8 +4,8 @@
 //! come in its place, writes to the old one. So whoever has replaced it looks at the old one once nobody else has it open for
 //! writing, or after five seconds; on Linux, that is, and as far as /proc shows others: root sees all of the machine, others
 //! those of the same user. What was added goes to `.NAME.maildrop.late` first, which is made durable and needs no lock that
-//! others take. From there whoever locks the mbox to change it adds it, before anything else: mostly whoever replaced it,
-//! at once, but if a lock cannot be had, the next delivery or session.
+//! others take. From there whoever locks the mbox to change what is in it adds it, before anything else: mostly whoever replaced
+//! it, at once, but if a lock cannot be had, the next session. Deliveries do not: they are to be quick whatever lies there.
 //!
 //! The late file is emptied when its messages are durable in the mbox. A process that dies between the two leaves both, so
 //! messages that stand in the mbox already are passed over. What does not begin with a From_ line is no mail: a reader has
@@ -162,10 +162,15 @@ pub(super) fn waits(mbox: &Mbox) -> bool {
 
 /// Adds what waits to an mbox, and gives up its kernel lock.
 pub(super) fn take(mbox: Locked) -> Result<(), Error> {
-    let late_mbox = late_file(&mbox.mbox)?;
+    let mut late_mbox = late_file(&mbox.mbox)?;
+    // Nobody but this crate locks it, and not for long.
+    late_mbox.options.kernel_lock = Some(Duration::ZERO);
+    let own = mbox.stat()?.st_uid;
+    if late_mbox.named().is_ok_and(|stat| stat.st_uid != own) {
+        return Ok(());
+    }
     let late = late_mbox.lock_alone(OFlags::empty(), Access::Exclusive)?;
-    let (stat, own) = (late.stat()?, mbox.stat()?);
-    if stat.st_uid != own.st_uid {
+    if late.stat()?.st_uid != own {
         return Ok(());
     }
     let size = late.recover(late.size()?)?;

@@ -292,7 +292,8 @@ impl Mbox {
     /// # Errors
     /// [`Error::LockHeld`], [`Error::NotAFile`], [`Error::ManyNames`] or [`Error::Io`].
     pub fn begin(&self) -> Result<MboxAppend, Error> {
-        MboxAppend::new(self.lock(OFlags::CREATE, Access::Exclusive)?)
+        // Mail that waits to be added is left to the sessions: a delivery is not to take long for what a user may have put there.
+        MboxAppend::new(self.lock_alone(OFlags::CREATE, Access::Exclusive)?)
     }
 
     /// Cuts off what a process left that died while it was appending; the next append does the same. Answers how many

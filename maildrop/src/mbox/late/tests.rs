@@ -13,8 +13,11 @@ fn message(name: &str) -> String {
     format!("From a@b Tue Jan  2 03:04:05 2001\nSubject: {name}\n\n{name}\n\n")
 }
 
+/// A process that another test starts has the locks of all for a moment.
+const PATIENT: Duration = Duration::from_millis(200);
+
 fn quick() -> MboxOptions {
-    MboxOptions::new().dot_lock(Some(DotLockOptions::new().retries(0))).kernel_lock(Some(Duration::ZERO))
+    MboxOptions::new().dot_lock(Some(DotLockOptions::new().retries(0))).kernel_lock(Some(PATIENT))
 }
 
 fn late_path(path: &Path) -> PathBuf {
@@ -88,7 +91,8 @@ fn mail_that_comes_late_waits_for_the_next_who_can_lock_the_file() {
     };
     let delivery: Next = |mbox| {
         mbox.append(message("next").as_bytes()).unwrap();
-        vec!["2", "late", "next"]
+        assert_eq!(mbox.mailbox(Access::Exclusive).unwrap().len(), 3);
+        vec!["2", "next", "late"]
     };
     for (take, next) in [(dot_lock, session), (kernel_lock, delivery)] {
         let (_dir, path) = a_box();

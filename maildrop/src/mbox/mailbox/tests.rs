@@ -14,8 +14,11 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
+/// A process that another test starts has the locks of all for a moment.
+const PATIENT: Duration = Duration::from_millis(200);
+
 fn quick() -> MboxOptions {
-    MboxOptions::new().dot_lock(Some(DotLockOptions::new().retries(0))).kernel_lock(Some(Duration::ZERO))
+    MboxOptions::new().dot_lock(Some(DotLockOptions::new().retries(0))).kernel_lock(Some(PATIENT))
 }
 
 fn line() -> Vec<u8> {
