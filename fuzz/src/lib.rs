@@ -5,6 +5,7 @@
 //! from the transcripts of the protocol crates and the recorded cases of procmail: `cargo run --example seed -- corpus`.
 
 pub mod dot_codec;
+pub mod imap_command;
 pub mod imap_response;
 mod knobs;
 pub mod line;
@@ -41,6 +42,7 @@ pub type Check = fn(&[u8]);
 /// All checks by the names of their targets.
 pub const CHECKS: &[(&str, Check)] = &[
     ("dot_codec", dot_codec::check),
+    ("imap_command", imap_command::check),
     ("imap_response", imap_response::check),
     ("line", line::check),
     ("mail_header", mail_header::check),

@@ -57,7 +57,8 @@ fn remove_some(file: &[u8], knobs: &mut Knobs) {
 
 /// A message without the notes that mail readers keep in its header.
 fn shown(text: &[u8]) -> Vec<u8> {
-    let (mut shown, mut skipped, mut lines) = (Vec::new(), false, text.split_inclusive(|&byte| byte == b'\n'));
+    let (mut shown, mut skipped, mut lines) =
+        (Vec::new(), false, text.split_inclusive(|&byte| byte == b'\n'));
     for line in lines.by_ref() {
         if !matches!(line, [b' ' | b'\t', ..]) {
             let colon = line.iter().take(64).position(|&byte| byte == b':');

@@ -87,8 +87,30 @@ fn imap(seeds: &mut Vec<Seed>) -> io::Result<()> {
             [&[number as u8], &*lines.concat()].concat(),
         ));
     }
+    for (number, command) in COMMANDS.iter().enumerate() {
+        for setting in 0..8 {
+            let seed = [&[setting], command.as_bytes()].concat();
+            seeds.push(("imap_command", format!("{number}-{setting}"), seed));
+        }
+    }
     Ok(())
 }
+
+/// Commands of IMAP, with their literals.
+const COMMANDS: [&str; 12] = [
+    "a LOGIN {3+}\r\nbob \"pass word\"",
+    "a SELECT INBOX (CONDSTORE QRESYNC (7 20 1:9 (1,3 4,9)))",
+    "a UID SEARCH RETURN (MIN COUNT SAVE) CHARSET UTF-8 OR (FROM x NOT SEEN) {2+}\r\nid UID 1:*,$",
+    "a FETCH 1:* (FLAGS BODY.PEEK[1.2.HEADER.FIELDS (To \"a b\")]<0.9>) (CHANGEDSINCE 4 VANISHED)",
+    "a UID STORE 1,9:* (UNCHANGEDSINCE 5) +FLAGS.SILENT (\\Deleted $Junk)",
+    "a LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (INBOX % a/*) RETURN (STATUS (MESSAGES SIZE) CHILDREN)",
+    "a NOTIFY SET STATUS (SELECTED MessageNew (UID) MessageExpunge) (SUBTREE (a b) MailboxName)",
+    "a UID THREAD REFERENCES UTF-8 SINCE 1-Feb-1994",
+    "a SETMETADATA INBOX (/private/comment {2+}\r\nhi /shared/x NIL)",
+    "a APPEND x (\\Seen) \" 1-Feb-1994 00:00:00 +0000\" {4+}\r\ntext (\\Draft) ~{2+}\r\n\r\n\r\n",
+    "a APPEND {1+}\r\nx CATENATE (URL \"/a;UID=1\" TEXT {2+}\r\nhi URL b)\r\n",
+    "a UID REPLACE 9 x UTF8 (~{3+}\r\nabc)\r\n",
+];
 
 /// The sessions of POP3, as its server machine plays them.
 fn pop3(seeds: &mut Vec<Seed>) -> io::Result<()> {
