@@ -5,8 +5,10 @@
     reason = "helpers of tests are outside of test functions, and a failure is to fail the test"
 )]
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -198,10 +200,87 @@ fn what_was_noted_before_is_deleted_too() {
     assert_eq!(fake.said(), ["LIST", "UIDL", "DELE 1", "RETR 2", "DELE 2", "QUIT"]);
     assert!(run.out.starts_with("fetched 1 "), "{}", run.out);
     assert_eq!(files(&place.path("mail/new")), 1);
-    assert_eq!(place.seen(), "a\nb\n");
-    let run = place.plain(fake.address, &fetch);
+    assert_eq!(place.seen(), "");
+}
+
+#[test]
+fn what_was_deleted_is_not_taken_for_another_message_of_the_same_unique_id() {
+    // Of one that stays the id is kept, as is that of all if the server did not agree to delete any.
+    let cases: &[(Answers, &str, &[&str])] = &[
+        (&[("UIDL", IDS)], "", &["RETR 1", "RETR 2", "DELE 1", "DELE 2"]),
+        (&[("UIDL", IDS), ("DELE 1", "-ERR no\r\n")], "a\n", &["DELE 1", "RETR 2", "DELE 2"]),
+        (&[("UIDL", SAME), ("DELE 2", "-ERR no\r\n")], "a\na\n", &[]),
+        (&[("UIDL", SAME)], "", &["RETR 1", "RETR 2", "DELE 1", "DELE 2"]),
+        (&[("UIDL", IDS), ("QUIT", "-ERR no\r\n")], "a\nb\n", &["DELE 1", "DELE 2"]),
+    ];
+    const SAME: &str = "+OK\r\n1 a\r\n2 a\r\n.\r\n";
+    for (answers, kept, again) in cases {
+        let fake = Fake::start(
+            [*answers, &[("LIST", TWO), ("RETR 1", MESSAGE), ("RETR 2", MESSAGE)]].concat().leak(),
+        );
+        let place = Place::new();
+        let fetch = ["--to", "maildir:mail", "--seen", "seen", "--delete"];
+        place.plain(fake.address, &fetch);
+        assert!(fake.said().ends_with(&["QUIT".to_owned()]), "{answers:?}");
+        assert_eq!(place.seen(), *kept, "{answers:?}");
+        place.plain(fake.address, &fetch);
+        let mut said = fake.said();
+        said.retain(|line| !["LIST", "UIDL", "QUIT"].contains(&line.as_str()));
+        said.sort_unstable();
+        let mut again = again.to_vec();
+        again.sort_unstable();
+        assert_eq!(said, again, "{answers:?}");
+    }
+}
+
+#[test]
+fn a_file_of_unique_ids_is_bound_by_a_login_that_worked() {
+    let none = Fake::start(&[("LIST", "+OK\r\n.\r\n"), ("UIDL", "+OK\r\n.\r\n")]);
+    let refusing = Fake::start(&[("PASS secret", "-ERR [AUTH] no\r\n")]);
+    let place = Place::new();
+    let fetch = ["--to", "maildir:mail", "--seen", "seen"];
+    for text in ["", "a\n", "a\nb", "half", "# pop3-fetch: bob at example.org\n"] {
+        std::fs::write(place.path("seen"), text).unwrap();
+        let run = place.plain(refusing.address, &fetch);
+        assert_eq!((run.code, place.read("seen").as_str()), (77, text), "{}", run.err);
+        let run = place.plain(none.address, &fetch);
+        assert_eq!((run.code, run.err.as_str()), (0, ""), "{text}");
+        assert_eq!(place.read("seen"), format!("# pop3-fetch: alice at {}\n", none.address), "{text}");
+    }
+}
+
+#[test]
+fn a_file_of_unique_ids_stays_that_of_its_owner_and_group() {
+    let fake = Fake::start(&[("LIST", TWO), ("UIDL", IDS)]);
+    let place = Place::new();
+    std::fs::write(place.path("seen"), "a\nb\nc\n").unwrap();
+    // Nothing changes where the tests may not do that.
+    let _ = std::os::unix::fs::chown(place.path("seen"), Some(1234), Some(1235));
+    let owner = || {
+        let found = std::fs::metadata(place.path("seen")).unwrap();
+        (found.uid(), found.gid(), found.mode())
+    };
+    let before = owner();
+    let run = place.plain(fake.address, &["--to", "maildir:mail", "--seen", "seen"]);
     assert_eq!((run.code, run.err.as_str()), (0, ""));
-    assert_eq!(fake.said(), ["LIST", "UIDL", "QUIT"]);
+    assert_eq!((owner(), place.seen().as_str()), (before, "a\nb\n"));
+}
+
+#[test]
+fn unique_ids_stay_where_no_file_can_be_put_in_place_of_theirs() {
+    let fake = Fake::start(&[("LIST", TWO), ("UIDL", IDS), ("RETR 2", MESSAGE)]);
+    let place = Place::new();
+    let folder = place.path("folder");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("seen"), "a\nc\n").unwrap();
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o555)).unwrap();
+    // Root may do so all the same.
+    let stuck = std::fs::File::create(folder.join("other")).is_err();
+    let run = place.plain(fake.address, &["--to", "maildir:mail", "--seen", "folder/seen"]);
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    if stuck {
+        assert_eq!(place.read("folder/seen"), "a\nc\nb\n");
+    }
 }
 
 #[test]
@@ -409,14 +488,11 @@ fn unique_ids_are_those_of_one_user_of_one_server() {
     const ONE: Answers =
         &[("LIST", "+OK\r\n1 20\r\n.\r\n"), ("UIDL", "+OK\r\n1 a\r\n.\r\n"), ("RETR 1", MESSAGE)];
     let place = Place::new();
-    let fetch = ["--to", "maildir:mail", "--seen", "seen", "--delete"];
+    let fetch = ["--to", "maildir:mail", "--seen", "seen"];
     // One that was written before whose it is stood there.
     std::fs::write(place.path("seen"), "b\n").unwrap();
     let first = Fake::start(ONE);
-    assert_eq!(
-        place.plain(first.address, &fetch).out,
-        "fetched 1 message, 20 octets, 1 deleted on the server\n"
-    );
+    assert_eq!(place.plain(first.address, &fetch).out, "fetched 1 message, 20 octets\n");
     let other = Fake::start(ONE);
     for (fake, user) in [(&other, "alice"), (&first, "bob")] {
         fake.all();
@@ -431,7 +507,7 @@ fn unique_ids_are_those_of_one_user_of_one_server() {
 
 #[test]
 fn what_the_server_lists_no_more_is_forgotten_when_all_went_well() {
-    for (quit, kept) in [("+OK\r\n", "b\na\n"), ("-ERR not removed\r\n", "b\nc\na\n")] {
+    for (quit, kept) in [("+OK\r\n", ""), ("-ERR not removed\r\n", "b\nc\na\n")] {
         let answers = vec![("LIST", TWO), ("UIDL", IDS), ("RETR 1", MESSAGE), ("QUIT", quit)];
         let fake = Fake::start(answers.leak());
         let place = Place::new();

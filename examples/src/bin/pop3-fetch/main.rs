@@ -36,6 +36,10 @@ async fn run(options: &Options) -> Result<Exit, Failure> {
     let mut store = options.to.as_ref().map(|place| Store::open(place, limit)).transpose()?;
     let mut seen = options.seen.as_deref().map(|path| Seen::open(path, &options.account())).transpose()?;
     let mut conn = session::open(options).await?;
+    // A name of a server or a user that nobody has shall not bind the file to itself.
+    if let Some(seen) = &mut seen {
+        seen.adopt()?;
+    }
     let mut messages = listing(&mut conn).await?;
     if seen.is_some() || store.is_none() {
         let refusal = unique_ids(&mut conn, &mut messages).await?;
@@ -54,7 +58,8 @@ async fn run(options: &Options) -> Result<Exit, Failure> {
             Ok(Exit::Ok)
         }
         Some(store) => {
-            let listed: HashSet<String> = messages.iter().filter_map(|message| message.id.clone()).collect();
+            let listed: Vec<(MessageNumber, String)> =
+                messages.iter().filter_map(|message| Some((message.number, message.id.clone()?))).collect();
             let noted = |message: &Message| {
                 seen.as_ref().zip(message.id.as_ref()).is_some_and(|(seen, id)| seen.contains(id))
             };
@@ -77,7 +82,8 @@ async fn run(options: &Options) -> Result<Exit, Failure> {
                 };
                 agreed = ended.is_ok();
                 if agreed && let Some(seen) = &mut seen {
-                    ended = seen.keep(&listed);
+                    let stay = listed.iter().filter(|(number, _)| !fetch.marked.contains(number));
+                    ended = seen.keep(&stay.map(|(_, id)| id.as_str()).collect());
                 }
             }
             fetch.tell(agreed);
@@ -188,10 +194,10 @@ struct Fetch<'o> {
     stored: Vec<Message>,
     /// Safe here, and to be deleted on the server.
     spent: VecDeque<MessageNumber>,
-    /// Deletions that are not answered.
-    deleting: usize,
+    /// Whose deletions are not answered, in order.
+    deleting: VecDeque<MessageNumber>,
     /// Marked as deleted on the server, which deletes them at QUIT.
-    marked: u64,
+    marked: HashSet<MessageNumber>,
     /// Safe here.
     fetched: u64,
     octets: u64,
@@ -222,8 +228,8 @@ impl<'o> Fetch<'o> {
                 .filter(|message| !message.shared)
                 .map(|message| message.number)
                 .collect(),
-            deleting: 0,
-            marked: 0,
+            deleting: VecDeque::new(),
+            marked: HashSet::new(),
             fetched: 0,
             octets: 0,
             worst: Exit::Ok,
@@ -245,7 +251,7 @@ impl<'o> Fetch<'o> {
                 && let Some(number) = self.spent.pop_front()
             {
                 submit(conn, Request::Dele(number))?;
-                self.deleting += 1;
+                self.deleting.push_back(number);
             }
             while conn.client.waiting() < AHEAD
                 && let Some(message) = self.wanted.pop_front()
@@ -256,7 +262,7 @@ impl<'o> Fetch<'o> {
             if self.stored.len() >= store.batch() || self.asked.is_empty() {
                 self.commit(store, seen.as_deref_mut())?;
             }
-            if self.asked.is_empty() && self.deleting == 0 {
+            if self.asked.is_empty() && self.deleting.is_empty() {
                 if self.spent.is_empty() {
                     return Ok(());
                 }
@@ -289,11 +295,10 @@ impl<'o> Fetch<'o> {
                     }
                 }
                 Event::Done { .. } => {
-                    self.deleting -= 1;
-                    self.marked += 1;
+                    self.marked.extend(self.deleting.pop_front());
                 }
                 Event::Refused { reply, .. } => {
-                    self.deleting -= 1;
+                    self.deleting.pop_front();
                     self.bar.suspend(|| eprintln!("pop3-fetch: a message was not deleted: {reply}"));
                     self.went_wrong(&reply);
                 }
@@ -314,7 +319,7 @@ impl<'o> Fetch<'o> {
             return;
         }
         let messages = if self.fetched == 1 { "message" } else { "messages" };
-        let gone = match self.marked {
+        let gone = match self.marked.len() {
             marked if agreed && marked > 0 => format!(", {marked} deleted on the server"),
             _ => String::new(),
         };

@@ -67,8 +67,9 @@ pub(crate) struct Options {
     #[arg(long, requires = "to")]
     pub(crate) delete: bool,
     /// Fetch only what is not named in this file, one unique-id a line, and add what was fetched. Made if it is not there.
-    /// Its first line tells user and server, and it is of no use for others; a file without that line becomes the first
-    /// user's. What the server does not list any more is dropped at the end. Odd unique-ids stand there escaped; a message without
+    /// Its first line tells user and server, and it is of no use for others; a file without that line, or with
+    /// no unique-ids, becomes that of the first user who logs in. What the server does not list any more, or has deleted, is
+    /// dropped at the end, unless no other file can be put in its place. Odd unique-ids stand there escaped; a message without
     /// any, or with that of a message of another size, is fetched each time, and one with that of any other is never deleted
     /// for standing there
     #[arg(long, value_name = "FILE", requires = "to")]

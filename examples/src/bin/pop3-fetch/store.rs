@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -145,6 +145,8 @@ pub(crate) struct Seen {
     file: File,
     /// The line that tells whose they are.
     owner: String,
+    /// Whether the file has that line.
+    owned: bool,
     /// Octets of the file that are good.
     length: u64,
     ids: HashSet<String>,
@@ -153,7 +155,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// Opens the file of this user of a server, and makes one that tells no owner theirs.
+    /// Opens the file of this user of a server, or one that may become theirs: it tells no owner, or has no unique-ids.
     pub(crate) fn open(path: &Path, account: &str) -> Result<Self, Failure> {
         let failed = |error| failure(path, error);
         let (mut file, is_new) = loop {
@@ -182,7 +184,7 @@ impl Seen {
         let found = lines.clone().next().filter(|line| line.starts_with(OWNER));
         if let Some(found) = found {
             lines.next();
-            if found != owner {
+            if found != owner && lines.clone().next().is_some() {
                 let text = format!(
                     "{}: expected the unique-ids of {account}, found those of {}",
                     path.display(),
@@ -193,13 +195,24 @@ impl Seen {
         }
         let ids = lines.map(str::to_owned).collect();
         let path = path.canonicalize().map_err(failed)?;
-        let mut seen = Self { path, file, owner, length: whole as u64, ids, pending: Vec::new() };
-        if found.is_none() {
-            seen.rewrite()?;
-        } else if whole < text.len() {
-            seen.file.set_len(seen.length).map_err(failed)?;
+        let owned = found == Some(owner.as_str());
+        Ok(Self { path, file, owner, owned, length: whole as u64, ids, pending: Vec::new() })
+    }
+
+    /// Cuts off what is not whole, and writes down whose the file is, if it does not tell. Where that takes another file, and
+    /// none can be made, it goes on to tell nobody.
+    pub(crate) fn adopt(&mut self) -> Result<(), Failure> {
+        if !self.owned && self.ids.is_empty() {
+            self.length = 0;
         }
-        Ok(seen)
+        self.file.set_len(self.length).map_err(|error| failure(&self.path, error))?;
+        if self.owned {
+            return Ok(());
+        }
+        if !self.ids.is_empty() {
+            return self.rewrite();
+        }
+        self.append(&self.owner.clone())
     }
 
     pub(crate) fn contains(&self, id: &str) -> bool {
@@ -215,48 +228,63 @@ impl Seen {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let mut text = self.pending.join("\n");
-        text.push('\n');
+        self.append(&self.pending.join("\n"))?;
+        self.ids.extend(self.pending.drain(..));
+        Ok(())
+    }
+
+    fn append(&mut self, lines: &str) -> Result<(), Failure> {
+        let text = format!("{lines}\n");
         if let Err(error) = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_data()) {
             // Should that fail too, the next run cuts off what is not whole.
             let _ = self.file.set_len(self.length);
             return Err(failure(&self.path, error));
         }
         self.length += text.len() as u64;
-        self.ids.extend(self.pending.drain(..));
         Ok(())
     }
 
-    /// Forgets all that the server does not list: it may give their ids to other messages.
-    pub(crate) fn keep(&mut self, listed: &HashSet<String>) -> Result<(), Failure> {
+    /// Forgets all but those of messages that `stay` on the server: it may give the others to other messages.
+    pub(crate) fn keep(&mut self, stay: &HashSet<&str>) -> Result<(), Failure> {
         let before = self.ids.len();
-        self.ids.retain(|id| listed.contains(id));
+        self.ids.retain(|id| stay.contains(id.as_str()));
         if self.ids.len() < before { self.rewrite() } else { Ok(()) }
     }
 
-    /// Puts a file in place of this one that has the owner and the ids.
+    /// Puts a file in place of this one that has the owner and the ids. Where none may be put there, this one stays.
     fn rewrite(&mut self) -> Result<(), Failure> {
         let mut ids: Vec<&str> = self.ids.iter().map(String::as_str).collect();
         ids.sort_unstable();
         ids.insert(0, &self.owner);
         let text = ids.join("\n") + "\n";
-        self.file = self.replaced(text.as_bytes()).map_err(|error| failure(&self.path, error))?;
-        self.length = text.len() as u64;
+        match self.replaced(text.as_bytes()) {
+            Ok(file) => (self.file, self.length) = (file, text.len() as u64),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {}
+            Err(error) => return Err(failure(&self.path, error)),
+        }
         Ok(())
     }
 
     fn replaced(&self, text: &[u8]) -> io::Result<File> {
+        // Before anything is made: what fails behind `persist` leaves another file in place.
+        let folder = File::open(folder_of(&self.path))?;
         let mut made = tempfile::Builder::new()
             .prefix(".pop3-fetch.")
             .append(true)
             .tempfile_in(folder_of(&self.path))?;
-        made.as_file().set_permissions(self.file.metadata()?.permissions())?;
+        let old = self.file.metadata()?;
+        // A group may be kept where the owner may not. The mode is last, as a change of owner may take bits from it.
+        if fchown(made.as_file(), Some(old.uid()), Some(old.gid())).is_err() {
+            let _ = fchown(made.as_file(), None, Some(old.gid()));
+        }
+        made.as_file().set_permissions(old.permissions())?;
         made.write_all(text)?;
         made.as_file().sync_all()?;
         // Nobody else knows it; and where there are no locks, there is nobody to wait for.
         let _ = made.as_file().try_lock();
         let file = made.persist(&self.path)?;
-        sync_folder_of(&self.path)?;
+        folder.sync_all()?;
         Ok(file)
     }
 }
