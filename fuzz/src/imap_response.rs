@@ -41,7 +41,7 @@ fn check_frame(frame: &[u8], utf8: bool) {
         }
     };
     let mut style = Style::SERVER;
-    (style.utf8, style.binary) = (utf8, frame.len() % 2 == 0);
+    (style.utf8, style.binary) = (utf8, frame.len().is_multiple_of(2));
     let mut wire = Vec::new();
     response.encode(&mut wire, &style);
     // Every byte is written as often as it was read, give or take quotes, escapes and announcements.

@@ -64,7 +64,7 @@ fn shown(text: &[u8]) -> Vec<u8> {
             let colon = line.iter().take(64).position(|&byte| byte == b':');
             let name = colon.map(|colon| line[..colon].trim_ascii_end());
             let is = |note: &&str| name.is_some_and(|name| name.eq_ignore_ascii_case(note.as_bytes()));
-            skipped = MBOX_NOTES.iter().any(|note| is(note));
+            skipped = MBOX_NOTES.iter().any(is);
         }
         if !skipped {
             shown.extend_from_slice(line);
